@@ -1,0 +1,1 @@
+"""Calls and the switchboard: the door of the core. Pure."""

@@ -1,0 +1,1 @@
+"""The only memory: entries in the order of events, and the store that keeps them."""

@@ -1,0 +1,1 @@
+"""Twisted shells: TLS connections, media sockets, certificates."""
