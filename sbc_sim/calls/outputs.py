@@ -1,0 +1,102 @@
+"""What the core asks the shell to do: one frozen dataclass each, one union, one `match` in the shell.
+
+There are two kinds of effect and no third. What the core need not wait for is an output here; what it needs an answer to
+at once is a function passed in (`Environment`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sbc_sim.journal.entries import Entry
+from sbc_sim.rtp.leg import LegDescription, LegReport, MediaAddress
+from sbc_sim.sip.peer import Peer, TlsFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write octets to a connection. A connection that is gone is ignored by the shell."""
+
+    connection: int
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close a connection after what was sent to it has gone out; `abort` drops it at once."""
+
+    connection: int
+    why: str
+    abort: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Open a TLS connection; the shell then calls `connected`, or `unreachable`, with this number."""
+
+    connection: int
+    host: str
+    port: int
+    server_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Append to the journal."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class StartMedia:
+    """Begin, or change, the media of a call: the leg as it shall be from now on. Equal keys keep their SRTP state."""
+
+    leg: LegDescription
+
+
+@dataclass(frozen=True, slots=True)
+class StopMedia:
+    """RTCP BYE, then free the ports of a call."""
+
+    call: str
+
+
+Output = Send | Close | Connect | Record | StartMedia | StopMedia
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the core must ask at once."""
+
+    open_media: Callable[[str], MediaAddress | None]
+    """Take a port for a call; None when none is free."""
+    read_media: Callable[[str], LegReport | None]
+    new_token: Callable[[int], str]
+    """`new_token(n)`: n random octets as 2n lower-case hex digits."""
+    new_key: Callable[[int], bytes]
+    """`new_key(n)`: n random octets for key and salt."""
+
+
+class Core(Protocol):
+    """The door: every core (Switchboard, Caller) looks like this to the shell."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `advance` wants to be called, unix seconds."""
+
+    def connected(self, connection: int, peer: Peer, now: float) -> list[Output]:
+        """A TLS handshake is over."""
+
+    def refused(self, connection: int, peer: Peer, failure: TlsFailure, now: float) -> list[Output]:
+        """A connection never became a SIP connection (also: our own `Connect` failed)."""
+
+    def receive(self, connection: int, data: bytes, now: float) -> list[Output]:
+        """Octets arrived."""
+
+    def lost(self, connection: int, why: str, now: float) -> list[Output]:
+        """A connection that was `connected` is gone."""
+
+    def advance(self, now: float) -> list[Output]:
+        """Time has come."""

@@ -1,0 +1,136 @@
+"""What goes into the media plane and what comes out of it: nothing else is shared with signalling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Direction of a stream as seen by us (RFC 8866 section 6.7)."""
+
+    SENDRECV = "sendrecv"
+    SENDONLY = "sendonly"
+    RECVONLY = "recvonly"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpKey:
+    """An SDES key: suite by its SDP name, master key followed by master salt."""
+
+    suite: str
+    key_salt: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaAddress:
+    """Where the peer shall send: goes into the SDP."""
+
+    host: str
+    rtp_port: int
+    rtcp_port: int
+    """Equal to ``rtp_port`` when only one port is open (mux mode)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegDescription:
+    """Everything that the media plane must know about one leg (an audio stream of one call)."""
+
+    call: str
+    remote: tuple[str, int]
+    """RTP destination from the peer's SDP."""
+    remote_rtcp: tuple[str, int] | None
+    """RTCP destination; None with rtcp-mux."""
+    receive_key: SrtpKey
+    """The peer's key: decrypts what arrives."""
+    send_key: SrtpKey
+    payload_type: int = 0
+    codec: str = "PCMU"
+    dtmf_payload_type: int | None = None
+    direction: Direction = Direction.SENDRECV
+    ptime_ms: int = 20
+    ssrc: int = 0
+    first_sequence: int = 0
+    first_timestamp: int = 0
+    cname: str = "sbc-sim"
+    latch: bool = False
+    """Send to the real source of the first authenticated packet instead of ``remote``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DtmfEvent:
+    """One key press (RFC 4733)."""
+
+    digit: str
+    at: float
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LegReport:
+    """What the media plane has seen and done for one leg so far. Times are unix seconds, levels dBFS."""
+
+    packets_received: int = 0
+    """Authenticated RTP packets."""
+    octets_received: int = 0
+    """RTP payload octets of those."""
+    packets_sent: int = 0
+    octets_sent: int = 0
+    echoed_packets: int = 0
+    expected: int = 0
+    """By extended sequence numbers (RFC 3550 A.3)."""
+    lost: int = 0
+    duplicates: int = 0
+    reordered: int = 0
+    replayed: int = 0
+    """Refused by the SRTP replay window."""
+    jitter_ms: float = 0.0
+    """Interarrival jitter now (RFC 3550 A.8)."""
+    max_jitter_ms: float = 0.0
+    auth_failures: int = 0
+    """SRTP packets whose authentication tag is wrong: wrong key or wrong suite."""
+    plain_rtp: int = 0
+    """Packets that look like clear RTP of a payload type of the leg: no SRTP at all."""
+    malformed: int = 0
+    """Datagrams that are neither RTP, RTCP, nor STUN/DTLS."""
+    stun: int = 0
+    dtls: int = 0
+    stray: int = 0
+    """Authentic packets from another source than the expected one (SDP address or latched)."""
+    wrong_payload: int = 0
+    """Authentic packets whose payload type is not of the answer."""
+    comfort_noise: int = 0
+    payload_types: tuple[tuple[int, int], ...] = ()
+    """(payload type, packets), most frequent first, at most 16."""
+    ssrcs: int = 0
+    """Number of different SSRCs seen."""
+    ssrc: int | None = None
+    first_packet_at: float | None = None
+    last_packet_at: float | None = None
+    packet_ms: float | None = None
+    """Most frequent packet duration seen, ms."""
+    level_dbfs: float | None = None
+    """Mean level of received audio; None before any audio."""
+    peak_dbfs: float | None = None
+    silent_packets: int = 0
+    audio_packets: int = 0
+    dtmf: tuple[DtmfEvent, ...] = ()
+    """At most the first 128."""
+    remote: tuple[str, int] | None = None
+    """Real source of the authentic packets."""
+    unwanted_while_held: int = 0
+    """Packets that arrived although our direction forbids reception."""
+    send_errors: int = 0
+    rtcp_sent: int = 0
+    rtcp_received: int = 0
+    rtcp_auth_failures: int = 0
+    rtcp_plain: int = 0
+    rtcp_bye: bool = False
+    peer_cname: str | None = None
+    peer_fraction_lost: float | None = None
+    """From the peer's last report block about our stream, 0.0-1.0."""
+    peer_jitter_ms: float | None = None
+    round_trip_ms: float | None = None
+    max_echo_delay_ms: float | None = None
+    """Longest time between receipt of a packet and sending of its echo, measured in the plane."""

@@ -1,0 +1,51 @@
+"""Evidence: what is known about one call, as the rules see it. Filled by calls/ as the call goes on, or by an offline judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sbc_sim.rtp.leg import LegDescription, LegReport
+from sbc_sim.sdp.answer import Negotiation
+from sbc_sim.sip.message import Request
+from sbc_sim.sip.peer import Peer
+from sbc_sim.sip.uui import Uui
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Everything known about one call so far; None or empty means: not reached, or not seen."""
+
+    peer: Peer | None = None
+    invite: Request | None = None
+    uui: Uui | None = None
+    offer: bytes | None = None
+    """The peer's SDP (its offer, or its answer to our offer)."""
+    offered_by_us: bool = False
+    negotiation: Negotiation | None = None
+    leg: LegDescription | None = None
+    report: LegReport | None = None
+    """None until media was started; the last report otherwise."""
+    invited_at: float | None = None
+    answered_at: float | None = None
+    """200 sent."""
+    acknowledged_at: float | None = None
+    ended_at: float | None = None
+    ended_by: str = ""
+    """partner | sbc | network"""
+    end_reason: str = ""
+    """normal | cancelled | no-ack | media-timeout | max-duration | session-expired | connection-lost | refused | api | shutdown"""
+    refused_status: int | None = None
+    held_s: float = 0.0
+    """Seconds on hold between answer and end."""
+    methods: dict[str, int] = field(default_factory=dict)
+    """In-dialog requests received by method."""
+    refer_seen: bool = False
+    bye_reason: str | None = None
+    """Reason header of the peer's BYE, verbatim."""
+    malformed_in_dialog: int = 0
+    dialog_errors: list[str] = field(default_factory=list)
+    """Sentences about in-dialog mistakes of the peer: old CSeq, offer while pending, ACK with another CSeq ..."""
+    allow_list: bool = True
+    """False when the source address is not on the allow-list."""
+    overloaded: str = ""
+    """Non-empty: why no call can be taken now (limits.calls, limits.calls_per_second, media ports), quoted in the 503."""

@@ -1,0 +1,105 @@
+"""A rule, a finding about one call, and the verdict: the values that everything else shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What a rule said about a call."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+    """The call never reached the point where the rule applies."""
+    UNKNOWN = "unknown"
+    """The rule rests on a guess about Salesforce and cannot be decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The place that shows a finding."""
+
+    text: str
+    """Verbatim text, control characters escaped, secrets masked."""
+    header: str = ""
+    """Header name, ``start line``, ``SDP line 7``, ``RTP``, ``TLS``."""
+    offset: int | None = None
+    """Position of the first offending character within ``text``, from 0."""
+    message: str = ""
+    """Which message: ``INVITE``, ``200 OK`` ... as in the ladder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a broken rule is answered on the wire."""
+
+    status: int
+    reason: str
+    """Reason phrase."""
+    warn_code: int = 399
+    """Warning code (RFC 3261 section 20.43)."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further headers that the status demands: Allow, Accept, Unsupported, Retry-After, Min-SE ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one rule says about one call."""
+
+    rule: str
+    """Rule id, for example SBC-UUI-002."""
+    status: Status
+    detail: str
+    """What was seen in this call, in one or two plain sentences with the values."""
+    evidence: tuple[Quote, ...] = ()
+    fix: str = ""
+    """What to change in this very case; empty: the rule's general advice."""
+    refusal: Refusal | None = None
+    """Set when the finding must be answered with a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry of the catalogue. Ids are never reused."""
+
+    id: str
+    title: str
+    """The rule as a demand: what must hold."""
+    severity: str
+    """``must`` (a standard or the guide says so), ``profile`` (Salesforce is silent: a setting), ``advice``."""
+    why: str
+    fix: str
+    source: str
+    """RFC section or page of facts that the rule follows."""
+    platforms: Mapping[str, str] = field(default_factory=dict)
+    """Platform name -> the setting to look at."""
+    setting: str = ""
+    """Our setting that governs the rule, if any."""
+    keywords: tuple[str, ...] = ()
+    """Words by which ``explain`` finds it too: status codes, alert names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The whole of the findings about a call."""
+
+    status: Status
+    """fail when any finding failed, else warn when any warned, else pass."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of findings by status."""
+        return {status.value: sum(f.status is status for f in self.findings) for status in Status}
+
+
+def verdict(findings: Iterable[Finding]) -> Verdict:
+    """Sum up findings: the worst of fail, warn, pass; skip and unknown do not count."""
+    kept = tuple(findings)
+    seen = {f.status for f in kept}
+    worst = next((s for s in (Status.FAIL, Status.WARN) if s in seen), Status.PASS)
+    return Verdict(worst, kept)
