@@ -1,0 +1,73 @@
+# Everything a stranger needs is made here, in .venv beside this file. A second run finds its stamps and starts at once.
+#   make demo    one real call to ourselves, ladder, verdict, echo proof        make test    every test
+#   make serve   the simulator for real use                                     make check   lint, types, imports, docs
+#   make bench   speed and memory on one line each                              make docs    docs made from the code
+#   make lock    new requirements/*.txt after a change in pyproject.toml
+# Variables: PYTHON (interpreter for .venv), VENV (another place), ARGS (passed on).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench serve docs lock clean
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --quiet --disable-pip-version-check
+ARGS ?=
+
+# The first interpreter that is new enough and can make environments; python3 first, since it is the one people mean.
+PYTHON ?= $(shell for candidate in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	$$candidate -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$candidate; break; }; done)
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+$(PY):
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "sbc-sim needs Python 3.11 or newer with its venv module (on Debian: the packages python3 and python3-venv)." >&2; exit 2; fi
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+# What running needs. The lock files carry hashes, so pip takes exactly these files or none.
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(PY)
+	@echo "installing what sbc-sim runs on"
+	@$(PIP) install --require-hashes --requirement requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What developing needs on top.
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	@echo "installing what the tests and checks need"
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+demo: $(VENV)/run.stamp
+	@$(PY) -m sbc_sim demo $(ARGS)
+
+serve: $(VENV)/run.stamp
+	@$(PY) -m sbc_sim serve $(ARGS)
+
+test: $(VENV)/dev.stamp
+	@$(PY) -m pytest -n auto $(ARGS)
+
+check: $(VENV)/dev.stamp
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check --diff --quiet sbc_sim || { echo "run: $(PY) -m ruff format sbc_sim" >&2; exit 1; }
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+bench: $(VENV)/dev.stamp
+	@$(PY) -m bench $(ARGS)
+
+docs: $(VENV)/run.stamp
+	@$(PY) docs/make.py $(ARGS)
+
+# One resolution for every Python from 3.11 on (markers tell them apart), with hashes and without addresses.
+LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+lock: $(VENV)/dev.stamp
+	@$(PIP) install uv
+	$(LOCK) pyproject.toml requirements/build.in --output-file requirements/run.txt
+	$(LOCK) pyproject.toml requirements/build.in --extra dev --constraint requirements/run.txt --output-file requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
