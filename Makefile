@@ -51,7 +51,6 @@ test: $(VENV)/dev.stamp
 
 check: $(VENV)/dev.stamp
 	$(PY) -m ruff check .
-	$(PY) -m ruff format --check --diff --quiet sbc_sim || { echo "run: $(PY) -m ruff format sbc_sim" >&2; exit 1; }
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 
