@@ -1,0 +1,121 @@
+"""The door of the journal: one small interface that every store keeps, and the values that go through it.
+
+A store is written to and read from one thread (the reactor's); one that does slow IO does it behind this door. Every store must
+pass tests/journal/test_store_contract.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sbc_sim.journal.entries import Entry
+from sbc_sim.journal.view import CallView
+
+MOST_PER_PAGE = 500
+
+
+class BadCursor(ValueError):
+    """A cursor that no store has given out."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuery:
+    """Which calls, newest first. None means: any."""
+
+    region: str | None = None
+    partner: str | None = None
+    status: str | None = None
+    """A verdict (pass, warn, fail) or a state (ringing, answered, ended, rejected): the words do not overlap."""
+    since: float | None = None
+    """Calls that started at this time or later, unix seconds."""
+    limit: int = 50
+    """1 to MOST_PER_PAGE; outside of that it is brought inside."""
+    cursor: str | None = None
+    """`next` of the page before."""
+
+    def matches(self, view: CallView) -> bool:
+        """True when the call is one of those asked for (`limit` and `cursor` aside)."""
+        return (
+            self.region in (None, view.region)
+            and self.partner in (None, view.partner)
+            and self.status in (None, view.state, (view.verdict or {}).get("status"))
+            and (self.since is None or (view.started_at or 0.0) >= self.since)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallPage:
+    """Calls, newest first, and where the next page starts (None: no more)."""
+
+    calls: tuple[CallView, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Entries that belong to no call, newest first, and where the next page starts."""
+
+    entries: tuple[Entry, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is kept of a call, in the order of events."""
+
+    call: CallView
+    entries: tuple[Entry, ...]
+    dropped: int = 0
+    """How many entries were left out of the middle."""
+    dropped_after: int = 0
+    """They stood behind this many of `entries`."""
+    opened: Entry | None = None
+    """CONNECTION_OPENED of the connection on which the call came, when it is known: the TLS facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSize:
+    """How full a store is."""
+
+    calls: int
+    octets: int
+    """Estimated octets of all that is kept."""
+    dropped: int
+    """Entries dropped since the start, for whatever bound."""
+
+
+Listener = Callable[[Entry], None]
+
+
+class Store(Protocol):
+    """The door."""
+
+    def append(self, entry: Entry) -> None:
+        """Keep an entry, then tell it to every subscriber."""
+
+    def calls(self, query: CallQuery) -> CallPage:
+        """Calls that match, newest first. Raises BadCursor."""
+
+    def call(self, call: str) -> CallView | None:
+        """One call, or None when it is not (or no longer) known. The view is for reading only."""
+
+    def trace(self, call: str) -> Trace | None:
+        """One call with its entries, or None."""
+
+    def attempts(self, limit: int = 50, cursor: str | None = None) -> EntryPage:
+        """ATTEMPT entries, newest first. Raises BadCursor."""
+
+    def outside(self, limit: int = 50, cursor: str | None = None) -> EntryPage:
+        """Other entries that belong to no call (messages outside dialogs, parse errors, connections), newest first. Raises BadCursor."""
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every entry after it is kept; the returned function ends that.
+
+        A listener must not raise and must be quick; one that raises is dropped from that entry on and the error goes on to `append`'s
+        caller only after all the others were told.
+        """
+
+    def size(self) -> StoreSize:
+        """How full the store is."""

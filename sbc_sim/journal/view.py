@@ -1,0 +1,231 @@
+"""A call as a fold of its entries: the only place that knows how a journal becomes the call that API, page and reports show.
+
+`CallView.add` takes one entry after the other; the state is plain JSON values and floats, so that a store can keep a snapshot
+instead of folding again, and nothing is lost when entries in the middle of a long call had to be dropped.
+Everything here is unmasked: exports/redaction masks what leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sbc_sim.journal.entries import Entry, Kind
+
+MOST_FINDINGS = 500
+MOST_KEYS_PRESSED = 128
+MOST_AGREEMENTS = 32
+
+OVER = frozenset({"ended", "rejected"})
+"""The states that no call leaves."""
+
+
+def rfc3339(at: float | None) -> str | None:
+    """Write unix seconds as RFC 3339 UTC with milliseconds; None stays None."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(slots=True)
+class CallView:
+    """All that the journal tells about one call. Members named as in the call JSON; times are unix seconds."""
+
+    id: str
+    ordinal: int = 0
+    """Place of the call in its store, rising; listings and cursors go by it."""
+    sip_call_id: str = ""
+    region: str | None = None
+    partner: str | None = None
+    direction: str = "inbound"
+    state: str = "ringing"
+    scenario: str | None = None
+    caller: str = ""
+    called: str = ""
+    request_uri: str = ""
+    user_agent: str | None = None
+    peer: str | None = None
+    connection: int | None = None
+    numbers: dict[str, Any] = field(default_factory=dict)
+    started_at: float | None = None
+    answered_at: float | None = None
+    ended_at: float | None = None
+    ended_by: str | None = None
+    end_reason: str | None = None
+    end_status: int | None = None
+    uui: dict[str, Any] | None = None
+    agreements: list[dict[str, Any]] = field(default_factory=list)
+    """`data` of each MEDIA_AGREED, with `at`; the last one is in force."""
+    media: dict[str, Any] | None = None
+    """`data` of the last MEDIA."""
+    keys_pressed: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    """In order; a later finding of the same rule and detail is not repeated."""
+    verdict: dict[str, Any] | None = None
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    dropped: int = 0
+    """Entries that the store had to leave out."""
+
+    @property
+    def over(self) -> bool:
+        """True once the call has ended or was rejected."""
+        return self.state in OVER
+
+    def add(self, entry: Entry) -> None:
+        """Take one more entry of this call."""
+        if self.started_at is None:
+            self.started_at = entry.at
+        fold_one = _FOLDS.get(entry.kind)
+        if fold_one is not None:
+            fold_one(self, entry)
+
+    def summary(self) -> dict[str, Any]:
+        """The call as interface.md lists it, JSON values only."""
+        return {
+            "id": self.id,
+            "sipCallId": self.sip_call_id,
+            "region": self.region,
+            "partner": self.partner,
+            "direction": self.direction,
+            "state": self.state,
+            "scenario": self.scenario,
+            "from": self.caller,
+            "to": self.called,
+            "requestUri": self.request_uri,
+            "userAgent": self.user_agent,
+            "peer": self.peer,
+            "numbers": self.numbers,
+            "startedAt": rfc3339(self.started_at),
+            "answeredAt": rfc3339(self.answered_at),
+            "endedAt": rfc3339(self.ended_at),
+            "endedBy": self.ended_by,
+            "endReason": self.end_reason,
+            "endStatus": self.end_status,
+            "uui": self._uui_summary(),
+            "media": self._media_summary(),
+            "verdict": self._verdict_summary(),
+            "faults": self.faults,
+        }
+
+    def _uui_summary(self) -> dict[str, Any] | None:
+        if self.uui is None:
+            return None
+        return {name: self.uui.get(name) for name in ("raw", "decoded", "fields", "lengths", "findings")}
+
+    def _media_summary(self) -> dict[str, Any] | None:
+        if not self.agreements and self.media is None:
+            return None
+        agreed = self.agreements[-1] if self.agreements else {}
+        report = self.media or {}
+        counts = {name: report.get(name, 0) for name in ("packetsReceived", "packetsSent", "lost", "jitterMs", "authFailures", "echoedPackets")}
+        return {
+            "codec": agreed.get("codec"),
+            "suite": agreed.get("suite"),
+            **counts,
+            "firstPacketMs": self.first_packet_ms,
+            "remote": address_text(report.get("remote")) or agreed.get("remote"),
+        }
+
+    @property
+    def first_packet_ms(self) -> float | None:
+        """Milliseconds from our 200 to the first authentic packet; 0 when it came before the answer."""
+        first = (self.media or {}).get("firstPacketAt")
+        if not isinstance(first, int | float) or self.answered_at is None:
+            return None
+        return round(max(0.0, first - self.answered_at) * 1000, 1)
+
+    def _verdict_summary(self) -> dict[str, Any] | None:
+        if self.verdict is None:
+            return None
+        return {"status": self.verdict.get("status"), "counts": self.verdict.get("counts", {})}
+
+
+def fold(call: str, entries: Iterable[Entry]) -> CallView:
+    """Fold all entries of a call."""
+    view = CallView(call)
+    for entry in entries:
+        view.add(entry)
+    return view
+
+
+def address_text(address: object) -> str | None:
+    """Write a (host, port) pair, or what is text already, as ``host:port``."""
+    if isinstance(address, list | tuple) and len(address) == 2:
+        host, port = address
+        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    return address if isinstance(address, str) else None
+
+
+def _started(view: CallView, entry: Entry) -> None:
+    data = entry.data
+    view.started_at = entry.at
+    view.sip_call_id = str(data.get("sipCallId") or "")
+    view.direction = str(data.get("direction") or "inbound")
+    view.caller, view.called = str(data.get("from") or ""), str(data.get("to") or "")
+    view.request_uri = str(data.get("requestUri") or "")
+    view.region, view.partner, view.scenario = data.get("region"), data.get("partner"), data.get("scenario")
+    view.user_agent, view.peer, view.connection = data.get("userAgent"), data.get("peer"), data.get("connection")
+    view.numbers = dict(data.get("numbers") or {})
+
+
+def _state(view: CallView, entry: Entry) -> None:
+    state = str(entry.data.get("state") or view.state)
+    if view.over:
+        return
+    view.state = state
+    if state == "answered" and view.answered_at is None:
+        view.answered_at = entry.at
+    if state in OVER:
+        view.ended_at = entry.at
+
+
+def _ended(view: CallView, entry: Entry) -> None:
+    data = entry.data
+    view.state = str(data.get("state") or "ended")
+    view.ended_at = entry.at
+    view.ended_by, view.end_reason, view.end_status = data.get("endedBy"), data.get("endReason"), data.get("status")
+
+
+def _uui(view: CallView, entry: Entry) -> None:
+    view.uui = dict(entry.data)
+
+
+def _agreed(view: CallView, entry: Entry) -> None:
+    if len(view.agreements) == MOST_AGREEMENTS:
+        del view.agreements[1]
+    view.agreements.append({"at": entry.at, **entry.data})
+
+
+def _media(view: CallView, entry: Entry) -> None:
+    view.media = dict(entry.data)
+
+
+def _dtmf(view: CallView, entry: Entry) -> None:
+    if len(view.keys_pressed) < MOST_KEYS_PRESSED:
+        view.keys_pressed.append({"at": entry.at, **entry.data})
+
+
+def _finding(view: CallView, entry: Entry) -> None:
+    found = dict(entry.data)
+    known = any(f.get("rule") == found.get("rule") and f.get("detail") == found.get("detail") for f in view.findings)
+    if not known and len(view.findings) < MOST_FINDINGS:
+        view.findings.append(found)
+
+
+def _verdict(view: CallView, entry: Entry) -> None:
+    view.verdict = dict(entry.data)
+
+
+_FOLDS: Mapping[Kind, Callable[[CallView, Entry], None]] = {
+    Kind.CALL_STARTED: _started,
+    Kind.CALL_STATE: _state,
+    Kind.CALL_ENDED: _ended,
+    Kind.UUI: _uui,
+    Kind.MEDIA_AGREED: _agreed,
+    Kind.MEDIA: _media,
+    Kind.DTMF: _dtmf,
+    Kind.FINDING: _finding,
+    Kind.VERDICT: _verdict,
+}
