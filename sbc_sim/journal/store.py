@@ -111,11 +111,7 @@ class Store(Protocol):
         """Other entries that belong to no call (messages outside dialogs, parse errors, connections), newest first. Raises BadCursor."""
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every entry after it is kept; the returned function ends that.
-
-        A listener must not raise and must be quick; one that raises is dropped from that entry on and the error goes on to `append`'s
-        caller only after all the others were told.
-        """
+        """Call `listener` with every entry after it is kept; the returned function ends that. A listener must be quick and must not raise."""
 
     def size(self) -> StoreSize:
         """How full the store is."""
