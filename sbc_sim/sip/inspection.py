@@ -1,0 +1,108 @@
+"""The checks of RFC 3261 section 8.2 that need nothing but the request: method, extensions, body type and encoding.
+
+An obstacle is a fact. Which rule it breaks and how it is answered stands in the rules room.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sbc_sim.sip.errors import MalformedMessage
+from sbc_sim.sip.headers import MediaType
+from sbc_sim.sip.message import Request
+from sbc_sim.sip.text import printable
+
+
+class RequestFault(StrEnum):
+    """Why a well-formed request cannot be taken."""
+
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    METHOD_UNKNOWN = "method-unknown"
+    REFER = "refer"
+    EXTENSION = "extension"
+    CONTENT_TYPE = "content-type"
+    CONTENT_ENCODING = "content-encoding"
+    MERGED = "merged"
+    NO_DIALOG = "no-dialog"
+    NO_TRANSACTION = "no-transaction"
+    """CANCEL without an INVITE that it could cancel (9.2)."""
+    OLD_CSEQ = "old-cseq"
+    PENDING_OWN = "pending-own"
+    """Our re-INVITE is pending (14.2: 491)."""
+    PENDING_PEER = "pending-peer"
+    """The peer's earlier INVITE is pending (14.2: 500)."""
+    INFO_PACKAGE = "info-package"
+    RACK = "rack"
+    MAX_FORWARDS = "max-forwards"
+    SESSION_INTERVAL = "session-interval"
+    OVERLOADED = "overloaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One reason against a request, with what its answer must list."""
+
+    fault: RequestFault
+    detail: str
+    """One sentence with the values seen."""
+    header: str = "start line"
+    """Where it stands."""
+    listed: tuple[str, ...] = ()
+    """Unsupported option tags, for the Unsupported header."""
+
+
+ALLOWED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "PRACK", "UPDATE")
+"""Methods of the published profile (requirements 40, 50)."""
+KNOWN = (*ALLOWED, "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE", "PUBLISH", "REGISTER")
+"""Methods that we have heard of (requirements 22, 140)."""
+SUPPORTED = ("timer", "100rel")
+"""Option tags that we understand."""
+SESSION_BODIES = ("application/sdp", "multipart/mixed", "multipart/alternative")
+"""Body types that may hold a session description (RFC 5621)."""
+
+
+def inspect(request: Request, supported: tuple[str, ...] = SUPPORTED) -> Obstacle | None:
+    """Return the first obstacle in the order of section 8.2, None when there is none."""
+    return _method(request) or _extensions(request, supported) or _body(request)
+
+
+def _method(request: Request) -> Obstacle | None:
+    method = request.method
+    if method in ALLOWED:
+        return None
+    if method == "REFER":
+        return Obstacle(RequestFault.REFER, "REFER is not supported by the Salesforce SBC")
+    if method in KNOWN:
+        return Obstacle(RequestFault.METHOD_NOT_ALLOWED, f"{method} is not allowed here")
+    return Obstacle(RequestFault.METHOD_UNKNOWN, f"method {printable(method, 40)} is unknown (methods are case-sensitive)")
+
+
+def _extensions(request: Request, supported: tuple[str, ...]) -> Obstacle | None:
+    if request.method in ("CANCEL", "ACK"):
+        return None
+    unknown = tuple(tag for tag in request.headers.listed("Require") if tag.lower() not in supported)
+    if not unknown:
+        return None
+    names = printable(", ".join(unknown), 120)
+    return Obstacle(RequestFault.EXTENSION, f"Require lists {names}, which is not supported here", "Require", unknown)
+
+
+def _body(request: Request) -> Obstacle | None:
+    if request.method not in ("INVITE", "UPDATE", "PRACK") or not request.body:
+        return None
+    encoding = (request.headers.first("Content-Encoding") or "identity").strip().lower()
+    if encoding != "identity":
+        return Obstacle(RequestFault.CONTENT_ENCODING, f"Content-Encoding is {printable(encoding, 40)}", "Content-Encoding")
+    kind = request.headers.first("Content-Type")
+    if _media_type(kind or "") in SESSION_BODIES:
+        return None
+    seen = "the body has no Content-Type" if kind is None else f"Content-Type is {printable(kind, 60)}"
+    return Obstacle(RequestFault.CONTENT_TYPE, f"{seen}; a session description is application/sdp", "Content-Type")
+
+
+def _media_type(text: str) -> str:
+    try:
+        return MediaType.parse(text).name
+    except MalformedMessage:
+        return ""
