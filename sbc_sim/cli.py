@@ -254,3 +254,106 @@ def _not_ready(host: str, port: int, ports_file: Path | None, timeout: float) ->
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         return f"{host}:{port}: {error}"
     return "" if status == 200 else f"{host}:{port}/readyz says {status}"
+
+
+# --- explain -----------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument("word", required=False, default="")
+@as_json
+def explain(word: str, as_json: bool) -> int:
+    """Say what a rule demands, why, and how to mend a breach.
+
+    WORD is a rule id, a status code, a TLS alert or a word; without it all rules are listed.
+    """
+    from sbc_sim.rules.explain import as_line, as_text, rule_data
+    from sbc_sim.rules.explain import explain as find
+
+    rules = find(word)
+    if as_json:
+        _say_json([rule_data(rule) for rule in rules])
+    elif word:
+        _say("\n\n".join(as_text(rule, _width()) for rule in rules))
+    else:
+        _say("\n".join(map(as_line, rules)))
+    if not rules:
+        raise Unusable(f"no rule is about {word!r}; `sbc-sim explain` lists them all")
+    return PASSED
+
+
+def _width() -> int:
+    import shutil
+
+    return max(60, min(120, shutil.get_terminal_size((100, 24)).columns))
+
+
+# --- User-to-User ------------------------------------------------------------------------------------------------------
+
+ECHO_PAYLOAD = '{"orgId":"echo-test-org","scrt2Domain":"afv-wss-echo:7442"}'
+"""The content that selects the echo test."""
+
+secrets_shown = click.option("--secrets", is_flag=True, help="Show tokens in full.")
+header_value = click.argument("value", metavar="VALUE|-")
+
+
+@cli.group()
+def uui() -> None:
+    """Read and write User-to-User headers.
+
+    VALUE is what stands behind the colon, with or without ;encoding=hex, or the whole header line; - reads it from standard input.
+    """
+
+
+@uui.command("decode", cls=SettingsCommand)
+@header_value
+@secrets_shown
+@as_json
+@click.pass_context
+def uui_decode(ctx: click.Context, value: str, secrets: bool, as_json: bool) -> int:
+    """Show what a value holds: text, JSON fields, token, lengths, and what is wrong with it. Exit code 1 when it cannot be read."""
+    from sbc_sim.exports.uui_text import uui_data, uui_text
+
+    read = _read_uui(_words_of(value), ctx)
+    data = uui_data(read, secrets=secrets)
+    if as_json:
+        _say_json(data)
+    else:
+        _say(uui_text(data).rstrip("\n"))
+    return PASSED if read.decoded is not None else RULE_FAILED
+
+
+def _words_of(value: str) -> str:
+    """Take the argument, or standard input for `-`, without the header's name."""
+    text = (sys.stdin.read() if value == "-" else value).strip("\r\n")
+    name, colon, rest = text.partition(":")
+    return rest.strip() if colon and name.strip().lower() in {"user-to-user", "x-user-to-user"} else text
+
+
+@uui.command("encode")
+@click.argument("text", metavar="TEXT|-", required=False)
+@click.option("--echo", is_flag=True, help="The content that selects the echo test.")
+@click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", help="A field of a JSON object; may be repeated.")
+@click.option("--header", is_flag=True, help="Print the whole header line.")
+@as_json
+def uui_encode(text: str | None, echo: bool, fields: tuple[str, ...], header: bool, as_json: bool) -> None:
+    """Write text as the value of a User-to-User header."""
+    if (text is not None) + echo + bool(fields) != 1:
+        raise click.UsageError("give one of TEXT, --echo or --field NAME=VALUE")
+    if text is not None:
+        content = sys.stdin.read() if text == "-" else text
+    else:
+        content = ECHO_PAYLOAD if echo else json.dumps(_fields_of(fields), separators=(",", ":"), ensure_ascii=False)
+    digits = content.encode("utf-8", "surrogateescape").hex()
+    value = f"{digits};encoding=hex"
+    if as_json:
+        _say_json({"value": value, "content": content, "lengths": {"value": len(digits), "decoded": len(digits) // 2}})
+    else:
+        _say(f"User-to-User: {value}" if header else value)
+
+
+def _fields_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    named = [pair.partition("=") for pair in pairs]
+    if wrong := next((pair for pair, (_, equals, _) in zip(pairs, named, strict=True) if not equals), None):
+        raise click.BadParameter(f"{wrong!r} is not NAME=VALUE")
+    return {name: value for name, _, value in named}

@@ -1,0 +1,65 @@
+"""A User-to-User value as text for terminals: lengths, content, fields, token, and a mark under the first bad character. No colour codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sbc_sim.exports.redaction import visible
+
+WINDOW = 76
+"""Longest excerpt that is shown round a bad character."""
+
+
+def uui_text(data: Mapping[str, Any], problems: Iterable[Mapping[str, Any]] = ()) -> str:
+    """Write the data of a UUI entry, masked by the caller, and what is wrong: ``{fault, detail, position, within}`` each."""
+    return "".join(f"{line}\n" for line in (*_content_lines(data), *_problem_lines(data, problems)))
+
+
+def _content_lines(data: Mapping[str, Any]) -> Iterator[str]:
+    lengths = data.get("lengths") or {}
+    yield f"lengths   {lengths.get('value', 0)} hex digits, {lengths.get('decoded', 0)} octets decoded, {lengths.get('line', 0)} characters of line"
+    for name, value in (data.get("parameters") or {}).items():
+        yield f"parameter {visible(name)}" + ("" if value is None else f"={visible(str(value))}")
+    if data.get("leadingOctet") is not None:
+        yield f"stripped  one leading octet, {data['leadingOctet']:02x}"
+    if data.get("decoded") is not None:
+        yield f"text      {visible(str(data['decoded']))}"
+    named = {key: name for name, key in (data.get("named") or {}).items()}
+    for key, value in (data.get("fields") or {}).items():
+        alias = f"  ({named[key]})" if named.get(key, key) != key else ""
+        yield f"field     {visible(str(key))} = {visible(_short(value))}{alias}"
+    yield from _jwt_lines(data.get("jwt"))
+    if data.get("isEcho"):
+        yield "echo      this content selects the echo test"
+
+
+def _jwt_lines(jwt: Mapping[str, Any] | None) -> Iterator[str]:
+    if jwt:
+        yield f"token     {visible(str(jwt.get('masked', '')))}  (signature not checked)"
+        yield f"  header  {visible(_short(jwt.get('header')))}"
+        yield f"  claims  {visible(_short(jwt.get('claims')))}"
+
+
+def _short(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _problem_lines(data: Mapping[str, Any], problems: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for problem in problems:
+        position = problem.get("position")
+        place = "" if position is None else f" (at {position} of the {'value' if problem.get('within') == 'value' else 'decoded text'})"
+        yield f"problem   {visible(str(problem['detail']))}{place}"
+        text = data.get("raw") if problem.get("within") == "value" else data.get("decoded")
+        if position is not None and text:
+            yield from _marked(str(text), int(position))
+
+
+def _marked(text: str, position: int) -> Iterator[str]:
+    """Show the neighbourhood of a position with a mark under it."""
+    start = max(0, min(position - WINDOW // 2, len(text) - WINDOW))
+    front = ("..." if start else "") + visible(text[start:position])
+    end = start + WINDOW
+    yield f"          {front}{visible(text[position:end])}{'...' if end < len(text) else ''}"
+    yield f"          {' ' * len(front)}^"
