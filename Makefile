@@ -53,6 +53,7 @@ check: $(VENV)/dev.stamp
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
+	$(PY) docs/make.py --check
 
 bench: $(VENV)/dev.stamp
 	@$(PY) -m bench $(ARGS)

@@ -1,0 +1,72 @@
+"""Write the pages that are made from the code: docs/rules.md from the catalogue, docs/settings.md from the settings model.
+
+    python docs/make.py            write them
+    python docs/make.py --check    exit 1 when one is not what the code says (part of `make check`)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from sbc_sim.rules.explain import as_markdown
+from sbc_sim.settings import Settings, all_settings
+
+HERE = Path(__file__).parent
+
+
+def settings_markdown() -> str:
+    """Write every setting with its names, default and meaning."""
+    return "".join(f"{line}\n" for line in _settings_lines())
+
+
+def _settings_lines() -> Iterator[str]:
+    yield "# Settings"
+    yield ""
+    yield "Made by `make docs` from `sbc_sim/settings.py`. A flag beats the environment, which beats the file, which beats the default."
+    yield "The file is YAML: the one of `--config`, else of `SBC_SIM_CONFIG`, else `/etc/sbc-sim/config.yaml` if there. The key"
+    yield "`section.name` is `--section-name` on the command line and `SBC_SIM_SECTION__NAME` in the environment; a secret can also come"
+    yield "from the file that `SBC_SIM_SECTION__NAME_FILE` names. Lists are words between commas, mappings `a=b,c=d`."
+    yield "`sbc-sim config show` tells where each value came from."
+    for section, about in Settings.model_fields.items():
+        model = about.annotation
+        assert model is not None
+        yield ""
+        yield f"## {section}"
+        yield ""
+        yield str(model.__doc__)
+        yield ""
+        yield "| setting | default | meaning |"
+        yield "|---|---|---|"
+        for setting in all_settings().values():
+            if setting.key.startswith(f"{section}."):
+                default = f"`{setting.default}`" if setting.default else ""
+                choices = _choices(Settings.model_json_schema()["$defs"][section.capitalize()]["properties"][setting.key.partition(".")[2]])
+                yield f"| `{setting.key}` | {default} | {setting.description}{choices} |"
+
+
+def _choices(schema: dict[str, object]) -> str:
+    values = schema.get("enum") or []
+    assert isinstance(values, list)
+    return f" One of {', '.join(f'`{value}`' for value in values)}." if len(values) > 1 else ""
+
+
+PAGES = {"rules.md": as_markdown, "settings.md": settings_markdown}
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or check."""
+    stale = [name for name, make in PAGES.items() if not (HERE / name).exists() or (HERE / name).read_text(encoding="utf-8") != make()]
+    if "--check" in arguments:
+        for name in stale:
+            print(f"docs/{name} is not what the code says: run `make docs`", file=sys.stderr)
+        return 1 if stale else 0
+    for name in stale:
+        (HERE / name).write_text(PAGES[name](), encoding="utf-8")
+        print(f"wrote docs/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
