@@ -111,7 +111,10 @@ class Store(Protocol):
         """Other entries that belong to no call (messages outside dialogs, parse errors, connections), newest first. Raises BadCursor."""
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every entry after it is kept; the returned function ends that. A listener must be quick and must not raise."""
+        """Call `listener` with every entry after it is kept; the returned function ends that.
+
+        A listener must be quick and must not raise.
+        """
 
     def size(self) -> StoreSize:
         """How full the store is."""

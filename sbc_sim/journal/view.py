@@ -18,6 +18,8 @@ MOST_FINDINGS = 500
 MOST_KEYS_PRESSED = 128
 MOST_AGREEMENTS = 32
 
+_COUNTS = ("packetsReceived", "packetsSent", "lost", "jitterMs", "authFailures", "echoedPackets")
+
 OVER = frozenset({"ended", "rejected"})
 """The states that no call leaves."""
 
@@ -119,11 +121,10 @@ class CallView:
             return None
         agreed = self.agreements[-1] if self.agreements else {}
         report = self.media or {}
-        counts = {name: report.get(name, 0) for name in ("packetsReceived", "packetsSent", "lost", "jitterMs", "authFailures", "echoedPackets")}
         return {
             "codec": agreed.get("codec"),
             "suite": agreed.get("suite"),
-            **counts,
+            **{name: report.get(name, 0) for name in _COUNTS},
             "firstPacketMs": self.first_packet_ms,
             "remote": address_text(report.get("remote")) or agreed.get("remote"),
         }
