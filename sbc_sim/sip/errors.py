@@ -32,9 +32,12 @@ class Malformation(StrEnum):
     BAD_MULTIPART = "bad-multipart"
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class MalformedMessage(Exception):
-    """The peer's fault. Caught once, answered where an answer can be built, journalled."""
+    """The peer's fault. Caught once, answered where an answer can be built, journalled.
+
+    A value in spirit; not frozen, because Python itself sets the traceback of an exception on its way through a context manager.
+    """
 
     malformation: Malformation
     detail: str
