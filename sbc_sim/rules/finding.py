@@ -103,3 +103,10 @@ def verdict(findings: Iterable[Finding]) -> Verdict:
     seen = {f.status for f in kept}
     worst = next((s for s in (Status.FAIL, Status.WARN) if s in seen), Status.PASS)
     return Verdict(worst, kept)
+
+
+def with_found(judged: Verdict, found: Iterable[Finding]) -> Verdict:
+    """Add findings made on the way: they take the place of what the judge said of the same rule without knowing them."""
+    kept = tuple(found)
+    rules = {f.rule for f in kept}
+    return verdict((*(f for f in judged.findings if f.rule not in rules), *kept))

@@ -34,6 +34,7 @@ def server_key(request: Request) -> Key:
 
 
 def merge_key(request: Request) -> Key:
+    """Call-ID, From tag and CSeq: what two merged requests have in common (8.2.2.2)."""
     sender = NameAddr.parse(request.headers.first("From") or "", "From").tag or ""
     return (request.headers.first("Call-ID") or "", sender, request.headers.first("CSeq") or "")
 

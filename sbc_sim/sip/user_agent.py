@@ -449,7 +449,7 @@ class UserAgent:
         cancel = ClientTransaction(
             request,
             transaction.connection,
-            (*transaction.key[:-1], "CANCEL"),
+            key,
             Transaction(NON_INVITE_CLIENT_MACHINE, now),
             transaction.dialog,
         )

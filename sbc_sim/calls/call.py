@@ -1,0 +1,644 @@
+"""One call: from its INVITE to its verdict.
+
+The life of a call is a table. `Call.invited` is the place where the protocol meets the world, so it only joins steps that have
+names: gather evidence, let the rules judge, refuse or take a port and ring. A media packet never comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sbc_sim.calls import telling
+from sbc_sim.calls.limits import Limits
+from sbc_sim.calls.outbox import Outbox
+from sbc_sim.calls.outputs import Environment, StartMedia, StopMedia
+from sbc_sim.calls.session import Session, capabilities
+from sbc_sim.calls.session_timer import SessionTimer, timer_after_refresh, timer_for, timer_headers
+from sbc_sim.journal.entries import Kind
+from sbc_sim.rtp.leg import LegReport
+from sbc_sim.rules import offer as offer_rules
+from sbc_sim.rules.catalogue import RULE_SET_VERSION
+from sbc_sim.rules.evidence import Evidence
+from sbc_sim.rules.finding import Finding, Refusal, Status, with_found
+from sbc_sim.rules.judge import first_refusal, judge_call, judge_invite
+from sbc_sim.rules.policy import Policy
+from sbc_sim.rules.signalling import RequestFault, judge_malformed, request_finding
+from sbc_sim.rules.warning import warning_text
+from sbc_sim.sdp.answer import Negotiation, negotiate
+from sbc_sim.sip.dialog import Dialog
+from sbc_sim.sip.effects import ClientTransaction, Effect, ServerTransaction
+from sbc_sim.sip.errors import InvalidInput, MalformedMessage
+from sbc_sim.sip.headers import Reason
+from sbc_sim.sip.message import Request, Response, sdp_body
+from sbc_sim.sip.text import parse_number
+from sbc_sim.sip.user_agent import Extra, UserAgent
+from sbc_sim.sip.uui import UuiExpectation, read
+
+
+class CallState(StrEnum):
+    """Where a call stands."""
+
+    INVITED = "invited"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    """200 sent, ACK not yet."""
+    ESTABLISHED = "established"
+    ENDING = "ending"
+    """Our BYE waits for its answer."""
+    ENDED = "ended"
+    REJECTED = "rejected"
+
+
+class CallInput(StrEnum):
+    """What moves a call."""
+
+    REFUSE = "refuse"
+    RING = "ring"
+    ANSWER = "answer"
+    ACK = "ack"
+    CANCEL = "cancel"
+    PEER_BYE = "peer-bye"
+    OUR_BYE = "our-bye"
+    OVER = "over"
+    """Our BYE was answered or never will be."""
+
+
+CALL: Mapping[tuple[CallState, CallInput], CallState] = {
+    (CallState.INVITED, CallInput.REFUSE): CallState.REJECTED,
+    (CallState.INVITED, CallInput.RING): CallState.RINGING,
+    (CallState.RINGING, CallInput.REFUSE): CallState.REJECTED,
+    (CallState.RINGING, CallInput.ANSWER): CallState.ANSWERED,
+    (CallState.RINGING, CallInput.CANCEL): CallState.ENDED,
+    # the caller may BYE an early dialog (RFC 3261 section 15)
+    (CallState.RINGING, CallInput.PEER_BYE): CallState.ENDED,
+    (CallState.ANSWERED, CallInput.ACK): CallState.ESTABLISHED,
+    (CallState.ANSWERED, CallInput.PEER_BYE): CallState.ENDED,
+    # only after 64*T1 without ACK (13.3.1.4)
+    (CallState.ANSWERED, CallInput.OUR_BYE): CallState.ENDING,
+    (CallState.ESTABLISHED, CallInput.PEER_BYE): CallState.ENDED,
+    (CallState.ESTABLISHED, CallInput.OUR_BYE): CallState.ENDING,
+    # both hang up at once
+    (CallState.ENDING, CallInput.PEER_BYE): CallState.ENDING,
+    (CallState.ENDING, CallInput.ACK): CallState.ENDING,
+    (CallState.ENDING, CallInput.OVER): CallState.ENDED,
+}
+
+MEDIA_LOOK = 1.0
+"""Seconds between two looks at the media of a call."""
+MEDIA_NOTE = 5.0
+"""Seconds between two MEDIA entries."""
+MOST_FOUND = 100
+"""Findings kept that were made on the way; a peer can provoke any number."""
+SHOWN_STATES = {CallState.RINGING: "ringing", CallState.ANSWERED: "answered"}
+"""States that the journal tells by CALL_STATE; the last ones come with CALL_ENDED."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every call of a switchboard shares."""
+
+    agent: UserAgent
+    outbox: Outbox
+    policy: Policy
+    limits: Limits
+    environment: Environment
+    warn_host: str
+
+
+def uui_expectation(policy: Policy) -> UuiExpectation:
+    """Give the settings that reading the User-to-User header needs."""
+    return UuiExpectation(
+        several=policy.uui_several,
+        leading_octet=policy.uui_leading_octet,
+        x_header=policy.uui_x_header,
+        limit=policy.uui_limit,
+        limit_scope=policy.uui_limit_scope,
+        max_depth=policy.uui_max_depth,
+        aliases=policy.uui_aliases,
+        echo_org=policy.echo_org,
+        echo_domain=policy.echo_domain,
+    )
+
+
+class Call:
+    """One call that a partner placed."""
+
+    def __init__(self, call_id: str, invite: Request, connection: int, desk: Desk, now: float) -> None:
+        """Write down that it began. `connection` carried the INVITE."""
+        self.id = call_id
+        self.sip_call_id = invite.headers.first("Call-ID") or ""
+        self.state = CallState.INVITED
+        self.dialog: Dialog | None = None
+        self.deadline: float | None = None
+        self.evidence = Evidence(peer=desk.agent.peer(connection), invite=invite, invited_at=now)
+        self._desk = desk
+        self._session: Session | None = None
+        self._invite: ServerTransaction | None = None
+        self._offer: bytes | None = None
+        self._awaits_answer = False
+        """Our offer went out in a 2xx: the ACK must bring the answer."""
+        self._timer: SessionTimer | None = None
+        self._refresh: ClientTransaction | None = None
+        self._ring_until: float | None = None
+        self._expires: float | None = None
+        self._awaits_prack = False
+        self._look_at: float | None = None
+        self._noted_at = 0.0
+        self._keys_told = 0
+        self._held_since: float | None = None
+        self._hang_up: tuple[str, str] | None = None
+        self._live_since = now
+        self._found: list[Finding] = []
+        self._record(Kind.CALL_STARTED, now, telling.started(invite, self.evidence.peer, connection))
+
+    # --- the beginning -----------------------------------------------------------------------------------------------
+
+    def invited(self, transaction: ServerTransaction, overloaded: str, now: float) -> None:
+        """Take the INVITE: judge it, then refuse it or ring."""
+        self._invite = transaction
+        self.evidence.overloaded = overloaded
+        try:
+            self._gather(transaction.request)
+        except MalformedMessage as error:
+            self.refuse(transaction, judge_malformed(error), now)
+            return
+        findings = judge_invite(self.evidence, self._desk.policy)
+        self._tell_findings(findings, now)
+        stands_against = first_refusal(findings)
+        if stands_against is not None:
+            self._refuse_with(transaction, *stands_against, now)
+            return
+        self._take_port(transaction, now)
+
+    def _gather(self, invite: Request) -> None:
+        """Read what the INVITE carries. Raises MalformedMessage for a body that cannot be taken apart."""
+        policy = self._desk.policy
+        self.evidence.uui = read(invite.headers, uui_expectation(policy), _uui_elsewhere(invite))
+        self._offer = sdp_body(invite)
+        self.evidence.offer = self._offer
+        self.evidence.offered_by_us = self._offer is None
+        if self._offer is not None:
+            self.evidence.negotiation = negotiate(self._offer, capabilities(policy))
+
+    def _tell_findings(self, findings: list[Finding], now: float) -> None:
+        if self.evidence.uui is not None:
+            self._record(Kind.UUI, now, telling.user_to_user(self.evidence.uui, findings))
+        for finding in findings:
+            if finding.status in (Status.WARN, Status.FAIL):
+                self._record(Kind.FINDING, now, telling.finding(finding))
+
+    def _take_port(self, transaction: ServerTransaction, now: float) -> None:
+        desk = self._desk
+        address = desk.environment.open_media(self.id)
+        if address is None:
+            finding = request_finding(
+                RequestFault.OVERLOADED, "all media ports are in use (media.ports)", desk.policy, (("Retry-After", "5"),)
+            )
+            self.evidence.overloaded = "all media ports are in use (media.ports)"
+            self.refuse(transaction, finding, now)
+            return
+        self._session = Session(self.id, address, desk.policy, desk.environment)
+        self._ring(transaction, now)
+
+    def _ring(self, transaction: ServerTransaction, now: float) -> None:
+        reliable = any(tag.lower() == "100rel" for tag in transaction.request.headers.listed("Require"))
+        self._move(CallInput.RING, now)
+        self._carry(self._desk.agent.respond(transaction, 180, now, reliable=reliable), now)
+        self.dialog = transaction.dialog
+        self._awaits_prack = reliable
+        self._ring_until = now + self._desk.limits.ring_seconds
+        self._expires = _expires_at(transaction.request, now)
+        self._rearm()
+        self.advance(now)
+
+    def _answer(self, transaction: ServerTransaction, now: float) -> None:
+        """Send the 200 with our answer, or with our offer when the INVITE had none."""
+        session = self._session
+        if session is None:
+            raise InvalidInput("answered without a session")
+        if self._offer is None:
+            body = session.offer()
+            self._awaits_answer = True
+        else:
+            assert self.evidence.negotiation is not None
+            body = session.answer(self._offer, self.evidence.negotiation)
+            self._start_media(self.evidence.negotiation, False, now)
+        self._timer = timer_for(transaction.request, now)
+        self.evidence.answered_at = now
+        self._look_at = now + MEDIA_LOOK
+        self._move(CallInput.ANSWER, now)
+        self._carry(self._desk.agent.respond(transaction, 200, now, timer_headers(self._timer), body), now)
+
+    def refuse(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
+        """Refuse the INVITE for a finding that carries its refusal."""
+        self.found_out(finding, now)
+        assert finding.refusal is not None
+        self._refuse_with(transaction, finding, finding.refusal, now)
+
+    def _refuse_with(self, transaction: ServerTransaction, finding: Finding, refusal: Refusal, now: float) -> None:
+        self._carry(self._desk.agent.respond(transaction, refusal.status, now, refusal_headers(finding, refusal, self._desk)), now)
+        self.rejected(finding, refusal.status, transaction.request.method, now)
+
+    def rejected(self, finding: Finding, status: int, method: str, now: float) -> None:
+        """Close the book of a call whose INVITE was refused."""
+        self._record(Kind.REJECTED, now, {"status": status, "rule": finding.rule, "method": method})
+        self.evidence.refused_status = status
+        self._move(CallInput.REFUSE, now)
+        self._finish("sbc", "refused", now)
+
+    def unreadable(self, finding: Finding, status: int, now: float) -> None:
+        """Close the book of a call whose INVITE broke the grammar; it was answered without a transaction."""
+        self.found_out(finding, now)
+        self.rejected(finding, status, "INVITE", now)
+
+    def found_out(self, finding: Finding, now: float) -> None:
+        """Keep a finding that was made on the way and that no judge derives from the evidence."""
+        if len(self._found) < MOST_FOUND:
+            self._found.append(finding)
+        self._record(Kind.FINDING, now, telling.finding(finding))
+
+    # --- what the peer does ------------------------------------------------------------------------------------------
+
+    def acknowledged(self, request: Request, expected: bool, now: float) -> None:
+        """Take the ACK: to the first 200 or to a re-INVITE; with a delayed offer it brings the answer."""
+        if not expected:
+            return
+        if self.state is CallState.ANSWERED:
+            self.evidence.acknowledged_at = now
+            self._move(CallInput.ACK, now)
+        if self._awaits_answer:
+            self._awaits_answer = False
+            self._take_answer(request, now)
+        if self._hang_up is not None and self.state is CallState.ESTABLISHED:
+            self.hang_up(*self._hang_up, now)
+
+    def _take_answer(self, ack: Request, now: float) -> None:
+        session = self._session
+        assert session is not None
+        try:
+            sdp = sdp_body(ack)
+        except MalformedMessage as error:
+            self.mistake(f"the answer in the ACK cannot be read: {error}")
+            sdp = None
+        self.evidence.offer = sdp
+        negotiation = session.read_answer(sdp) if sdp is not None else None
+        self.evidence.negotiation = negotiation
+        if negotiation is None or not negotiation.usable or sdp is None:
+            self.hang_up("refused", "the answer to our offer is missing or cannot be used", now)
+            return
+        session.settle(sdp, negotiation)
+        self._start_media(negotiation, False, now)
+
+    def provisional_acknowledged(self, now: float) -> None:
+        """Go on after the PRACK to our reliable 180."""
+        self._awaits_prack = False
+        self.advance(now)
+
+    def cancelled(self, reason: str | None, now: float) -> None:
+        """The partner gave up while it rang; 487 was sent."""
+        self.evidence.bye_reason = reason
+        if self.state is CallState.RINGING:
+            self._move(CallInput.CANCEL, now)
+            self._finish("partner", "cancelled", now)
+
+    def requested(self, transaction: ServerTransaction, now: float) -> None:
+        """Take a request within the dialog."""
+        method = transaction.request.method
+        self.evidence.methods[method] = self.evidence.methods.get(method, 0) + 1
+        if method == "BYE":
+            self._bye(transaction, now)
+        elif method == "INVITE":
+            self._reinvited(transaction, now)
+        elif method == "UPDATE":
+            self._updated(transaction, now)
+        elif method == "INFO":
+            self._info(transaction, now)
+        else:
+            self._carry(self._desk.agent.respond(transaction, 200, now), now)
+
+    def mistake(self, sentence: str) -> None:
+        """Note an in-dialog mistake of the peer for the verdict."""
+        if len(self.evidence.dialog_errors) < 50:
+            self.evidence.dialog_errors.append(sentence)
+
+    def _bye(self, transaction: ServerTransaction, now: float) -> None:
+        agent = self._desk.agent
+        self.evidence.bye_reason = transaction.request.headers.first("Reason")
+        pending = agent.unanswered_within(transaction.dialog) if transaction.dialog else []
+        self._carry(agent.respond(transaction, 200, now), now)
+        for other in pending:
+            if other is not transaction:
+                self._carry(agent.respond(other, 487, now), now)
+        ending = self.state is CallState.ENDING
+        self._move(CallInput.PEER_BYE, now)
+        if not ending:
+            self._finish("partner", "normal", now)
+
+    def _info(self, transaction: ServerTransaction, now: float) -> None:
+        package = transaction.request.headers.first("Info-Package")
+        if package is not None:
+            # An empty Recv-Info says that no package is taken (RFC 6086 section 5.2.3).
+            finding = request_finding(
+                RequestFault.INFO_PACKAGE, f"Info-Package {package[:60]} is not supported", self._desk.policy, (("Recv-Info", ""),)
+            )
+            self.refuse_within(transaction, finding, now)
+            return
+        self._record(Kind.NOTE, now, {"text": "INFO received; digits are read from RTP (RFC 4733) only"})
+        self._carry(self._desk.agent.respond(transaction, 200, now), now)
+
+    def refuse_within(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
+        """Refuse a request within the dialog; the call goes on."""
+        refusal = finding.refusal
+        assert refusal is not None
+        method = transaction.request.method
+        self.evidence.refer_seen |= method == "REFER"
+        self.found_out(finding, now)
+        self._record(Kind.REJECTED, now, {"status": refusal.status, "rule": finding.rule, "method": method})
+        self._carry(self._desk.agent.respond(transaction, refusal.status, now, refusal_headers(finding, refusal, self._desk)), now)
+
+    # --- changes of the session --------------------------------------------------------------------------------------
+
+    def _reinvited(self, transaction: ServerTransaction, now: float) -> None:
+        offer = self._changed(transaction, now)
+        if offer is None:
+            return
+        self._timer = timer_for(transaction.request, now)
+        if offer:
+            self._carry(self._desk.agent.respond(transaction, 200, now, timer_headers(self._timer), offer), now)
+        else:
+            self._awaits_answer = True
+            assert self._session is not None
+            body = self._session.offer()
+            self._carry(self._desk.agent.respond(transaction, 200, now, timer_headers(self._timer), body), now)
+        self._rearm()
+
+    def _updated(self, transaction: ServerTransaction, now: float) -> None:
+        answer = self._changed(transaction, now)
+        if answer is None:
+            return
+        self._timer = timer_for(transaction.request, now)
+        self._carry(self._desk.agent.respond(transaction, 200, now, timer_headers(self._timer), answer), now)
+        self._rearm()
+
+    def _changed(self, transaction: ServerTransaction, now: float) -> bytes | None:
+        """Take the offer of a re-INVITE or UPDATE; return our answer, empty without offer, None when it was refused."""
+        try:
+            sdp = sdp_body(transaction.request)
+        except MalformedMessage as error:
+            self.refuse_within(transaction, judge_malformed(error), now)
+            return None
+        if sdp is None or self._session is None:
+            return b""
+        negotiation = self._session.read(sdp)
+        trial = Evidence(peer=self.evidence.peer, invite=transaction.request, offer=sdp, negotiation=negotiation)
+        stands_against = first_refusal(offer_rules.judge(trial, self._desk.policy))
+        if stands_against is not None:
+            self.refuse_within(transaction, stands_against[0], now)
+            return None
+        answer = self._session.answer(sdp, negotiation)
+        self.evidence.negotiation = negotiation
+        self._start_media(negotiation, True, now)
+        return answer
+
+    def _start_media(self, negotiation: Negotiation, change: bool, now: float) -> None:
+        session = self._session
+        assert session is not None and session.leg is not None
+        self.evidence.leg = session.leg
+        self._count_hold(negotiation.held, now)
+        self._live_since = now
+        self._desk.outbox.put(StartMedia(session.leg))
+        local = f"{session.address.host}:{session.address.rtp_port}"
+        self._record(Kind.MEDIA_AGREED, now, telling.agreed(session.leg, negotiation, local, change))
+
+    def _count_hold(self, held: bool, now: float) -> None:
+        if self._held_since is not None:
+            self.evidence.held_s += now - self._held_since
+        self._held_since = now if held else None
+
+    # --- our own requests --------------------------------------------------------------------------------------------
+
+    def hang_up(self, reason: str, text: str, now: float) -> None:
+        """End the call from our side: refuse while it rings, BYE later, never before the ACK (section 15)."""
+        if self.state is CallState.RINGING and self._invite is not None:
+            self._carry(self._desk.agent.respond(self._invite, 480, now, (("Reason", _reason(reason, text)),)), now)
+            self._move(CallInput.REFUSE, now)
+            self._finish("sbc", reason, now)
+        elif self.state is CallState.ANSWERED and reason != "no-ack":
+            self._hang_up = (reason, text)
+        elif self.state in (CallState.ANSWERED, CallState.ESTABLISHED) and self.dialog is not None:
+            self._move(CallInput.OUR_BYE, now)
+            _, effects = self._desk.agent.request(self.dialog, "BYE", now, (("Reason", _reason(reason, text)),))
+            self._settle_evidence("sbc", reason, now)
+            self._carry(effects, now)
+
+    def answered(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Take the answer to a request of ours: BYE, or the refresh of the session."""
+        if response.status < 200:
+            return
+        if transaction.request.method == "BYE":
+            self._bye_over(now)
+        elif transaction is self._refresh:
+            self._refreshed(transaction, response, now)
+
+    def unanswered(self, transaction: ClientTransaction, status: int, why: str, now: float) -> None:
+        """Give up a request of ours."""
+        self.mistake(why)
+        if transaction.request.method == "BYE":
+            self._bye_over(now)
+        elif transaction is self._refresh:
+            self._refresh = None
+            self.hang_up("session-expired", f"{transaction.request.method} to refresh the session: {why}", now)
+
+    def _bye_over(self, now: float) -> None:
+        if self.state is CallState.ENDING:
+            self._move(CallInput.OVER, now)
+            self._finish(self.evidence.ended_by, self.evidence.end_reason, now)
+
+    def _send_refresh(self, now: float) -> None:
+        assert self.dialog is not None and self._timer is not None
+        extra: Extra = (("Session-Expires", f"{self._timer.interval};refresher=uac"),)
+        invite = self.evidence.invite
+        allowed = [m.upper() for m in invite.headers.listed("Allow")] if invite else []
+        method, body = ("UPDATE", b"") if "UPDATE" in allowed else ("INVITE", self._session.local if self._session else b"")
+        self._refresh, effects = self._desk.agent.request(self.dialog, method, now, extra, body)
+        self._carry(effects, now)
+
+    def _refreshed(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        self._refresh = None
+        if response.status in (408, 481):
+            self.hang_up("session-expired", f"the refresh was answered {response.status}", now)
+            return
+        if self.dialog is not None and transaction.request.method == "INVITE" and response.status < 300:
+            self._carry(self._desk.agent.acknowledge(transaction, self.dialog), now)
+        if self._timer is None:
+            return
+        if response.status < 300:
+            self._timer = timer_after_refresh(self._timer, response, now)
+        else:
+            self.mistake(f"the session refresh was refused with {response.status}")
+            self._timer = SessionTimer(self._timer.interval, False, self._timer.started)
+        self._rearm()
+
+    def unacknowledged(self, provisional: bool, now: float) -> None:
+        """64*T1 passed without ACK to our 200, or without PRACK to our 180."""
+        if provisional and self._invite is not None and self.state is CallState.RINGING:
+            self.mistake("our reliable 180 was never acknowledged by PRACK")
+            self._carry(self._desk.agent.respond(self._invite, 504, now), now)
+            self._move(CallInput.REFUSE, now)
+            self._finish("sbc", "no-prack", now)
+        elif self.state is CallState.ANSWERED:
+            self.hang_up("no-ack", "no ACK within 32 s", now)
+        elif self.state is CallState.ESTABLISHED:
+            self.mistake("our 200 to a re-INVITE was never acknowledged")
+            self.hang_up("no-ack", "no ACK to a re-INVITE within 32 s", now)
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def advance(self, now: float) -> None:
+        """Do what is due."""
+        if self.state is CallState.RINGING:
+            self._ringing_on(now)
+        if self._look_at is not None and now >= self._look_at:
+            self._look(now)
+        if self._timer is not None and self.state is CallState.ESTABLISHED and now >= self._timer.alarm:
+            self._timer_rings(now)
+        self._rearm()
+
+    def _ringing_on(self, now: float) -> None:
+        transaction = self._invite
+        assert transaction is not None
+        if self._expires is not None and now >= self._expires:
+            detail = "the INVITE's Expires ran out before the call was answered"
+            self.refuse(transaction, request_finding(RequestFault.EXPIRED, detail, self._desk.policy), now)
+        elif not self._awaits_prack and self._ring_until is not None and now >= self._ring_until:
+            self._answer(transaction, now)
+
+    def _timer_rings(self, now: float) -> None:
+        assert self._timer is not None
+        if not self._timer.ours:
+            self.hang_up("session-expired", f"no refresh within {self._timer.interval} s", now)
+        elif self._refresh is None:
+            self._send_refresh(now)
+            self._timer = SessionTimer(self._timer.interval, True, now)
+
+    def _look(self, now: float) -> None:
+        """Look at the media: tell digits and progress, end the call when nothing comes or it lasts too long."""
+        self._look_at = now + MEDIA_LOOK
+        report = self._desk.environment.read_media(self.id)
+        if report is None:
+            return
+        first = self.evidence.report is None or self.evidence.report.packets_received == 0
+        self.evidence.report = report
+        self._tell_digits(report, now)
+        if now - self._noted_at >= MEDIA_NOTE or (first and report.packets_received):
+            self._noted_at = now
+            self._record(Kind.MEDIA, now, telling.media(report, False))
+        self._end_if_silent_or_long(report, now)
+
+    def _end_if_silent_or_long(self, report: LegReport, now: float) -> None:
+        if self.state is not CallState.ESTABLISHED:
+            return
+        limits = self._desk.limits
+        heard = max(self._live_since, report.last_packet_at or 0.0)
+        if self._held_since is None and now - heard >= limits.media_timeout_seconds:
+            self.hang_up("media-timeout", f"no SRTP for {limits.media_timeout_seconds:g} s", now)
+        elif now - (self.evidence.answered_at or now) >= limits.call_seconds:
+            self.hang_up("max-duration", f"longest call is {limits.call_seconds:g} s", now)
+
+    def _tell_digits(self, report: LegReport, now: float) -> None:
+        for event in report.dtmf[self._keys_told :]:
+            self._record(Kind.DTMF, now, {"digit": event.digit, "durationMs": event.duration_ms})
+        self._keys_told = len(report.dtmf)
+
+    def _rearm(self) -> None:
+        """Keep the earliest of what the state waits for."""
+        waits: list[float | None] = []
+        if self.state is CallState.RINGING:
+            waits = [self._expires, None if self._awaits_prack else self._ring_until]
+        elif self.state in (CallState.ANSWERED, CallState.ESTABLISHED):
+            waits = [self._look_at, self._timer.alarm if self._timer and self.state is CallState.ESTABLISHED else None]
+        self.deadline = min((w for w in waits if w is not None), default=None)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """True when the verdict is given."""
+        return self.state in (CallState.ENDED, CallState.REJECTED)
+
+    def _settle_evidence(self, by: str, reason: str, now: float) -> None:
+        """Take the last report and free the port; the verdict may still wait for the answer to our BYE."""
+        if self.evidence.ended_at is not None:
+            return
+        self.evidence.ended_at = now
+        self.evidence.ended_by = by
+        self.evidence.end_reason = reason
+        self._count_hold(False, now)
+        self._look_at = None
+        if self._session is None:
+            return
+        report = self._desk.environment.read_media(self.id)
+        if report is not None:
+            self.evidence.report = report
+            self._tell_digits(report, now)
+            self._record(Kind.MEDIA, now, telling.media(report, True))
+        self._desk.outbox.put(StopMedia(self.id))
+
+    def _finish(self, by: str, reason: str, now: float) -> None:
+        """Give the verdict."""
+        self._settle_evidence(by, reason, now)
+        judged = with_found(judge_call(self.evidence, self._desk.policy), self._found)
+        self._record(Kind.VERDICT, now, telling.verdict(judged, self._desk.policy.profile, RULE_SET_VERSION))
+        data = {"endedBy": by, "endReason": reason, "state": self.state.value, "status": self.evidence.refused_status}
+        self._record(Kind.CALL_ENDED, now, data)
+        self._rearm()
+
+    def _move(self, what: CallInput, now: float) -> None:
+        try:
+            self.state = CALL[self.state, what]
+        except KeyError:
+            raise InvalidInput(f"call: no {what} in state {self.state}") from None
+        if self.state in SHOWN_STATES and what in (CallInput.RING, CallInput.ANSWER):
+            self._record(Kind.CALL_STATE, now, {"state": SHOWN_STATES[self.state]})
+
+    def _record(self, kind: Kind, now: float, data: Mapping[str, object]) -> None:
+        self._desk.outbox.record(kind, self.id, now, data)
+
+    def _carry(self, effects: list[Effect], now: float) -> None:
+        self._desk.outbox.carry(effects, now)
+
+
+def refusal_headers(finding: Finding, refusal: Refusal, desk: Desk) -> Extra:
+    """Headers of a refusal: what the status demands, and the rule in a Warning (20.43)."""
+    warning = f'{refusal.warn_code} {desk.warn_host} "{warning_text(finding)}"'
+    return (*refusal.headers, ("Warning", warning))
+
+
+def _reason(reason: str, text: str) -> str:
+    """Reason header of our BYE (RFC 3326): the SIP cause where one fits, and Q.850."""
+    cause = {"media-timeout": 408, "session-expired": 408, "no-ack": 408, "refused": 488, "shutdown": 503}.get(reason, 200)
+    sip = Reason("SIP", cause, text or "call ended by sbc-sim")
+    return str(sip) if cause != 200 else f"{sip}, {Reason('Q.850', 16, 'Normal call clearing')}"
+
+
+def _expires_at(invite: Request, now: float) -> float | None:
+    """When the INVITE's own Expires runs out (13.3.1)."""
+    text = invite.headers.first("Expires")
+    if text is None:
+        return None
+    try:
+        return now + parse_number(text, "Expires")
+    except MalformedMessage:
+        return None
+
+
+def _uui_elsewhere(invite: Request) -> str:
+    """Name another place of the INVITE in which a User-to-User stands (requirement 67), empty when none."""
+    if "user-to-user" in invite.uri.lower():
+        return "the Request-URI"
+    for name in ("To", "Contact", "Refer-To", "From"):
+        if any("user-to-user=" in value.lower() for value in invite.headers.all(name)):
+            return f"a URI in {name}"
+    return ""

@@ -1,0 +1,88 @@
+"""Turns the user agent's effects into outputs and journal entries: the one place where a message is written down and sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from sbc_sim.calls.outputs import Connect, Output, Record, Send
+from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.sip.effects import Dial, Effect, Transmit
+from sbc_sim.sip.message import Request, Response
+from sbc_sim.sip.peer import Peer
+from sbc_sim.sip.text import printable
+from sbc_sim.sip.user_agent import UserAgent
+
+
+class Outbox:
+    """Collects what one visit to the core's door leads to. Events that need a decision are left in `events`."""
+
+    def __init__(self, user_agent: UserAgent) -> None:
+        """Share the user agent, which knows the peers."""
+        self.events: deque[Effect] = deque()
+        self.calls: dict[str, str] = {}
+        """SIP Call-ID -> id of the call in the journal."""
+        self._agent = user_agent
+        self._outputs: list[Output] = []
+
+    def take(self) -> list[Output]:
+        """Hand over all outputs so far, in order."""
+        taken, self._outputs = self._outputs, []
+        return taken
+
+    def put(self, output: Output) -> None:
+        """Add one output."""
+        self._outputs.append(output)
+
+    def record(self, kind: Kind, call: str | None, now: float, data: Mapping[str, Any], raw: bytes = b"") -> None:
+        """Append one entry to the journal."""
+        self._outputs.append(Record(Entry(now, kind, call, data, raw)))
+
+    def carry(self, effects: list[Effect], now: float) -> None:
+        """Send and record what is to be sent; keep the rest as events."""
+        for effect in effects:
+            if isinstance(effect, Transmit):
+                raw = effect.message.to_bytes()
+                self.message(effect.connection, effect.message, raw, False, now, effect.repeated)
+                self._outputs.append(Send(effect.connection, raw))
+            elif isinstance(effect, Dial):
+                self._outputs.append(Connect(effect.connection, effect.host, effect.port, effect.host))
+            else:
+                self.events.append(effect)
+
+    def message(self, connection: int, message: Request | Response, raw: bytes, received: bool, now: float, repeated: bool = False) -> None:
+        """Write a message down, with the call it belongs to."""
+        sip_call_id = message.headers.first("Call-ID") or ""
+        data = {
+            "connection": connection,
+            "direction": "in" if received else "out",
+            "sipCallId": sip_call_id,
+            "repeated": repeated,
+            "peer": address_of(self._agent.peer(connection)),
+            "warning": message.headers.first("Warning"),
+            **_summary(message),
+        }
+        self.record(Kind.MESSAGE, self.calls.get(sip_call_id), now, data, raw)
+
+
+def address_of(peer: Peer | None) -> str:
+    """``host:port`` of a peer, brackets around IPv6; empty when unknown."""
+    if peer is None:
+        return ""
+    return f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
+
+
+def _summary(message: Request | Response) -> dict[str, Any]:
+    number, method = _sequence(message)
+    if isinstance(message, Request):
+        shown = printable(message.method, 32)
+        return {"method": shown, "status": None, "reason": "", "uri": message.uri, "cseq": number, "summary": shown}
+    summary = f"{message.status} {printable(message.reason, 60)} ({method})"
+    return {"method": method, "status": message.status, "reason": message.reason, "uri": "", "cseq": number, "summary": summary}
+
+
+def _sequence(message: Request | Response) -> tuple[int | None, str]:
+    """CSeq read leniently: entries are written for broken messages too."""
+    number, _, method = (message.headers.first("CSeq") or "").strip().partition(" ")
+    return (int(number) if number.isascii() and number.isdigit() and len(number) < 12 else None), printable(method.strip(), 32)

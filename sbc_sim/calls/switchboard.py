@@ -1,0 +1,406 @@
+"""The door of the core: connections, octets and time go in, outputs come out.
+
+The switchboard frames octets into messages, lets the user agent sort them, and gives each event to the call it belongs to.
+What belongs to no call (OPTIONS, broken messages, TLS attempts) is answered here. It keeps no memory but of what is alive: the
+past is in the journal.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from sbc_sim.calls import telling
+from sbc_sim.calls.call import Call, Desk, refusal_headers
+from sbc_sim.calls.limits import Limits
+from sbc_sim.calls.outbox import Outbox
+from sbc_sim.calls.outputs import Close, Environment, Output, Send
+from sbc_sim.journal.entries import Kind
+from sbc_sim.rules.evidence import Evidence
+from sbc_sim.rules.finding import Finding
+from sbc_sim.rules.judge import first_refusal, judge_options
+from sbc_sim.rules.policy import Policy
+from sbc_sim.rules.signalling import RequestFault, judge_malformed, request_finding
+from sbc_sim.rules.tls import judge_attempt
+from sbc_sim.sip import inspection
+from sbc_sim.sip.alarms import Alarms
+from sbc_sim.sip.dialog import Dialog
+from sbc_sim.sip.effects import (
+    Acknowledged,
+    Answered,
+    Cancelled,
+    Effect,
+    Incoming,
+    Obstructed,
+    ProvisionalAcknowledged,
+    ServerTransaction,
+    Stray,
+    Unacknowledged,
+    Unanswered,
+    Unreadable,
+)
+from sbc_sim.sip.message import Request, Response
+from sbc_sim.sip.peer import Peer, TlsFailure, TlsProblem
+from sbc_sim.sip.responses import has_tag
+from sbc_sim.sip.stream import KeepAlive, MessageStream, StreamError, StreamLimits
+from sbc_sim.sip.user_agent import Extra, Identity, UserAgent
+
+LINGER = 64.0
+"""Seconds for which an ended call still takes its late messages (ACK to a refusal, a repeated BYE)."""
+
+
+@dataclass(slots=True)
+class _Connection:
+    peer: Peer
+    stream: MessageStream
+
+
+class Switchboard:
+    """All calls of one process."""
+
+    def __init__(self, policy: Policy, limits: Limits, identity: Identity, environment: Environment) -> None:
+        """`identity` is what we advertise in Contact, Via and Warning."""
+        self._policy = policy
+        self._limits = limits
+        self._environment = environment
+        self._agent = UserAgent(environment.new_token, identity, limits.transactions)
+        self._outbox = Outbox(self._agent)
+        self._desk = Desk(self._agent, self._outbox, policy, limits, environment, identity.host or "sbc-sim")
+        self._connections: dict[int, _Connection] = {}
+        self._calls: dict[str, Call] = {}
+        self._by_sip_id: dict[str, Call] = {}
+        self._alarms: Alarms[Call | str] = Alarms()
+        self._starts: deque[float] = deque()
+        self._allowed = tuple(ip_network(n) for n in policy.allow_from)
+        self._closing = ""
+        self._count = 0
+
+    # --- the door ----------------------------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float | None:
+        """When `advance` must be called next, unix seconds."""
+        waits = [d for d in (self._agent.deadline, self._alarms.deadline) if d is not None]
+        return min(waits, default=None)
+
+    @property
+    def live_calls(self) -> int:
+        """Calls without a verdict."""
+        return len(self._calls)
+
+    def connected(self, connection: int, peer: Peer, now: float) -> list[Output]:
+        """Take a connection whose TLS handshake is over."""
+        if not peer.dialled and self._policy.off_list == "close" and not self._is_allowed(peer):
+            self._attempt(peer, TlsFailure(TlsProblem.OFF_LIST, f"{peer.host} is not on the allow-list (sip.allow_from)"), now)
+            self._outbox.put(Close(connection, "source address is not allowed", abort=True))
+            return self._outbox.take()
+        sizes = StreamLimits(self._limits.header_bytes, self._limits.body_bytes, self._limits.uri_bytes)
+        self._connections[connection] = _Connection(peer, MessageStream(sizes))
+        data = {"connection": connection, "peer": telling.peer_data(peer), "tls": telling.tls_data(peer)}
+        self._outbox.record(Kind.CONNECTION_OPENED, None, now, data)
+        self._outbox.carry(self._agent.connected(connection, peer), now)
+        return self._finish(now)
+
+    def refused(self, connection: int, peer: Peer, failure: TlsFailure, now: float) -> list[Output]:
+        """Note a connection that never became one; our own that failed ends the requests that waited for it."""
+        self._attempt(peer, failure, now)
+        if peer.dialled:
+            self._outbox.carry(self._agent.lost(connection, now), now)
+        return self._finish(now)
+
+    def receive(self, connection: int, data: bytes, now: float) -> list[Output]:
+        """Take octets of a connection."""
+        known = self._connections.get(connection)
+        if known is None:
+            return []
+        for event in known.stream.feed(data):
+            if isinstance(event, KeepAlive):
+                self._outbox.put(Send(connection, b"\r\n"))
+            elif isinstance(event, StreamError):
+                self._broken(connection, event, now)
+            else:
+                self._message(connection, event, now)
+            self._settle_events(now)
+        return self._finish(now)
+
+    def lost(self, connection: int, why: str, now: float) -> list[Output]:
+        """Forget a connection; calls go on, for a dialog outlives the connection that made it."""
+        if self._connections.pop(connection, None) is None:
+            return []
+        self._outbox.record(Kind.CONNECTION_CLOSED, None, now, {"connection": connection, "why": why})
+        self._outbox.carry(self._agent.lost(connection, now), now)
+        return self._finish(now)
+
+    def advance(self, now: float) -> list[Output]:
+        """Let time pass up to `now`."""
+        self._outbox.carry(self._agent.advance(now), now)
+        self._settle_events(now)
+        for key in self._alarms.due(now):
+            if isinstance(key, Call):
+                key.advance(now)
+                self._settle_events(now)
+                self._rearm(key, now)
+            else:
+                self._forget(key)
+        return self._finish(now)
+
+    def hang_up(self, call: str, now: float) -> list[Output]:
+        """End a call by order of the API. Unknown and ended calls are left alone."""
+        live = self._calls.get(call)
+        if live is not None:
+            live.hang_up("api", "hung up by the API", now)
+            self._rearm(live, now)
+        return self._finish(now)
+
+    def shutdown(self, now: float) -> list[Output]:
+        """Take no new calls and end the live ones: BYE with Reason."""
+        self._closing = "the simulator is shutting down"
+        for call in list(self._calls.values()):
+            call.hang_up("shutdown", self._closing, now)
+            self._rearm(call, now)
+        return self._finish(now)
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def _message(self, connection: int, message: Request | Response, now: float) -> None:
+        effects = self._agent.receive(connection, message, now)
+        invite = _new_invite(effects)
+        if invite is not None:
+            self._new_call(invite, connection, now)
+        self._outbox.message(connection, message, message.raw, True, now)
+        self._outbox.carry(effects, now)
+
+    def _new_call(self, invite: Request, connection: int, now: float) -> Call:
+        self._count += 1
+        call_id = f"{int(now * 1000):012x}{self._count & 0xFFFF:04x}-{self._environment.new_token(4)}"
+        call = Call(call_id, invite, connection, self._desk, now)
+        self._calls[call_id] = call
+        self._by_sip_id[call.sip_call_id] = call
+        self._outbox.calls[call.sip_call_id] = call_id
+        return call
+
+    def _broken(self, connection: int, event: StreamError, now: float) -> None:
+        error = event.error
+        data = {
+            "connection": connection,
+            "malformation": error.malformation.value,
+            "detail": error.detail,
+            "where": error.where,
+            "status": error.status,
+            "offset": error.offset,
+        }
+        self._outbox.record(Kind.PARSE_ERROR, None, now, data, event.raw)
+        if event.request is not None and event.request.method != "ACK":
+            unreadable = Unreadable(connection, event.request, error)
+            if _new_invite([unreadable]) is not None:
+                self._new_call(event.request, connection, now)
+            self._unreadable(unreadable, now)
+        if event.fatal:
+            self._outbox.put(Close(connection, f"the stream cannot be framed any more: {error.detail}"))
+
+    def _unreadable(self, event: Unreadable, now: float) -> None:
+        finding = judge_malformed(event.error)
+        assert finding.refusal is not None
+        extra = refusal_headers(finding, finding.refusal, self._desk)
+        self._outbox.carry(self._agent.refuse_unreadable(event, finding.refusal.status, extra), now)
+        call = self._call_of(event.request)
+        if call is not None and not call.over and call.evidence.invite is event.request:
+            call.unreadable(finding, finding.refusal.status, now)
+            self._rearm(call, now)
+            return
+        if call is not None:
+            call.found_out(finding, now)
+        self._rejected(finding, event.request.method, None if call is None else call.id, now)
+
+    # --- events of the user agent ------------------------------------------------------------------------------------
+
+    def _settle_events(self, now: float) -> None:
+        """Give every event to whom it concerns, until none is left."""
+        events = self._outbox.events
+        while events:
+            self._event(events.popleft(), now)
+
+    def _event(self, event: Effect, now: float) -> None:
+        match event:
+            case Incoming(transaction, dialog):
+                self._incoming(transaction, dialog, now)
+            case Obstructed(transaction, _, obstacle):
+                self._obstructed(transaction, obstacle, now)
+            case Unreadable():
+                self._unreadable(event, now)
+            case Acknowledged(dialog, request, expected):
+                self._with(self._by_sip_id.get(dialog.call_id), now, lambda call: call.acknowledged(request, expected, now))
+            case ProvisionalAcknowledged(transaction):
+                self._with(self._call_of(transaction.request), now, lambda call: call.provisional_acknowledged(now))
+            case Cancelled(transaction, reason):
+                self._with(self._call_of(transaction.request), now, lambda call: call.cancelled(reason, now))
+            case Unacknowledged(transaction, provisional):
+                self._with(self._call_of(transaction.request), now, lambda call: call.unacknowledged(provisional, now))
+            case Answered(client, response, _):
+                self._with(self._call_of(client.request), now, lambda call: call.answered(client, response, now))
+            case Unanswered(client, status, why):
+                self._with(self._call_of(client.request), now, lambda call: call.unanswered(client, status, why, now))
+            case Stray(_, message, why):
+                self._note(message, why, now)
+
+    def _with(self, call: Call | None, now: float, act: Callable[[Call], None]) -> None:
+        if call is not None and not call.over:
+            act(call)
+            self._rearm(call, now)
+
+    def _incoming(self, transaction: ServerTransaction, dialog: Dialog | None, now: float) -> None:
+        request = transaction.request
+        obstacle = inspection.inspect(request, self._supported())
+        if obstacle is not None:
+            self._obstructed(transaction, obstacle, now)
+        elif dialog is not None:
+            self._within(transaction, now)
+        elif request.method == "INVITE":
+            self._with(self._call_of(request), now, lambda call: call.invited(transaction, self._overload(now), now))
+        elif request.method == "OPTIONS":
+            self._options(transaction, now)
+        else:
+            detail = f"{request.method} outside of a dialog"
+            self._obstructed(transaction, inspection.Obstacle(inspection.RequestFault.NO_DIALOG, detail, "To"), now)
+
+    def _within(self, transaction: ServerTransaction, now: float) -> None:
+        call = self._call_of(transaction.request)
+        if call is None or call.over:
+            self._outbox.carry(self._agent.respond(transaction, 481, now), now)
+            return
+        call.requested(transaction, now)
+        self._rearm(call, now)
+
+    def _options(self, transaction: ServerTransaction, now: float) -> None:
+        """Answer as an INVITE would be answered from there (11.2)."""
+        peer = self._agent.peer(transaction.connection)
+        evidence = Evidence(peer=peer, invite=transaction.request, invited_at=now, overloaded=self._busy(now))
+        stands_against = first_refusal(judge_options(evidence, self._policy))
+        if stands_against is not None:
+            self._refuse(transaction, stands_against[0], None, now)
+            return
+        accept: Extra = (("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"))
+        self._outbox.carry(self._agent.respond(transaction, 200, now, accept), now)
+
+    def _obstructed(self, transaction: ServerTransaction, obstacle: inspection.Obstacle, now: float) -> None:
+        fault = RequestFault(obstacle.fault.value)
+        finding = request_finding(fault, obstacle.detail, self._policy, _demanded(obstacle))
+        call = self._call_of(transaction.request)
+        if call is None or call.over:
+            self._refuse(transaction, finding, None, now)
+        elif call.evidence.invite is transaction.request:
+            call.refuse(transaction, finding, now)
+        else:
+            call.refuse_within(transaction, finding, now)
+        if call is not None:
+            self._rearm(call, now)
+
+    def _refuse(self, transaction: ServerTransaction, finding: Finding, call: str | None, now: float) -> None:
+        refusal = finding.refusal
+        assert refusal is not None
+        extra = refusal_headers(finding, refusal, self._desk)
+        self._outbox.carry(self._agent.respond(transaction, refusal.status, now, extra), now)
+        self._rejected(finding, transaction.request.method, call, now)
+
+    def _rejected(self, finding: Finding, method: str, call: str | None, now: float) -> None:
+        refusal = finding.refusal
+        assert refusal is not None
+        data = {"status": refusal.status, "rule": finding.rule, "method": method, "finding": telling.finding(finding)}
+        self._outbox.record(Kind.REJECTED, call, now, data)
+
+    def _note(self, message: Request | Response, why: str, now: float) -> None:
+        call = self._call_of(message)
+        self._outbox.record(Kind.NOTE, None if call is None else call.id, now, {"text": why})
+
+    # --- bookkeeping -------------------------------------------------------------------------------------------------
+
+    def _call_of(self, message: Request | Response) -> Call | None:
+        return self._by_sip_id.get(message.headers.first("Call-ID") or "")
+
+    def _supported(self) -> tuple[str, ...]:
+        return inspection.SUPPORTED if self._policy.reliable_provisional else ("timer",)
+
+    def _overload(self, now: float) -> str:
+        """Say why no call can be taken now, and count this one; empty when it can."""
+        busy = self._busy(now)
+        if not busy:
+            self._starts.append(now)
+        return busy
+
+    def _busy(self, now: float) -> str:
+        while self._starts and self._starts[0] <= now - 1.0:
+            self._starts.popleft()
+        if self._closing:
+            return self._closing
+        if len(self._calls) > self._limits.calls:
+            return f"{self._limits.calls} calls are up (limits.calls)"
+        if len(self._starts) >= self._limits.calls_per_second:
+            return f"more than {self._limits.calls_per_second:g} calls in a second (limits.calls_per_second)"
+        return ""
+
+    def _is_allowed(self, peer: Peer) -> bool:
+        if not self._allowed:
+            return True
+        try:
+            address = ip_address(peer.host)
+        except ValueError:
+            return False
+        return any(address in network for network in self._allowed)
+
+    def _attempt(self, peer: Peer, failure: TlsFailure, now: float) -> None:
+        findings = judge_attempt(peer, failure, self._policy)
+        number = f"{int(now * 1000):012x}-{self._environment.new_token(4)}"
+        self._outbox.record(Kind.ATTEMPT, None, now, telling.attempt(number, peer, failure, findings))
+
+    def _rearm(self, call: Call, now: float) -> None:
+        if not call.over:
+            self._alarms.set(call, call.deadline)
+            return
+        if self._calls.pop(call.id, None) is not None:
+            self._alarms.set(call, None)
+            self._alarms.set(call.id, now + LINGER)
+
+    def _forget(self, call_id: str) -> None:
+        for sip_id in [s for s, known in self._outbox.calls.items() if known == call_id]:
+            del self._outbox.calls[sip_id]
+            if self._by_sip_id.get(sip_id) is not None and self._by_sip_id[sip_id].id == call_id:
+                del self._by_sip_id[sip_id]
+
+    def _finish(self, now: float) -> list[Output]:
+        self._settle_events(now)
+        return self._outbox.take()
+
+
+def _new_invite(effects: list[Effect]) -> Request | None:
+    """Return the INVITE that begins a call, if there is one among the events: no To tag, not a copy of another."""
+    for effect in effects:
+        request: Request | None = None
+        if isinstance(effect, Unreadable):
+            request = effect.request
+        elif isinstance(effect, Incoming) or (
+            isinstance(effect, Obstructed) and effect.obstacle.fault is not inspection.RequestFault.MERGED
+        ):
+            request = effect.transaction.request
+        if request is not None and request.method == "INVITE" and not has_tag(request.headers.first("To") or ""):
+            return request
+    return None
+
+
+def _demanded(obstacle: inspection.Obstacle) -> Extra:
+    """Headers that the status of an obstacle demands (RFC 3261 section 21.4)."""
+    fault = inspection.RequestFault
+    match obstacle.fault:
+        case fault.METHOD_NOT_ALLOWED | fault.METHOD_UNKNOWN | fault.REFER:
+            return (("Allow", ", ".join(inspection.ALLOWED)),)
+        case fault.EXTENSION:
+            return (("Unsupported", ", ".join(obstacle.listed)),)
+        case fault.CONTENT_TYPE:
+            return (("Accept", "application/sdp, multipart/mixed"),)
+        case fault.CONTENT_ENCODING:
+            return (("Accept-Encoding", "identity"),)
+        case fault.PENDING_PEER | fault.OVERLOADED:
+            return (("Retry-After", "5"),)
+        case _:
+            return ()

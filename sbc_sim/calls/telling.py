@@ -1,0 +1,169 @@
+"""What a call tells the journal: evidence and decisions as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sbc_sim.calls.outbox import address_of
+from sbc_sim.rtp.leg import LegDescription, LegReport
+from sbc_sim.rules.catalogue import rule
+from sbc_sim.rules.explain import finding_data
+from sbc_sim.rules.finding import Finding, Verdict
+from sbc_sim.sdp.answer import Negotiation
+from sbc_sim.sip.errors import MalformedMessage
+from sbc_sim.sip.headers import NameAddr
+from sbc_sim.sip.message import Request
+from sbc_sim.sip.peer import Peer, TlsFailure
+from sbc_sim.sip.uri import Uri
+from sbc_sim.sip.uui import Uui
+
+
+def started(invite: Request, peer: Peer | None, connection: int) -> dict[str, Any]:
+    """Tell of a new call: CALL_STARTED."""
+    return {
+        "sipCallId": invite.headers.first("Call-ID") or "",
+        "direction": "inbound",
+        "from": invite.headers.first("From") or "",
+        "to": invite.headers.first("To") or "",
+        "requestUri": invite.uri,
+        "region": None,
+        "partner": None,
+        "scenario": "echo",
+        "connection": connection,
+        "peer": address_of(peer),
+        "userAgent": invite.headers.first("User-Agent"),
+        "numbers": numbers(invite),
+    }
+
+
+def numbers(invite: Request) -> dict[str, str | None]:
+    """User parts that carry phone numbers, by the header they stand in (requirement 69)."""
+    return {
+        "requestUri": _user_of_uri(invite.uri),
+        "from": _user(invite, "From"),
+        "to": _user(invite, "To"),
+        "assertedIdentity": _user(invite, "P-Asserted-Identity"),
+        "diversion": _user(invite, "Diversion"),
+    }
+
+
+def _user(invite: Request, name: str) -> str | None:
+    values = invite.headers.listed(name)
+    if not values:
+        return None
+    try:
+        return NameAddr.parse(values[0], name).uri.user_text or None
+    except MalformedMessage:
+        return None
+
+
+def _user_of_uri(text: str) -> str | None:
+    try:
+        return Uri.parse(text, "Request-URI").user_text or None
+    except MalformedMessage:
+        return None
+
+
+def user_to_user(uui: Uui, findings: list[Finding]) -> dict[str, Any]:
+    """Tell of the User-to-User header: UUI."""
+    jwt = uui.jwt
+    return {
+        "header": uui.header_name,
+        "raw": uui.raw,
+        "decoded": uui.text,
+        "fields": uui.fields,
+        "named": uui.named,
+        "parameters": [list(parameter) for parameter in uui.parameters],
+        "jwt": None if jwt is None else {"header": jwt.header, "claims": jwt.claims, "masked": jwt.masked, "key": jwt.key},
+        "lengths": {"value": uui.value_length, "line": uui.line_length, "decoded": uui.decoded_length},
+        "isEcho": uui.is_echo,
+        "leadingOctet": uui.leading_octet,
+        "problems": [{"fault": p.fault.value, "detail": p.detail, "position": p.position, "within": p.within} for p in uui.problems],
+        "findings": [f.rule for f in findings if f.rule.startswith("SBC-UUI-")],
+    }
+
+
+def agreed(leg: LegDescription, negotiation: Negotiation, local: str, change: bool) -> dict[str, Any]:
+    """Tell what offer and answer settled: MEDIA_AGREED. No keys."""
+    return {
+        "codec": leg.codec,
+        "payloadType": leg.payload_type,
+        "suite": leg.receive_key.suite,
+        "tag": negotiation.crypto.tag if negotiation.crypto else None,
+        "profile": negotiation.profile,
+        "remote": f"{leg.remote[0]}:{leg.remote[1]}",
+        "local": local,
+        "rtcpMux": leg.remote_rtcp is None,
+        "dtmfPayloadType": leg.dtmf_payload_type,
+        "direction": leg.direction.value,
+        "ptime": leg.ptime_ms,
+        "offeredCodecs": list(negotiation.offered_codecs),
+        "held": negotiation.held,
+        "change": change,
+    }
+
+
+def media(report: LegReport, final: bool) -> dict[str, Any]:
+    """Tell what the media plane has seen: MEDIA."""
+    data = {_camel(name): value for name, value in asdict(report).items()}
+    data["dtmf"] = [{"digit": e.digit, "at": e.at, "durationMs": e.duration_ms} for e in report.dtmf]
+    return {**data, "final": final}
+
+
+def attempt(number: str, peer: Peer, failure: TlsFailure, findings: list[Finding]) -> dict[str, Any]:
+    """Tell of a connection that never became a SIP connection: ATTEMPT."""
+    return {
+        "id": number,
+        "peer": peer_data(peer),
+        "problem": failure.problem.value,
+        "detail": failure.detail,
+        "alert": failure.alert,
+        "alertFromPeer": failure.alert_from_peer,
+        "version": failure.version,
+        "serverName": failure.server_name,
+        "clientCertificate": failure.client_certificate,
+        "firstBytes": failure.first_bytes.hex(),
+        "findings": [finding(f) for f in findings],
+    }
+
+
+def peer_data(peer: Peer) -> dict[str, Any]:
+    """Both ends of a connection."""
+    return {
+        "host": peer.host,
+        "port": peer.port,
+        "localHost": peer.local_host,
+        "localPort": peer.local_port,
+        "listener": peer.listener,
+        "dialled": peer.dialled,
+    }
+
+
+def tls_data(peer: Peer) -> dict[str, Any] | None:
+    """What the handshake showed, None without TLS."""
+    tls = peer.tls
+    if tls is None:
+        return None
+    return {"version": tls.version, "cipher": tls.cipher, "serverName": tls.server_name, "clientCertificate": tls.client_certificate}
+
+
+def finding(one: Finding) -> dict[str, Any]:
+    """One finding with the words of its rule."""
+    return finding_data(one, rule(one.rule))
+
+
+def verdict(judged: Verdict, profile: str, rule_set: str) -> dict[str, Any]:
+    """Tell the verdict: VERDICT."""
+    return {
+        "status": judged.status.value,
+        "counts": judged.counts,
+        "findings": [finding(f) for f in judged.findings],
+        "profile": profile,
+        "ruleSet": rule_set,
+    }
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
