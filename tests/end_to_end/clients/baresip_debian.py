@@ -1,0 +1,108 @@
+"""baresip 1.0 as Debian packages it: driven over its standard input, with a module of ours (baresip_module.c).
+
+What to know about it: it does not check the server's certificate, looks names up in the DNS only (so it dials an
+address), repeats `;transport=tls` in the Request-URI, sends an empty `Supported:`, and has a Contact port that nobody
+listens on. Its sndfile filter records what was decoded, before any player.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.end_to_end.clients.call import CallWish, RealCall
+from tests.end_to_end.clients.conversation import Conversation
+
+MODULES = Path("/usr/lib/baresip/modules")
+STOCK = ("stdio.so", "g711.so", "srtp.so", "aufile.so", "aubridge.so", "sndfile.so", "account.so", "menu.so")
+SOURCE = Path(__file__).with_name("baresip_module.c")
+HEADERS = Path("/usr/include/re/re.h")
+
+CONFIG = """\
+sip_listen 127.0.0.1:0
+sip_cafile {ca}
+net_interface 127.0.0.1
+module_path {modules}
+module stdio.so
+module g711.so
+module srtp.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+module_app account.so
+module_app partner.so
+module_app menu.so
+audio_source aufile,{wav}
+audio_player aubridge,heard
+audio_alert aubridge,alert
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+ausrc_format s16
+auplay_format s16
+auenc_format s16
+audec_format s16
+snd_path {recordings}
+rtp_timeout 0
+statmode_default off
+ringback_disabled yes
+"""
+
+
+class DebianBaresip:
+    """baresip 1.0.0 from Debian 12."""
+
+    name = "baresip-1.0"
+    host = "127.0.0.1"
+
+    def missing(self) -> str | None:
+        """What is not installed, in words; None when all is there."""
+        wanted = {
+            "baresip": shutil.which("baresip") and (MODULES / "sndfile.so").exists(),
+            "gcc": shutil.which("gcc"),
+            "re.h (libre-dev)": HEADERS.exists(),
+        }
+        return ", ".join(what for what, there in wanted.items() if not there) or None
+
+    def dial(self, wish: CallWish, folder: Path) -> "DebianBaresipCall":
+        """Write its configuration, start it, wait until it listens to us, dial."""
+        home = folder / self.name
+        recordings = home / "recordings"
+        recordings.mkdir(parents=True)
+        modules = _modules(home / "modules")
+        (home / "config").write_text(CONFIG.format(ca=wish.ca, wav=wish.wav, modules=modules, recordings=recordings))
+        (home / "accounts").write_text(_account(wish))
+        environment = {"USER_TO_USER": wish.user_to_user} if wish.user_to_user is not None else {}
+        # stdbuf: its screen would otherwise reach us in blocks, long after the fact
+        conversation = Conversation(self.name, ["stdbuf", "-o0", "baresip", "-f", str(home), "-s"], home, environment)
+        conversation.wait_for(r"^baresip is ready")
+        conversation.say(f"/dial sip:{wish.number}@{wish.host}:{wish.port}")
+        return DebianBaresipCall(conversation, recordings)
+
+
+class DebianBaresipCall(RealCall):
+    """A call by baresip 1.0."""
+
+    hang_up_command = "/hangup"
+
+    @property
+    def recording(self) -> Path:
+        """sndfile names its files by the time of day."""
+        return next(iter(sorted(self.folder.glob("*-dec.wav"))), self.folder / "none.wav")
+
+
+def _account(wish: CallWish) -> str:
+    parameters = ["regint=0", "mediaenc=srtp-mand", f"audio_codecs={wish.codec}/8000/1"]
+    if wish.proxy:
+        parameters.append(f'outbound="sip:{wish.proxy};transport=tls"')
+    return f"<sip:partner@127.0.0.1;transport=tls>;{';'.join(parameters)}\n"
+
+
+def _modules(folder: Path) -> Path:
+    """Baresip takes modules from one folder only: links to the stock ones, and our own."""
+    folder.mkdir()
+    for name in STOCK:
+        (folder / name).symlink_to(MODULES / name)
+    options = ["-shared", "-fPIC", "-Wall", "-DHAVE_INTTYPES_H", "-DHAVE_STDBOOL_H", f"-I{HEADERS.parent}"]
+    subprocess.run(["gcc", *options, "-o", str(folder / "partner.so"), str(SOURCE)], check=True)
+    return folder

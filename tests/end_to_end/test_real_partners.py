@@ -1,0 +1,104 @@
+"""Real clients place the connectivity test call: what they say comes back as a copy, and either side can end it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.clients.audio import compare
+from tests.end_to_end.clients.baresip_debian import DebianBaresip
+from tests.end_to_end.clients.baresip_wheel import WheelBaresip
+from tests.end_to_end.clients.call import CallWish, RealCall, RealClient, calling
+from tests.end_to_end.clients.conversation import wait_until
+from tests.end_to_end.clients.linphone import Linphone
+from tests.end_to_end.conftest import Saying, require
+from tests.end_to_end.server import Server
+
+pytestmark = [pytest.mark.partners, pytest.mark.timeout(240)]
+
+ENOUGH = 0.8  # of what was said has to come back as a copy
+MARGIN = 1.5  # seconds for the ways there and back and the client's jitter buffer
+
+
+@pytest.fixture(params=[DebianBaresip(), WheelBaresip(), Linphone()], ids=lambda client: client.name)
+def client(request: pytest.FixtureRequest) -> RealClient:
+    chosen: RealClient = request.param
+    require(chosen.name, chosen.missing())
+    return chosen
+
+
+@pytest.fixture
+def wish(client: RealClient, running_server: Server, saying: Saying) -> CallWish:
+    return CallWish(client.host, running_server.sip_port, running_server.ca, saying.wav)
+
+
+@pytest.fixture
+def call(client: RealClient, wish: CallWish, tmp_path: Path) -> Iterator[RealCall]:
+    with calling(client, wish, tmp_path) as call:
+        yield call
+
+
+def sip_call_id(call: RealCall) -> str:
+    """Call-ID of the call, from the client's own trace."""
+    return call.conversation.wait_for(r"(?i)^Call-ID: *(\S+)").group(1)
+
+
+def wait_ports_free(server: Server) -> None:
+    """BYE frees the media port within a second."""
+    wait_until(lambda: server.metric("sbc_sim_media_ports_in_use") == 0, "media ports are free again", patience=1.0)
+
+
+def test_a_real_client_hears_itself_and_hangs_up(call: RealCall, saying: Saying, running_server: Server) -> None:
+    call.wait_answered()
+    call.wait_heard(saying.seconds + MARGIN)
+    call.hang_up()
+    wait_ports_free(running_server)
+
+    echo = compare(saying.samples, call.heard())
+    assert echo.fraction >= ENOUGH, f"{echo}\n{call.trace()}"
+    told = running_server.wait_for_call(sip_call_id(call), "ended")
+    assert told["endedBy"] == "partner"
+    assert told["uui"]["fields"]["orgId"] == "echo-test-org"
+    assert told["media"]["codec"] == "PCMU"
+    assert told["media"]["echoedPackets"] >= ENOUGH * saying.seconds * 50
+    assert told["media"]["authFailures"] == 0
+    assert told["verdict"]["status"] in ("pass", "warn"), running_server.get(f"/api/v1/calls/{told['id']}/verdict")
+
+
+def test_a_real_client_is_hung_up_on(call: RealCall, running_server: Server) -> None:
+    call.wait_answered()
+    call.wait_heard(1.0)
+    standing = running_server.wait_for_call(sip_call_id(call), "answered")
+    running_server.post(f"/api/v1/calls/{standing['id']}/hangup")
+    ending = call.wait_closed()
+    assert ending.status is None, ending
+    wait_ports_free(running_server)
+    told = running_server.wait_for_call(sip_call_id(call), "ended")
+    assert told["endedBy"] == "simulator"
+    assert re.search(r"(?m)^BYE sip:", call.trace()), "the BYE is in the client's own trace"
+
+
+def test_a_real_client_that_has_only_pcma_is_refused_and_told_why(
+    client: RealClient, wish: CallWish, running_server: Server, tmp_path: Path
+) -> None:
+    only_pcma = CallWish(wish.host, wish.port, wish.ca, wish.wav, codec="PCMA")
+    with calling(client, only_pcma, tmp_path) as call:
+        ending = call.wait_closed()
+        told = running_server.wait_for_call(sip_call_id(call), "rejected")
+        assert ending.status == 488, f"{ending}\n{call.trace()}"
+        warning = call.conversation.wait_for(r'(?i)^Warning: *(\d{3}) \S+ "(SBC-[A-Z0-9]+-\d{3})')
+        assert warning.group(1) == "305"
+        assert told["verdict"]["status"] == "fail"
+
+
+def test_a_real_client_without_user_to_user_is_refused_and_told_why(
+    client: RealClient, wish: CallWish, running_server: Server, tmp_path: Path
+) -> None:
+    without = CallWish(wish.host, wish.port, wish.ca, wish.wav, user_to_user=None)
+    with calling(client, without, tmp_path) as call:
+        ending = call.wait_closed()
+        assert ending.status == 400, f"{ending}\n{call.trace()}"
+        call.conversation.wait_for(r'(?i)^Warning: *399 \S+ "SBC-UUI-\d{3}')
