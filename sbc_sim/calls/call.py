@@ -404,7 +404,8 @@ class Call:
 
     def _start_media(self, negotiation: Negotiation, change: bool, now: float) -> None:
         session = self._session
-        assert session is not None and session.leg is not None
+        assert session is not None
+        assert session.leg is not None
         self.evidence.leg = session.leg
         self._count_hold(negotiation.held, now)
         self._live_since = now
@@ -457,7 +458,8 @@ class Call:
             self._finish(self.evidence.ended_by, self.evidence.end_reason, now)
 
     def _send_refresh(self, now: float) -> None:
-        assert self.dialog is not None and self._timer is not None
+        assert self.dialog is not None
+        assert self._timer is not None
         extra: Extra = (("Session-Expires", f"{self._timer.interval};refresher=uac"),)
         invite = self.evidence.invite
         allowed = [m.upper() for m in invite.headers.listed("Allow")] if invite else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,18 @@ from sbc_sim.sip.peer import Peer
 from sbc_sim.sip.text import printable
 from sbc_sim.sip.user_agent import UserAgent
 
+_TAG = re.compile(r";\s*tag\s*=\s*([^;,\s>]+)", re.IGNORECASE)
+CallKey = tuple[str, str]
+"""Call-ID and the peer's tag."""
+
+
+def call_key(message: Request | Response, received: bool) -> CallKey:
+    """Read leniently, for broken messages are written down too. The peer's tag stands in From of what it asks and To of what we ask."""
+    by_peer = received == isinstance(message, Request)
+    value = message.headers.first("From" if by_peer else "To") or ""
+    tag = _TAG.search(value)
+    return (message.headers.first("Call-ID") or "", tag[1] if tag else "")
+
 
 class Outbox:
     """Collects what one visit to the core's door leads to. Events that need a decision are left in `events`."""
@@ -21,8 +34,8 @@ class Outbox:
     def __init__(self, user_agent: UserAgent) -> None:
         """Share the user agent, which knows the peers."""
         self.events: deque[Effect] = deque()
-        self.calls: dict[str, str] = {}
-        """SIP Call-ID -> id of the call in the journal."""
+        self.calls: dict[CallKey, str] = {}
+        """Which call a message is written down with. Decisions never go by this: dialogs and transactions own their calls."""
         self._agent = user_agent
         self._outputs: list[Output] = []
 
@@ -63,7 +76,11 @@ class Outbox:
             "warning": message.headers.first("Warning"),
             **_summary(message),
         }
-        self.record(Kind.MESSAGE, self.calls.get(sip_call_id), now, data, raw)
+        self.record(Kind.MESSAGE, self.call_of(message, received), now, data, raw)
+
+    def call_of(self, message: Request | Response, received: bool) -> str | None:
+        """Id of the call that a message belongs to by Call-ID and the peer's tag, None for none."""
+        return self.calls.get(call_key(message, received))
 
 
 def address_of(peer: Peer | None) -> str:

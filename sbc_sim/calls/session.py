@@ -115,7 +115,8 @@ class Session:
         return min(max(agreed.ptime, self._policy.min_ptime), self._policy.max_ptime)
 
     def _leg(self, agreed: Negotiation, own_key: bytes) -> LegDescription:
-        assert agreed.crypto is not None and agreed.remote is not None
+        assert agreed.crypto is not None
+        assert agreed.remote is not None
         suite = agreed.crypto.suite
         return LegDescription(
             call=self._call,

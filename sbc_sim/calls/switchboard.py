@@ -15,7 +15,7 @@ from ipaddress import ip_address, ip_network
 from sbc_sim.calls import telling
 from sbc_sim.calls.call import Call, Desk, refusal_headers
 from sbc_sim.calls.limits import Limits
-from sbc_sim.calls.outbox import Outbox
+from sbc_sim.calls.outbox import Outbox, call_key
 from sbc_sim.calls.outputs import Close, Environment, Output, Send
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rules.evidence import Evidence
@@ -31,6 +31,7 @@ from sbc_sim.sip.effects import (
     Acknowledged,
     Answered,
     Cancelled,
+    ClientTransaction,
     Effect,
     Incoming,
     Obstructed,
@@ -70,8 +71,8 @@ class Switchboard:
         self._desk = Desk(self._agent, self._outbox, policy, limits, environment, identity.host or "sbc-sim")
         self._connections: dict[int, _Connection] = {}
         self._calls: dict[str, Call] = {}
-        self._by_sip_id: dict[str, Call] = {}
-        self._alarms: Alarms[Call | str] = Alarms()
+        self._owners: dict[ServerTransaction | Dialog | Unreadable, Call] = {}
+        self._alarms: Alarms[Call] = Alarms()
         self._starts: deque[float] = deque()
         self._allowed = tuple(ip_network(n) for n in policy.allow_from)
         self._closing = ""
@@ -137,13 +138,13 @@ class Switchboard:
         """Let time pass up to `now`."""
         self._outbox.carry(self._agent.advance(now), now)
         self._settle_events(now)
-        for key in self._alarms.due(now):
-            if isinstance(key, Call):
-                key.advance(now)
-                self._settle_events(now)
-                self._rearm(key, now)
+        for call in self._alarms.due(now):
+            if call.over:
+                self._forget(call)
             else:
-                self._forget(key)
+                call.advance(now)
+                self._settle_events(now)
+                self._rearm(call, now)
         return self._finish(now)
 
     def hang_up(self, call: str, now: float) -> list[Output]:
@@ -166,20 +167,25 @@ class Switchboard:
 
     def _message(self, connection: int, message: Request | Response, now: float) -> None:
         effects = self._agent.receive(connection, message, now)
-        invite = _new_invite(effects)
-        if invite is not None:
-            self._new_call(invite, connection, now)
+        for effect in effects:
+            self._begin_call(effect, connection, now)
         self._outbox.message(connection, message, message.raw, True, now)
         self._outbox.carry(effects, now)
 
-    def _new_call(self, invite: Request, connection: int, now: float) -> Call:
+    def _begin_call(self, event: Effect, connection: int, now: float) -> None:
+        """Open the book of a call for an INVITE that begins one, before the message itself is written down."""
+        invite = _new_invite(event)
+        if invite is None:
+            return
         self._count += 1
         call_id = f"{int(now * 1000):012x}{self._count & 0xFFFF:04x}-{self._environment.new_token(4)}"
         call = Call(call_id, invite, connection, self._desk, now)
         self._calls[call_id] = call
-        self._by_sip_id[call.sip_call_id] = call
-        self._outbox.calls[call.sip_call_id] = call_id
-        return call
+        self._outbox.calls[call_key(invite, True)] = call_id
+        if isinstance(event, Incoming | Obstructed):
+            self._owners[event.transaction] = call
+        elif isinstance(event, Unreadable):
+            self._owners[event] = call
 
     def _broken(self, connection: int, event: StreamError, now: float) -> None:
         error = event.error
@@ -194,8 +200,8 @@ class Switchboard:
         self._outbox.record(Kind.PARSE_ERROR, None, now, data, event.raw)
         if event.request is not None and event.request.method != "ACK":
             unreadable = Unreadable(connection, event.request, error)
-            if _new_invite([unreadable]) is not None:
-                self._new_call(event.request, connection, now)
+            self._begin_call(unreadable, connection, now)
+            self._outbox.message(connection, event.request, event.raw, True, now)
             self._unreadable(unreadable, now)
         if event.fatal:
             self._outbox.put(Close(connection, f"the stream cannot be framed any more: {error.detail}"))
@@ -205,14 +211,22 @@ class Switchboard:
         assert finding.refusal is not None
         extra = refusal_headers(finding, finding.refusal, self._desk)
         self._outbox.carry(self._agent.refuse_unreadable(event, finding.refusal.status, extra), now)
-        call = self._call_of(event.request)
-        if call is not None and not call.over and call.evidence.invite is event.request:
+        call = self._owners.pop(event, None)
+        if call is not None:
             call.unreadable(finding, finding.refusal.status, now)
             self._rearm(call, now)
-            return
+        else:
+            self._blame(event.request, finding, now)
+
+    def _blame(self, request: Request, finding: Finding, now: float) -> None:
+        """Write down a refusal that no call answered for; the live call that the request names gets the finding in its verdict."""
+        call_id = self._outbox.call_of(request, True)
+        call = self._calls.get(call_id or "")
         if call is not None:
             call.found_out(finding, now)
-        self._rejected(finding, event.request.method, None if call is None else call.id, now)
+        assert finding.refusal is not None
+        data = {"status": finding.refusal.status, "rule": finding.rule, "method": request.method, "finding": telling.finding(finding)}
+        self._outbox.record(Kind.REJECTED, call_id, now, data)
 
     # --- events of the user agent ------------------------------------------------------------------------------------
 
@@ -231,17 +245,17 @@ class Switchboard:
             case Unreadable():
                 self._unreadable(event, now)
             case Acknowledged(dialog, request, expected):
-                self._with(self._by_sip_id.get(dialog.call_id), now, lambda call: call.acknowledged(request, expected, now))
+                self._with(self._owners.get(dialog), now, lambda call: call.acknowledged(request, expected, now))
             case ProvisionalAcknowledged(transaction):
-                self._with(self._call_of(transaction.request), now, lambda call: call.provisional_acknowledged(now))
+                self._with(self._owner(transaction), now, lambda call: call.provisional_acknowledged(now))
             case Cancelled(transaction, reason):
-                self._with(self._call_of(transaction.request), now, lambda call: call.cancelled(reason, now))
+                self._with(self._owner(transaction), now, lambda call: call.cancelled(reason, now))
             case Unacknowledged(transaction, provisional):
-                self._with(self._call_of(transaction.request), now, lambda call: call.unacknowledged(provisional, now))
+                self._with(self._owner(transaction), now, lambda call: call.unacknowledged(provisional, now))
             case Answered(client, response, _):
-                self._with(self._call_of(client.request), now, lambda call: call.answered(client, response, now))
+                self._with(self._owner(client), now, lambda call: call.answered(client, response, now))
             case Unanswered(client, status, why):
-                self._with(self._call_of(client.request), now, lambda call: call.unanswered(client, status, why, now))
+                self._with(self._owner(client), now, lambda call: call.unanswered(client, status, why, now))
             case Stray(_, message, why):
                 self._note(message, why, now)
 
@@ -249,6 +263,11 @@ class Switchboard:
         if call is not None and not call.over:
             act(call)
             self._rearm(call, now)
+
+    def _owner(self, transaction: ServerTransaction | ClientTransaction) -> Call | None:
+        """Which call answers for a transaction: the one that it began, or that of its dialog."""
+        own = self._owners.get(transaction) if isinstance(transaction, ServerTransaction) else None
+        return own or (self._owners.get(transaction.dialog) if transaction.dialog else None)
 
     def _incoming(self, transaction: ServerTransaction, dialog: Dialog | None, now: float) -> None:
         request = transaction.request
@@ -258,7 +277,7 @@ class Switchboard:
         elif dialog is not None:
             self._within(transaction, now)
         elif request.method == "INVITE":
-            self._with(self._call_of(request), now, lambda call: call.invited(transaction, self._overload(now), now))
+            self._with(self._owner(transaction), now, lambda call: call.invited(transaction, self._overload(now), now))
         elif request.method == "OPTIONS":
             self._options(transaction, now)
         else:
@@ -266,12 +285,12 @@ class Switchboard:
             self._obstructed(transaction, inspection.Obstacle(inspection.RequestFault.NO_DIALOG, detail, "To"), now)
 
     def _within(self, transaction: ServerTransaction, now: float) -> None:
-        call = self._call_of(transaction.request)
+        call = self._owner(transaction)
         if call is None or call.over:
-            self._outbox.carry(self._agent.respond(transaction, 481, now), now)
-            return
-        call.requested(transaction, now)
-        self._rearm(call, now)
+            obstacle = inspection.Obstacle(inspection.RequestFault.NO_DIALOG, "the call of this dialog has ended", "Call-ID")
+            self._obstructed(transaction, obstacle, now)
+        else:
+            self._with(call, now, lambda call: call.requested(transaction, now))
 
     def _options(self, transaction: ServerTransaction, now: float) -> None:
         """Answer as an INVITE would be answered from there (11.2)."""
@@ -279,7 +298,7 @@ class Switchboard:
         evidence = Evidence(peer=peer, invite=transaction.request, invited_at=now, overloaded=self._busy(now))
         stands_against = first_refusal(judge_options(evidence, self._policy))
         if stands_against is not None:
-            self._refuse(transaction, stands_against[0], None, now)
+            self._refuse(transaction, stands_against[0], now)
             return
         accept: Extra = (("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"))
         self._outbox.carry(self._agent.respond(transaction, 200, now, accept), now)
@@ -287,9 +306,9 @@ class Switchboard:
     def _obstructed(self, transaction: ServerTransaction, obstacle: inspection.Obstacle, now: float) -> None:
         fault = RequestFault(obstacle.fault.value)
         finding = request_finding(fault, obstacle.detail, self._policy, _demanded(obstacle))
-        call = self._call_of(transaction.request)
+        call = self._owner(transaction)
         if call is None or call.over:
-            self._refuse(transaction, finding, None, now)
+            self._refuse(transaction, finding, now)
         elif call.evidence.invite is transaction.request:
             call.refuse(transaction, finding, now)
         else:
@@ -297,27 +316,16 @@ class Switchboard:
         if call is not None:
             self._rearm(call, now)
 
-    def _refuse(self, transaction: ServerTransaction, finding: Finding, call: str | None, now: float) -> None:
-        refusal = finding.refusal
-        assert refusal is not None
-        extra = refusal_headers(finding, refusal, self._desk)
-        self._outbox.carry(self._agent.respond(transaction, refusal.status, now, extra), now)
-        self._rejected(finding, transaction.request.method, call, now)
-
-    def _rejected(self, finding: Finding, method: str, call: str | None, now: float) -> None:
-        refusal = finding.refusal
-        assert refusal is not None
-        data = {"status": refusal.status, "rule": finding.rule, "method": method, "finding": telling.finding(finding)}
-        self._outbox.record(Kind.REJECTED, call, now, data)
+    def _refuse(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
+        assert finding.refusal is not None
+        extra = refusal_headers(finding, finding.refusal, self._desk)
+        self._outbox.carry(self._agent.respond(transaction, finding.refusal.status, now, extra), now)
+        self._blame(transaction.request, finding, now)
 
     def _note(self, message: Request | Response, why: str, now: float) -> None:
-        call = self._call_of(message)
-        self._outbox.record(Kind.NOTE, None if call is None else call.id, now, {"text": why})
+        self._outbox.record(Kind.NOTE, self._outbox.call_of(message, True), now, {"text": why})
 
     # --- bookkeeping -------------------------------------------------------------------------------------------------
-
-    def _call_of(self, message: Request | Response) -> Call | None:
-        return self._by_sip_id.get(message.headers.first("Call-ID") or "")
 
     def _supported(self) -> tuple[str, ...]:
         return inspection.SUPPORTED if self._policy.reliable_provisional else ("timer",)
@@ -355,37 +363,35 @@ class Switchboard:
         self._outbox.record(Kind.ATTEMPT, None, now, telling.attempt(number, peer, failure, findings))
 
     def _rearm(self, call: Call, now: float) -> None:
+        if call.dialog is not None:
+            self._owners[call.dialog] = call
         if not call.over:
             self._alarms.set(call, call.deadline)
-            return
-        if self._calls.pop(call.id, None) is not None:
-            self._alarms.set(call, None)
-            self._alarms.set(call.id, now + LINGER)
+        elif self._calls.pop(call.id, None) is not None:
+            self._alarms.set(call, now + LINGER)
 
-    def _forget(self, call_id: str) -> None:
-        for sip_id in [s for s, known in self._outbox.calls.items() if known == call_id]:
-            del self._outbox.calls[sip_id]
-            if self._by_sip_id.get(sip_id) is not None and self._by_sip_id[sip_id].id == call_id:
-                del self._by_sip_id[sip_id]
+    def _forget(self, call: Call) -> None:
+        """Drop what points to a call that ended a while ago."""
+        for key in [key for key, owner in self._owners.items() if owner is call]:
+            del self._owners[key]
+        for known in [known for known, call_id in self._outbox.calls.items() if call_id == call.id]:
+            del self._outbox.calls[known]
 
     def _finish(self, now: float) -> list[Output]:
         self._settle_events(now)
         return self._outbox.take()
 
 
-def _new_invite(effects: list[Effect]) -> Request | None:
-    """Return the INVITE that begins a call, if there is one among the events: no To tag, not a copy of another."""
-    for effect in effects:
-        request: Request | None = None
-        if isinstance(effect, Unreadable):
-            request = effect.request
-        elif isinstance(effect, Incoming) or (
-            isinstance(effect, Obstructed) and effect.obstacle.fault is not inspection.RequestFault.MERGED
-        ):
-            request = effect.transaction.request
-        if request is not None and request.method == "INVITE" and not has_tag(request.headers.first("To") or ""):
-            return request
-    return None
+def _new_invite(event: Effect) -> Request | None:
+    """Return the INVITE if the event begins a call: an INVITE without To tag that is no copy of another."""
+    request: Request | None = None
+    if isinstance(event, Unreadable):
+        request = event.request
+    elif isinstance(event, Incoming) or (isinstance(event, Obstructed) and event.obstacle.fault is not inspection.RequestFault.MERGED):
+        request = event.transaction.request
+    if request is None or request.method != "INVITE" or has_tag(request.headers.first("To") or ""):
+        return None
+    return request
 
 
 def _demanded(obstacle: inspection.Obstacle) -> Extra:

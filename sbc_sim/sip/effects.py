@@ -86,7 +86,7 @@ class Obstructed:
     obstacle: Obstacle
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unreadable:
     """A request that breaks the grammar where it matters; to be answered by `refuse_unreadable`."""
 
