@@ -357,3 +357,81 @@ def _fields_of(pairs: tuple[str, ...]) -> dict[str, str]:
     if wrong := next((pair for pair, (_, equals, _) in zip(pairs, named, strict=True) if not equals), None):
         raise click.BadParameter(f"{wrong!r} is not NAME=VALUE")
     return {name: value for name, _, value in named}
+
+
+# --- certificates ------------------------------------------------------------------------------------------------------
+
+
+@cli.group()
+def tls() -> None:
+    """Make and show certificates."""
+
+
+@tls.command("ca", cls=SettingsCommand)
+@click.option("--pem", is_flag=True, help="Print the certificate itself.")
+@as_json
+@click.pass_context
+def tls_ca(ctx: click.Context, pem: bool, as_json: bool) -> None:
+    """Say where the CA certificate is that partners must trust (made when missing), and its fingerprint."""
+    from sbc_sim.service import certificate_files
+
+    ca = certificate_files(_loaded(ctx).settings).ca
+    if pem:
+        click.echo(ca.read_bytes(), nl=False)
+    else:
+        _show_certificates([ca], as_json)
+
+
+@tls.command("issue", cls=SettingsCommand)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--as", "stem", help="File name without ending; default: the first name.")
+@as_json
+@click.pass_context
+def tls_issue(ctx: click.Context, names: tuple[str, ...], stem: str | None, as_json: bool) -> None:
+    """Make one more certificate under the local CA, for a server or client called NAME (host names or addresses)."""
+    from sbc_sim.net.certificates import CertificateError, issue
+
+    try:
+        certificate, key = issue(_loaded(ctx).settings.tls.dir, names, stem or names[0].replace("*", "any").replace(":", "-"))
+    except CertificateError as error:
+        raise CannotRun(str(error)) from None
+    _show_certificates([certificate], as_json)
+    if not as_json:
+        _say(f"key          {key}")
+
+
+@tls.command("show", cls=SettingsCommand)
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+@as_json
+@click.pass_context
+def tls_show(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
+    """Show certificates: those of FILE, or the CA's and the server's of this simulator."""
+    from sbc_sim.service import certificate_files
+
+    if not files:
+        here = certificate_files(_loaded(ctx).settings)
+        files = (here.ca, here.server)
+    _show_certificates(files, as_json)
+
+
+def _show_certificates(files: Sequence[Path], as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from sbc_sim.net.certificates import CertificateError, show
+
+    try:
+        facts = {str(file): asdict(show(file)) for file in files}
+    except CertificateError as error:
+        raise CannotRun(str(error)) from None
+    if as_json:
+        _say_json([{"file": file, **{_camel(name): value for name, value in fact.items()}} for file, fact in facts.items()])
+        return
+    for file, fact in facts.items():
+        _say(f"file         {file}")
+        for name, value in fact.items():
+            _say(f"{name.replace('_', ' '):<12} {', '.join(value) if isinstance(value, tuple) else value}")
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

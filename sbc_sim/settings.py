@@ -30,6 +30,7 @@ from pydantic import (
     model_validator,
 )
 
+from sbc_sim.calls.limits import Limits as CallLimits
 from sbc_sim.rules.policy import Policy
 
 DEFAULT_FILE = Path("/etc/sbc-sim/config.yaml")
@@ -169,6 +170,7 @@ class Sip(Section):
     delayed_offer: Literal["accept", "refuse"] = Field("accept", description="An INVITE without SDP.")
     reliable_provisional: bool = Field(True, description="Answer Require: 100rel with RSeq and PRACK (RFC 3262).")
     min_session_expires: int = Field(90, ge=90, description="Shortest session interval, seconds (RFC 4028).")
+    ring_seconds: float = Field(0.2, ge=0, le=180, description="From 180 to 200, seconds.")
     caller_number: Literal["warn", "ignore"] = Field("warn", description="A call without a caller's number.")
 
 
@@ -203,6 +205,9 @@ class Tls(Section):
     ca_file: Path | None = Field(None, description="CA bundle (PEM) that partners' servers are checked against.")
     names: Words = Field((), description="Further names and addresses for the certificate that is made.")
     client_certificates: Literal["reject", "report", "ignore"] = Field("reject", description="A partner that shows a client certificate.")
+    flaw: Literal["none", "expired", "wrong-name", "self-signed", "missing-intermediate"] = Field(
+        "none", description="Show a certificate with this flaw, so that a partner can test its own checks."
+    )
     min_version: Literal["1.2", "1.3"] = Field("1.2", description="Oldest TLS version accepted.")
 
     @model_validator(mode="after")
@@ -256,6 +261,8 @@ class Limits(Section):
     idle_seconds: float = Field(600.0, gt=0, description="A connection without a call or a keep-alive is closed after this.")
     handshake_seconds: float = Field(10.0, gt=0, description="Longest TLS handshake.")
     message_seconds: float = Field(30.0, gt=0, description="Longest time from the first to the last octet of one message.")
+    transactions: int = Field(20_000, ge=100, description="SIP transactions at the same time; more get 503.")
+    uri_bytes: int = Field(2048, ge=256, description="Longest Request-URI; longer gets 414.")
     header_bytes: int = Field(32 * 1024, ge=2048, description="Longest header section; longer gets 513.")
     body_bytes: int = Field(64 * 1024, ge=1024, description="Longest body; longer gets 413.")
     call_seconds: float = Field(3600.0, gt=0, description="Longest call; then BYE.")
@@ -304,6 +311,11 @@ class Settings(BaseModel):
             sections: tuple[Section, ...] = (self.uui,) if name != short else (self.sip, self.media, self.uui)
             values[name] = next(getattr(section, short) for section in sections if short in type(section).model_fields)
         return Policy(**values)
+
+    def call_limits(self) -> CallLimits:
+        """Build the bounds of the switchboard."""
+        owners = {name: self.sip if name in Sip.model_fields else self.limits for name in CallLimits.__dataclass_fields__}
+        return CallLimits(**{name: getattr(owner, name) for name, owner in owners.items()})
 
     def value(self, key: str) -> object:
         """Return the value of `section.key`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sbc_sim.calls.limits import Limits
 from sbc_sim.rules.policy import Policy
 from sbc_sim.settings import Endpoint, PortRange, SettingsError, all_settings, load, local_address, shown
 
@@ -93,6 +94,13 @@ def test_every_field_of_the_policy_can_be_set():
     assert policy.codecs == ("PCMU", "PCMA")
     assert policy.uui_aliases == (("a", "callId"), ("b", "jwt"))
     assert policy.allow_from == ("10.0.0.0/8",)
+
+
+def test_the_defaults_give_the_default_limits_and_every_one_can_be_set():
+    assert loaded().settings.call_limits() == Limits()
+    owners = {f.name: "sip" if f.name == "ring_seconds" else "limits" for f in dataclasses.fields(Limits)}
+    changed = loaded({f"{owner}.{name}": str(int(getattr(Limits(), name)) + 1) for name, owner in owners.items()}).settings.call_limits()
+    assert all(getattr(changed, name) != getattr(Limits(), name) for name in owners)
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default(write):

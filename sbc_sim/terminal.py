@@ -1,0 +1,80 @@
+"""What `serve` says on a terminal: the banner. Pure text, coloured by the caller's `paint`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+Paint = Callable[[str, str], str]
+"""`paint(text, style)`; styles: ``title``, ``strong``, ``quiet``, ``warning``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """Everything that the banner tells."""
+
+    version: str
+    sip: str
+    """HOST:PORT listened on."""
+    sip_advertised: str
+    media: str
+    """ADDRESS:PORTS."""
+    media_advertised: str
+    calls: int
+    """How many calls the media ports allow; 0: as many as the machine has ports."""
+    mode: str
+    http: str
+    """URL."""
+    token: str | None
+    """Shown only when it was made at this start."""
+    ca: str | None
+    """Path; None when the certificate is not of our making."""
+    fingerprint: str
+    """SHA-256, of the CA or of the own certificate."""
+    call: str
+    """The command that places a first call."""
+    numbers: Sequence[tuple[str, str]] = ()
+    """Test numbers: user part, what it does."""
+    notes: Sequence[str] = field(default=())
+
+
+def banner(about: Banner, paint: Paint = lambda text, style: text) -> str:
+    """Write the banner; it ends in a newline."""
+    return "".join(f"{line}\n" for line in _lines(about, paint))
+
+
+def _lines(about: Banner, paint: Paint) -> Iterator[str]:
+    yield paint(f"sbc-sim {about.version} is ready for calls", "title")
+    yield ""
+    yield _row("SIP over TLS", about.sip, f"says {about.sip_advertised} in Contact", paint)
+    room = f"room for {about.calls} calls" if about.calls else "any free ports"
+    yield _row("SRTP media", f"{about.media}/udp", f"says {about.media_advertised} in SDP; {about.mode}, {room}", paint)
+    yield _row("page and API", about.http, "", paint)
+    if about.token:
+        yield _row("token", about.token, "made for this run; send it as Authorization: Bearer, or set http.token", paint)
+    if about.ca:
+        yield _row("CA to trust", about.ca, "", paint)
+    yield _row("SHA-256", about.fingerprint, "", paint)
+    if about.numbers:
+        yield ""
+        yield "test numbers"
+        width = max(len(number) for number, _ in about.numbers)
+        yield from (f"  {paint(f'{number:<{width}}', 'strong')}  {meaning}" for number, meaning in about.numbers)
+    yield ""
+    yield "next"
+    yield from _next(about, paint)
+    for note in about.notes:
+        yield ""
+        yield paint(f"note: {note}", "warning")
+
+
+def _next(about: Banner, paint: Paint) -> Iterator[str]:
+    yield f"  a first call   {paint(about.call, 'strong')}"
+    if about.ca:
+        yield f"  your SBC       import {about.ca} as a trusted root (certs/README.md says where), show no client certificate,"
+        yield f"                 and send calls to {about.sip_advertised} over TLS with SDES-SRTP and PCMU"
+    yield "  a refusal      sbc-sim explain 488 (or the rule in its Warning header)"
+
+
+def _row(name: str, value: str, more: str, paint: Paint) -> str:
+    return f"  {name:<13}{paint(value, 'strong')}" + (f"  {paint(more, 'quiet')}" if more else "")
