@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from sbc_sim.rules.evidence import Evidence
     from sbc_sim.settings import Loaded
 
 PASSED, RULE_FAILED, USAGE, CANNOT_RUN, NO_CALLS, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -312,15 +313,53 @@ def uui() -> None:
 @click.pass_context
 def uui_decode(ctx: click.Context, value: str, secrets: bool, as_json: bool) -> int:
     """Show what a value holds: text, JSON fields, token, lengths, and what is wrong with it. Exit code 1 when it cannot be read."""
-    from sbc_sim.exports.uui_text import uui_data, uui_text
+    from sbc_sim.calls.telling import user_to_user
+    from sbc_sim.exports.redaction import mask_uui
+    from sbc_sim.exports.uui_text import uui_text
 
-    read = _read_uui(_words_of(value), ctx)
-    data = uui_data(read, secrets=secrets)
+    evidence = _evidence_of(value, ctx)
+    assert evidence.uui is not None
+    data = user_to_user(evidence.uui, [])
+    told = data if secrets else mask_uui(data)
     if as_json:
-        _say_json(data)
+        _say_json(told)
     else:
-        _say(uui_text(data).rstrip("\n"))
-    return PASSED if read.decoded is not None else RULE_FAILED
+        _say(uui_text(told, data).rstrip("\n"))
+    return RULE_FAILED if evidence.uui.decoded is None else PASSED
+
+
+@uui.command("lint", cls=SettingsCommand)
+@header_value
+@as_json
+@click.pass_context
+def uui_lint(ctx: click.Context, value: str, as_json: bool) -> int:
+    """Judge a value by the rules for User-to-User. Exit code 1 when one is broken."""
+    from sbc_sim.calls.telling import finding as finding_data
+    from sbc_sim.exports.report_text import verdict_text
+    from sbc_sim.rules.finding import Status, verdict
+    from sbc_sim.rules.uui import judge
+
+    evidence = _evidence_of(value, ctx)
+    judged = verdict(judge(evidence, _loaded(ctx).settings.policy()))
+    findings = [finding_data(finding) for finding in judged.findings]
+    if as_json:
+        _say_json(findings)
+    else:
+        told = {"status": judged.status.value, "counts": judged.counts, "findings": findings}
+        _say(verdict_text(told, _width(), everything=False).rstrip("\n"))
+    return RULE_FAILED if judged.status is Status.FAIL else PASSED
+
+
+def _evidence_of(value: str, ctx: click.Context) -> Evidence:
+    """Put the value into an INVITE of its own, for the judges read messages."""
+    from sbc_sim.calls.call import uui_expectation
+    from sbc_sim.rules.evidence import Evidence
+    from sbc_sim.sip.message import Headers, Request
+    from sbc_sim.sip.uui import read
+
+    words = _words_of(value)
+    invite = Request("INVITE", "sip:echo@sbc-sim.invalid", Headers([("User-to-User", words)]))
+    return Evidence(invite=invite, uui=read(invite.headers, uui_expectation(_loaded(ctx).settings.policy())))
 
 
 def _words_of(value: str) -> str:

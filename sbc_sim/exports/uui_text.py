@@ -1,9 +1,9 @@
-"""A User-to-User value as text for terminals: lengths, content, fields, token, and a mark under the first bad character. No colour codes."""
+"""A User-to-User value as text for terminals: lengths, content, fields, token, a mark under the first bad character. No colours."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sbc_sim.exports.redaction import visible
@@ -12,15 +12,19 @@ WINDOW = 76
 """Longest excerpt that is shown round a bad character."""
 
 
-def uui_text(data: Mapping[str, Any], problems: Iterable[Mapping[str, Any]] = ()) -> str:
-    """Write the data of a UUI entry, masked by the caller, and what is wrong: ``{fault, detail, position, within}`` each."""
-    return "".join(f"{line}\n" for line in (*_content_lines(data), *_problem_lines(data, problems)))
+def uui_text(data: Mapping[str, Any], original: Mapping[str, Any] | None = None) -> str:
+    """Write the data of a UUI entry. `data` was masked by the caller; `original` is the same before that.
+
+    A place is only marked in a text that masking left alone: elsewhere the mark would stand under another character.
+    """
+    return "".join(f"{line}\n" for line in (*_content_lines(data), *_problem_lines(data, data if original is None else original)))
 
 
 def _content_lines(data: Mapping[str, Any]) -> Iterator[str]:
     lengths = data.get("lengths") or {}
-    yield f"lengths   {lengths.get('value', 0)} hex digits, {lengths.get('decoded', 0)} octets decoded, {lengths.get('line', 0)} characters of line"
-    for name, value in (data.get("parameters") or {}).items():
+    value, decoded, line = (lengths.get(name, 0) for name in ("value", "decoded", "line"))
+    yield f"lengths   {value} hex digits, {decoded} octets decoded, {line} characters of header line"
+    for name, value in data.get("parameters") or ():
         yield f"parameter {visible(name)}" + ("" if value is None else f"={visible(str(value))}")
     if data.get("leadingOctet") is not None:
         yield f"stripped  one leading octet, {data['leadingOctet']:02x}"
@@ -46,14 +50,13 @@ def _short(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _problem_lines(data: Mapping[str, Any], problems: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    for problem in problems:
-        position = problem.get("position")
-        place = "" if position is None else f" (at {position} of the {'value' if problem.get('within') == 'value' else 'decoded text'})"
+def _problem_lines(data: Mapping[str, Any], original: Mapping[str, Any]) -> Iterator[str]:
+    for problem in data.get("problems") or ():
+        position, name = problem.get("position"), "raw" if problem.get("within") == "value" else "decoded"
+        place = "" if position is None else f" (at {position} of the {'value' if name == 'raw' else 'decoded text'})"
         yield f"problem   {visible(str(problem['detail']))}{place}"
-        text = data.get("raw") if problem.get("within") == "value" else data.get("decoded")
-        if position is not None and text:
-            yield from _marked(str(text), int(position))
+        if position is not None and data.get(name) and data[name] == original.get(name):
+            yield from _marked(str(data[name]), int(position))
 
 
 def _marked(text: str, position: int) -> Iterator[str]:
