@@ -1,35 +1,181 @@
 """Masking of secrets and of control characters, for everything that leaves the journal.
 
-Masked are SDES keys (``inline:``), JWTs (in clear, and inside hex or Base64 of a User-to-User value), credentials in Authorization headers,
-and JSON members that are called a token. What is around a masked piece stays, so that a reader sees what was there and how long it was.
+Masked are SDES keys (``inline:``, RFC 4568), JWTs and values called a token (in clear, and inside the hex or Base64 of a User-to-User
+value, even a damaged one), credentials in Authorization headers, and passwords in URIs. What is around a masked piece stays, so that a
+reader sees what was there and how long it was.
+
+Method: `_spans` finds where secrets stand; encoded runs are decoded and searched too, and their spans are mapped back onto the digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from base64 import b64decode, urlsafe_b64decode
+from binascii import Error as NotBase64
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from sbc_sim.sip.text import printable
+
+SHOWN = 4
+"""Characters of a token that stay: enough to see that it is a JWT (``eyJh``)."""
+
+DEEPEST = 2
+"""Encodings within each other that are searched: double-encoded hex is a known mistake."""
+
+_SECRET_NAME = r"[\w\-]{0,40}(?:jwt|token|secret|passw|api_?-?key|credential)[\w\-]{0,40}"
+_FOLD = r"\r?\n[ \t]+"
+
+_WHOLE = tuple(
+    re.compile(pattern, re.IGNORECASE | re.MULTILINE | re.ASCII)
+    for pattern in (
+        r"\binline:[ \t]*(?P<secret>[^|;\s\[]+)",
+        r"^a=crypto:\S+[ \t]+\S+[ \t]+(?!inline:)(?P<secret>[A-Za-z0-9+/=_\-]{16,})",
+        r"^k=[a-z0-9]+:(?P<secret>[^\r\n\[]+)",
+        r"^a=ice-pwd:(?P<secret>\S+)",
+        rf"^(?:proxy-)?authorization[ \t]*:[ \t]*(?:[a-z]+[ \t]+)?(?P<secret>(?:[^\r\n\[]|{_FOLD})+)",
+        rf"^{_SECRET_NAME}[ \t]*:[ \t]*(?P<secret>(?:[^\r\n\[]|{_FOLD})+)",
+        r"\bbearer[ \t]+(?P<secret>[\w\-.~+/=]{8,})",
+        r"\bsips?:[^\s:@;<>\"]{1,256}:(?P<secret>[^@\s;<>\"\[]{1,256})@",
+    )
+)
+"""Secrets of which nothing stays."""
+
+_HEADED = tuple(
+    re.compile(pattern, flags | re.ASCII)
+    for pattern, flags in (
+        (rf"eyJ(?:[\w\-.=]|{_FOLD}){{8,}}", 0),
+        (rf'"{_SECRET_NAME}"\s*:\s*"(?P<secret>(?:[^"\\\[]|\\.)+)', re.IGNORECASE),
+        (rf"\b{_SECRET_NAME}=(?P<secret>[^&;,\s<>\"\[]+)", re.IGNORECASE),
+    )
+)
+"""Secrets whose first characters stay."""
+
+_AFTER_QUOTE = ("2c", "7d", "20", "3a", "5d", "0a", "0d", "09")
+"""What stands behind a closing quote in JSON; no two octets of a JWT look like a quote and one of these, even out of step."""
+
+
+def _damaged_hex(start: str, quote: str, digit_pair: str, after: tuple[str, ...]) -> re.Pattern[str]:
+    end = rf"{quote}(?:{'|'.join(after)}|(?![0-9a-f]))"
+    return re.compile(rf"{start}(?:(?!{end}){digit_pair})*(?:(?={end})|(?:[^;,\"<>\r\n\[]|{_FOLD})*)", re.IGNORECASE | re.ASCII)
+
+
+_DAMAGED_HEX = (
+    (_damaged_hex("65794a", "22", "[0-9a-f]{2}", _AFTER_QUOTE), 2),
+    (_damaged_hex("3635373934[46]1", "3232", "[0-9a-f]{4}", tuple(pair.encode().hex() for pair in _AFTER_QUOTE)), 4),
+)
+"""``eyJ`` in hex, and in hex of hex, up to the closing quote or, when a digit is bad or missing, to the end of the value."""
+
+_HEX_RUN = re.compile(rf"[0-9A-Fa-f](?:[ \t]*(?:{_FOLD})?[0-9A-Fa-f]){{31,}}")
+_BASE64_RUN = re.compile(r"[A-Za-z0-9+/_\-]{40,}")
+_SEGMENTS = re.compile(r"(?<![\w\-])([\w\-]{10,4096})\.[\w\-]{10,}\.[\w\-]{16,}", re.ASCII)
+
+Span = tuple[int, int]
 
 
 def visible(text: str) -> str:
     """Escape control characters, line ends too, and what could turn or hide text: one line that is safe for terminals and pages."""
-    raise NotImplementedError
+    return printable(text, len(text))
 
 
 def mask(text: str) -> str:
-    """Mask every secret in a text; everything else stays as it is."""
-    raise NotImplementedError
+    """Mask every secret in a text; everything else stays as it is. Masking twice changes nothing more."""
+    pieces, place = [], 0
+    for start, end in _joined(_spans(text, DEEPEST)):
+        pieces += [text[place:start], f"[{end - start} masked]"]
+        place = end
+    return "".join([*pieces, text[place:]])
 
 
 def message_text(raw: bytes, secrets: bool = False) -> str:
-    """Write a SIP message for people: lines end in a single newline, control characters are escapes, secrets are masked unless asked for."""
-    raise NotImplementedError
+    """Write a SIP message for people: lines end in a newline, control characters are escapes, secrets are masked unless asked for."""
+    text = raw.decode("utf-8", "surrogateescape")
+    if not secrets:
+        text = mask(text)
+    return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
 def mask_values(value: Any) -> Any:
-    """Copy a JSON value with the secrets in all its strings masked; members called a token or a key are masked whole."""
-    raise NotImplementedError
+    """Copy a JSON value with the secrets in all its strings masked; members called a token or the like are masked whole."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {mask(str(name)): _member(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [mask_values(inner) for inner in value]
+    return value
 
 
 def mask_uui(data: Mapping[str, Any]) -> dict[str, Any]:
     """Copy the data of a UUI entry, or the `uui` member of a call, with the secrets masked."""
-    raise NotImplementedError
+    kept = ("named", "jwt")  # names of members, and a token that is decoded and masked already
+    return {name: value if name in kept else mask_values(value) for name, value in data.items()}
+
+
+def _member(name: str, value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(_SECRET_NAME, name, re.IGNORECASE):
+        start = SHOWN if len(value) > 2 * SHOWN else 0
+        return value if "masked]" in value or not value else f"{value[:start]}[{len(value) - start} masked]"
+    return mask_values(value)
+
+
+def _spans(text: str, depth: int) -> Iterator[Span]:
+    for pattern in _WHOLE:
+        for match in pattern.finditer(text):
+            yield match.span("secret")
+    for pattern in _HEADED:
+        for match in pattern.finditer(text):
+            yield _headed(match.span("secret" if "secret" in pattern.groupindex else 0), 1)
+    for pattern, scale in _DAMAGED_HEX:
+        for match in pattern.finditer(text):
+            yield _headed(match.span(), scale)
+    for match in _SEGMENTS.finditer(text):
+        if _decoded(match.group(1)).lstrip()[:1] == "{":
+            yield _headed(match.span(), 1)
+    if depth:
+        yield from _hex_spans(text, depth - 1)
+        yield from _base64_spans(text, depth - 1)
+
+
+def _headed(span: Span, scale: int) -> Span:
+    start, end = span
+    return min(start + SHOWN * scale, end), end
+
+
+def _hex_spans(text: str, depth: int) -> Iterator[Span]:
+    for run in _HEX_RUN.finditer(text):
+        places = [run.start() + index for index, digit in enumerate(run.group()) if not digit.isspace()]
+        digits = "".join(text[place] for place in places[: len(places) // 2 * 2])
+        for start, end in _spans(bytes.fromhex(digits).decode("latin-1"), depth):
+            if end > start:
+                yield places[2 * start], places[2 * end - 1] + 1
+
+
+def _base64_spans(text: str, depth: int) -> Iterator[Span]:
+    for run in _BASE64_RUN.finditer(text):
+        for start, end in _spans(_decoded(run.group()), depth):
+            if end > start:
+                yield run.start() + start * 4 // 3, min(run.start() + -(-end * 4 // 3), run.end())
+
+
+def _decoded(run: str) -> str:
+    """Base64 of either alphabet, as octets in Latin-1; what does not decode is nothing."""
+    whole = run[: len(run) // 4 * 4] if len(run) % 4 == 1 else run + "=" * (-len(run) % 4)
+    try:
+        return (urlsafe_b64decode if "-" in run or "_" in run else b64decode)(whole).decode("latin-1")
+    except (NotBase64, ValueError):
+        return ""
+
+
+def _joined(spans: Iterator[Span]) -> Iterator[Span]:
+    """Sort, drop the empty ones, and unite those that overlap."""
+    current: Span | None = None
+    for start, end in sorted(span for span in spans if span[1] > span[0]):
+        if current is not None and start <= current[1]:
+            current = (current[0], max(current[1], end))
+            continue
+        if current is not None:
+            yield current
+        current = (start, end)
+    if current is not None:
+        yield current
