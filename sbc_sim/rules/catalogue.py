@@ -1,15 +1,43 @@
-"""The catalogue: every rule by its id. Ids are never reused; a rule that is given up keeps its number."""
+"""The catalogue: every rule by its id. Ids are never reused; a rule that is given up leaves its number free for ever.
+
+The words stand in `entries/`, one file for an area; the judges in `tls`, `network`, `signalling`, `headers`, `uui`, `offer`, `media`, `dialog`.
+"""
 
 from __future__ import annotations
 
+from sbc_sim.rules.entries.dialog import DLG, HDR
+from sbc_sim.rules.entries.media import MEDIA
+from sbc_sim.rules.entries.sdp import SDP, SRTP
+from sbc_sim.rules.entries.sip import FORM, REQUEST
+from sbc_sim.rules.entries.tls import NET, TLS
+from sbc_sim.rules.entries.uui_content import UUI_CONTENT
+from sbc_sim.rules.entries.uui_form import UUI_FORM
 from sbc_sim.rules.finding import Rule
 
 RULE_SET_VERSION = "1"
 """Grows with every change in what the rules demand; stands in each verdict."""
 
-RULES: dict[str, Rule] = {}
+AREAS = {
+    "TLS": "the TLS handshake",
+    "NET": "the network below the call",
+    "SIP": "SIP requests",
+    "HDR": "header fields that identify parties",
+    "UUI": "the User-to-User header",
+    "SDP": "offer and answer",
+    "SRTP": "SRTP and its keys",
+    "MEDIA": "audio, the echo, RTCP, DTMF",
+    "DLG": "the dialog from answer to BYE",
+}
+"""Areas in the order in which a call meets them: the middle part of an id and what it is about."""
+
+RULES: dict[str, Rule] = {r.id: r for r in (*TLS, *NET, *FORM, *REQUEST, *HDR, *UUI_FORM, *UUI_CONTENT, *SDP, *SRTP, *MEDIA, *DLG)}
 
 
 def rule(rule_id: str) -> Rule:
     """Return the rule with that id; raises KeyError for an unknown id."""
     return RULES[rule_id]
+
+
+def area(rule_id: str) -> str:
+    """Return the area of an id: the part between its dashes."""
+    return rule_id.split("-")[1]
