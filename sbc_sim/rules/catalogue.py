@@ -1,6 +1,6 @@
 """The catalogue: every rule by its id. Ids are never reused; a rule that is given up leaves its number free for ever.
 
-The words stand in `entries/`, one file for an area; the judges in `tls`, `network`, `signalling`, `headers`, `uui`, `offer`, `media`, `dialog`.
+The words stand in `entries/`; the judges in `tls`, `network`, `signalling`, `headers`, `uui`, `offer`, `media`, `dialog`.
 """
 
 from __future__ import annotations

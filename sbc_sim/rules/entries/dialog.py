@@ -53,7 +53,7 @@ HDR: tuple[Rule, ...] = (
         id="SBC-HDR-005",
         title="An INVITE carries one Contact with a sip or sips URI",
         severity="must",
-        why="Contact is where ACK-related requests and our BYE go. Without it no dialog can be made.",
+        why="Contact is the address for every later request to the partner, our BYE among them. Without it no dialog can be made.",
         fix="Send exactly one Contact with the address at which the partner's SBC takes requests for this call.",
         source="RFC 3261 sections 8.1.1.8 and 12.1.1",
         keywords=("contact", "400"),
@@ -124,7 +124,8 @@ DLG: tuple[Rule, ...] = (
         title="In-dialog requests belong to a dialog that exists",
         severity="must",
         why="Call-ID, To tag and From tag together name the dialog; this combination is unknown, or its call is over. It gets 481.",
-        fix="Copy To (with our tag), From and Call-ID unchanged into every later request. After a fail-over the other node must know the call.",
+        fix="Copy To (with our tag), From and Call-ID unchanged into every later request. After a fail-over the other node must know"
+        " the call.",
         source="RFC 3261 section 12.2.2",
         keywords=("no-dialog", "481", "tag"),
     ),
@@ -178,7 +179,8 @@ DLG: tuple[Rule, ...] = (
         title="The session is refreshed before its timer runs out",
         severity="must",
         why="A session timer was agreed. When the refresher stays silent the call is ended with BYE shortly before the interval is over.",
-        fix="Whoever is named as refresher sends re-INVITE or UPDATE at half of Session-Expires. Session-Expires in our 200 names that side.",
+        fix="Whoever is named as refresher sends re-INVITE or UPDATE at half of Session-Expires. Session-Expires in our 200 names that"
+        " side.",
         source="RFC 4028 sections 7.2 and 10",
         platforms=platforms.SESSION_TIMER,
         keywords=("session-expired", "session timer", "refresher", "refresh"),

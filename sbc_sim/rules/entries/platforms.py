@@ -149,7 +149,8 @@ UUI_HEADER: Settings = {
     " added value to about 220 characters.",
     GENESYS: "External trunk > Protocol > User to User Information: UUI Passthrough Enabled, type User-to-User, hex encoding; data from the"
     " Architect action Set UUI Data. A protocol discriminator octet is put in front.",
-    ASTERISK: "Dial(...,b(add-uui^s^1)), there Set(PJSIP_HEADER(add,User-to-User)=HEX\\;encoding=hex). Without the backslash extensions.conf"
+    ASTERISK: "Dial(...,b(add-uui^s^1)), there Set(PJSIP_HEADER(add,User-to-User)=HEX\\;encoding=hex). Without the backslash"
+    " extensions.conf"
     " takes the rest of the line as a comment.",
     FREESWITCH: "export nolocal:sip_h_User-to-User=HEX;encoding=hex before bridge.",
     KAMAILIO: 'append_hf("User-to-User: HEX;encoding=hex\\r\\n") before t_relay.',

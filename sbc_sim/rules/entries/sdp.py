@@ -283,7 +283,8 @@ SRTP: tuple[Rule, ...] = (
         severity="must",
         why="The authentication tag does not fit: the partner encrypts with another key or suite than the one it put into the line that"
         " was chosen.",
-        fix="Send with the key of the line whose tag our answer repeats. After a re-INVITE use the new key; a rollover counter that is reset"
+        fix="Send with the key of the line whose tag our answer repeats. After a re-INVITE use the new key; a rollover counter that is"
+        " reset"
         " or kept wrongly shows the same after a key change.",
         source="RFC 3711 section 3.3, RFC 4568 section 5.1.2",
         setting="media.auth_failure_limit",

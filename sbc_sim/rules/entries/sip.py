@@ -203,8 +203,10 @@ REQUEST: tuple[Rule, ...] = (
         id="SBC-SIP-024",
         title="No REFER is sent",
         severity="must",
-        why="The guide says that SIP REFER is not supported and that calls are ended by BYE. A transfer by REFER would fail on the real trunk.",
-        fix="Transfer inside the partner's own platform: let the SBC in front consume the REFER and make the new call itself, or end this leg"
+        why="The guide says that SIP REFER is not supported and that calls are ended by BYE. A transfer by REFER would fail on the real"
+        " trunk.",
+        fix="Transfer inside the partner's own platform: let the SBC in front consume the REFER and make the new call itself, or end"
+        " this leg"
         " with BYE.",
         source="Partner guide, support requirements: SIP REFER isn't supported, SIP BYE ends a session",
         platforms=platforms.NO_REFER,

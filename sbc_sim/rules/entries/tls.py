@@ -25,7 +25,8 @@ TLS: tuple[Rule, ...] = (
         severity="must",
         why="What arrived is neither TLS nor SIP: another protocol was pointed at this port, or a proxy puts a preamble of its own"
         " (such as the PROXY protocol line) in front of TLS.",
-        fix="Point only SIP over TLS at this port. Switch the load balancer's PROXY protocol off for it, and use ready or /readyz for health"
+        fix="Point only SIP over TLS at this port. Switch the load balancer's PROXY protocol off for it, and use ready or /readyz for"
+        " health"
         " checks.",
         source="RFC 8446 section 4.1.2, RFC 3261 section 18",
         keywords=("not-tls", "proxy protocol", "http", "health check"),
@@ -112,7 +113,8 @@ TLS: tuple[Rule, ...] = (
         id="SBC-TLS-008",
         title="SNI, when sent, names the SBC by a host name that is served",
         severity="advice",
-        why="Regions share infrastructure and are told apart by name. SNI must be a host name: RFC 6066 forbids IP addresses there, and some"
+        why="Regions share infrastructure and are told apart by name. SNI must be a host name: RFC 6066 forbids IP addresses there, and"
+        " some"
         " TLS front ends refuse them with unrecognized_name.",
         fix="Configure the trunk with the SBC's host name instead of its address; the TLS stack then sends that name as SNI.",
         source="RFC 6066 section 3",
@@ -122,9 +124,11 @@ TLS: tuple[Rule, ...] = (
         id="SBC-TLS-009",
         title="The partner completes the handshake that it begins",
         severity="advice",
-        why="The connection was closed before the handshake was over and without an alert: a port scan, a TCP health check, or a client that"
+        why="The connection was closed before the handshake was over and without an alert: a port scan, a TCP health check, or a client"
+        " that"
         " refused our certificate and did not say so.",
-        fix="If the partner's SBC did this, look into its TLS log for a refused certificate and treat it as SBC-TLS-006. Health checks should"
+        fix="If the partner's SBC did this, look into its TLS log for a refused certificate and treat it as SBC-TLS-006. Health checks"
+        " should"
         " use SIP OPTIONS over TLS.",
         source="RFC 8446 section 6.1",
         keywords=("closed-early", "close_notify", "health check", "port scan", "reset", "user_canceled"),
@@ -146,7 +150,8 @@ TLS: tuple[Rule, ...] = (
         title="The TLS handshake succeeds",
         severity="must",
         why="The handshake failed in a way that no other rule names; the alert says which side gave up and why.",
-        fix="Look the alert up with sbc-sim explain, and compare with openssl s_client -connect HOST:5061 -trace from the partner's machine.",
+        fix="Look the alert up with sbc-sim explain, and compare with openssl s_client -connect HOST:5061 -trace from the partner's"
+        " machine.",
         source="RFC 8446 section 6.2",
         keywords=("other", "alert", "decode_error", "decrypt_error", "internal_error", "illegal_parameter", "unexpected_message"),
     ),
