@@ -82,16 +82,22 @@ class LegReport:
     """By extended sequence numbers (RFC 3550 A.3)."""
     lost: int = 0
     duplicates: int = 0
+    """Those of `replayed` whose number came before: what a network that repeats packets looks like under SRTP."""
     reordered: int = 0
     replayed: int = 0
-    """Refused by the SRTP replay window."""
+    """Refused by the SRTP replay window: seen before, or too old to tell."""
     jitter_ms: float = 0.0
     """Interarrival jitter now (RFC 3550 A.8)."""
     max_jitter_ms: float = 0.0
     auth_failures: int = 0
     """SRTP packets whose authentication tag is wrong: wrong key or wrong suite."""
+    failed_tag_octets: int | None = None
+    """Length of the tag that would make the audio of most such packets whole (10: SHA1_80, 4: SHA1_32, 16: GCM): tells a wrong suite
+    from a wrong key. None when no length does."""
+    old_key: int = 0
+    """Packets refused because they use the key that a re-INVITE replaced (RFC 3264 section 8.3.1). Not in `auth_failures`."""
     plain_rtp: int = 0
-    """Packets that look like clear RTP of a payload type of the leg: no SRTP at all."""
+    """Packets that look like clear RTP of a payload type of the leg: no SRTP at all. Not in `auth_failures`."""
     malformed: int = 0
     """Datagrams that are neither RTP, RTCP, nor STUN/DTLS."""
     stun: int = 0
@@ -129,7 +135,8 @@ class LegReport:
     rtcp_bye: bool = False
     peer_cname: str | None = None
     peer_fraction_lost: float | None = None
-    """From the peer's last report block about our stream, 0.0-1.0."""
+    """From the peer's last report block about our stream, 0.0-1.0. An echo has gaps where the peer's own packets were lost on the way
+    up, and a peer that counts by sequence numbers counts those too."""
     peer_jitter_ms: float | None = None
     round_trip_ms: float | None = None
     max_echo_delay_ms: float | None = None

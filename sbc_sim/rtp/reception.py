@@ -1,0 +1,253 @@
+"""Everything that arrives for one leg on its RTP port: opened, sorted, counted, measured.
+
+One call per datagram, `receive`, and most datagrams are audio packets in their order: that path is kept short on purpose, and what is
+rare leaves it early. Batches (audio.py) and sums over streams (`report`) are made when somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from sbc_sim.rtp import packet as rtp
+from sbc_sim.rtp.audio import AudioMeter
+from sbc_sim.rtp.dtmf import DtmfReader
+from sbc_sim.rtp.leg import Direction, LegDescription
+from sbc_sim.rtp.packet import COMFORT_NOISE, FIXED_HEADER, HEADER_OCTETS, MARKER, PLAIN_FLAGS
+from sbc_sim.rtp.srtp import TAG_OCTETS, Refusal, SrtpReceiver
+from sbc_sim.rtp.statistics import StreamStatistics
+
+MOST_SSRCS = 16
+"""Streams whose state is kept; the one that was quiet longest makes room."""
+
+MOST_PAYLOAD_TYPES = 16
+
+Address = tuple[str, int]
+
+
+Heard = tuple[StreamStatistics, int, int, bool, bytes]
+"""One audio packet: its stream, extended sequence number (the newest when it equals `stream.highest`), timestamp, marker, payload.
+
+A bare tuple, because one is made for every packet.
+"""
+
+
+class Past(NamedTuple):
+    """What remains of streams whose state was dropped."""
+
+    received: int = 0
+    expected: int = 0
+    lost: int = 0
+    reordered: int = 0
+    max_jitter: float = 0.0
+
+    def plus(self, stream: StreamStatistics) -> Past:
+        """Add a stream."""
+        return Past(
+            self.received + stream.all_received,
+            self.expected + stream.expected,
+            self.lost + stream.lost,
+            self.reordered + stream.reordered,
+            max(self.max_jitter, stream.max_jitter),
+        )
+
+
+class Reception:
+    """The receiving half of a leg. Counters are named as in `LegReport`."""
+
+    def __init__(self, description: LegDescription) -> None:
+        """Raise ValueError for a suite or key that cannot be used."""
+        self.meter = AudioMeter(description.codec)
+        self.dtmf = DtmfReader()
+        self.stream = StreamStatistics(-1, 0)
+        """The stream of the newest packet; before any, one that no packet belongs to."""
+        self.streams: dict[int, StreamStatistics] = {}
+        self.ssrcs = 0
+        self.source: Address | None = None
+        """Of the newest authentic packet that came from elsewhere than expected."""
+        self.first_packet_at: float | None = None
+        self.last_packet_at: float | None = None
+        self.auth_failures = self.plain_rtp = self.old_key = self.malformed = self.replayed = self.duplicates = 0
+        self.stray = self.wrong_payload = self.comfort_noise = self.unwanted_while_held = 0
+        self.other_payloads: Counter[int] = Counter()
+        self.tags: Counter[int] = Counter()
+        self._past = Past()
+        self._receiver = SrtpReceiver(description.receive_key)
+        self._open = self._receiver.open
+        self._old: SrtpReceiver | None = None
+        self._description = description
+        self._latched = False
+        self._use(description)
+
+    @property
+    def srtp(self) -> SrtpReceiver:
+        """The peer's key as it is now."""
+        return self._receiver
+
+    @property
+    def expected_source(self) -> Address:
+        """Where packets are to come from, and where ours go: the SDP's address, or the one latched to (RFC 4961)."""
+        return self._expected
+
+    def change(self, description: LegDescription) -> None:
+        """Go on under a new description. With a new key the old one opens nothing any more (RFC 3264 section 8.3.1)."""
+        before, self._description = self._description, description
+        if description.receive_key != before.receive_key:
+            self._old, self._receiver = self._receiver, SrtpReceiver(description.receive_key)
+            self._open = self._receiver.open
+            self._retire_streams()
+        if description.codec != before.codec:
+            self.meter.use(description.codec)
+        if description.remote != before.remote or not description.latch:
+            self._latched = False
+        self._use(description)
+
+    def _use(self, description: LegDescription) -> None:
+        if not self._latched:
+            self._expected = description.remote
+        self._payload_type = description.payload_type
+        self._may_receive = description.direction in (Direction.SENDRECV, Direction.RECVONLY)
+        self._usual = description.payload_type if self._may_receive else -1
+        """The second octet of a packet that needs no second look: audio without marker that we want to have."""
+
+    def _retire_streams(self) -> None:
+        for stream in self.streams.values():
+            self._past = self._past.plus(stream)
+        self.streams = {}
+        self.stream = StreamStatistics(-1, 0)
+
+    def receive(self, datagram: bytes, source: Address, now: float) -> Heard | None:
+        """Open an SRTP packet and give its audio; None when it has none for us, which is then counted."""
+        packet = self._open(datagram)
+        if packet.__class__ is not bytes:
+            self._refuse(datagram, packet)  # type: ignore[arg-type]
+            return None
+        return self._accept(packet, source, now)
+
+    def claim(self, datagram: bytes, source: Address, now: float) -> tuple[bool, Heard | None]:
+        """Do as `receive` does, if the packet is authentic; if not, say so and count nothing: it may be another leg's."""
+        packet = self._open(datagram)
+        if isinstance(packet, Refusal):
+            return False, None
+        return True, self._accept(packet, source, now)
+
+    def _accept(self, packet: bytes, source: Address, now: float) -> Heard | None:
+        flags, second, sequence, timestamp, ssrc = FIXED_HEADER.unpack_from(packet)
+        stream = self.stream
+        if ssrc != stream.ssrc:
+            stream = self._switch(ssrc, sequence, now)
+        extended = stream.take(sequence)
+        self.last_packet_at = now
+        if source != self._expected:
+            self._from_elsewhere(source)
+        if flags == PLAIN_FLAGS and second == self._usual and len(packet) > HEADER_OCTETS:
+            payload = packet[HEADER_OCTETS:]
+            stream.arrived(timestamp, now)
+            self.meter.add(payload)
+            return stream, extended, timestamp, False, payload
+        return self._look_closer(packet, stream, extended, now)
+
+    def _switch(self, ssrc: int, sequence: int, now: float) -> StreamStatistics:
+        """Turn to another SSRC, new or known, and let the one that was quiet longest go when there are too many."""
+        if self.first_packet_at is None:
+            self.first_packet_at = now
+        stream = self.streams.pop(ssrc, None)
+        if stream is None:
+            stream = StreamStatistics(ssrc, sequence)
+            self.ssrcs += 1
+            if len(self.streams) >= MOST_SSRCS:
+                self._drop(next(iter(self.streams)))
+        self.streams[ssrc] = self.stream = stream
+        return stream
+
+    def _drop(self, ssrc: int) -> None:
+        self._past = self._past.plus(self.streams.pop(ssrc))
+        self._receiver.forget(ssrc)
+
+    def _from_elsewhere(self, source: Address) -> None:
+        self.source = source
+        if self._description.latch and not self._latched:
+            self._expected, self._latched = source, True
+        else:
+            self.stray += 1
+
+    def _look_closer(self, packet: bytes, stream: StreamStatistics, extended: int, now: float) -> Heard | None:
+        """Take a packet that is not the usual one: marker, padding, extension, another payload type, or unwanted."""
+        payload = rtp.payload_of(packet)
+        _, second, _, timestamp, _ = FIXED_HEADER.unpack_from(packet)
+        payload_type = second & 0x7F
+        if not self._may_receive:
+            self.unwanted_while_held += 1
+        if payload_type == self._payload_type and payload:
+            if second & MARKER:
+                stream.forget_transit()
+            stream.arrived(timestamp, now)
+            self.meter.add(payload)
+            return stream, extended, timestamp, second >= MARKER, payload
+        stream.skip(extended)
+        self._no_audio(payload_type, timestamp, payload, now)
+        return None
+
+    def _no_audio(self, payload_type: int, timestamp: int, payload: bytes | None, now: float) -> None:
+        if payload_type != self._payload_type and (payload_type in self.other_payloads or len(self.other_payloads) < MOST_PAYLOAD_TYPES):
+            self.other_payloads[payload_type] += 1
+        if payload is None:
+            self.malformed += 1
+        elif payload_type == self._description.dtmf_payload_type:
+            self.dtmf.take(timestamp, payload, now)
+        elif payload_type == COMFORT_NOISE:
+            self.comfort_noise += 1
+        elif payload_type != self._payload_type:
+            self.wrong_payload += 1
+
+    def _refuse(self, datagram: bytes, refusal: Refusal) -> None:
+        if refusal is Refusal.REPLAYED or refusal is Refusal.TOO_OLD:
+            self.replayed += 1
+            self.duplicates += refusal is Refusal.REPLAYED
+        elif self._looks_plain(datagram):
+            self.plain_rtp += 1
+        elif refusal is not Refusal.AUTHENTICATION:
+            self.malformed += 1
+        elif self._old is not None and isinstance(self._old.open(datagram), bytes):
+            self.old_key += 1
+        else:
+            self.auth_failures += 1
+            self._guess_tag(datagram)
+
+    def _looks_plain(self, datagram: bytes) -> bool:
+        """Tell clear RTP by its length: whole multiples of ten milliseconds, with no room for a tag, or one telephone-event."""
+        payload = rtp.payload_of(datagram)
+        if not payload:
+            return False
+        payload_type = datagram[1] & 0x7F
+        if payload_type == self._payload_type:
+            return len(payload) % 80 == 0
+        return payload_type == self._description.dtmf_payload_type and len(payload) == 4
+
+    def _guess_tag(self, datagram: bytes) -> None:
+        """Note which suite's tag would make the audio whole: a peer that took another suite is found by that."""
+        tag = (len(datagram) - HEADER_OCTETS) % 80
+        if tag in TAG_OCTETS.values() and datagram[1] & 0x7F == self._payload_type:
+            self.tags[tag] += 1
+
+    @property
+    def totals(self) -> Past:
+        """All streams together."""
+        past = self._past
+        for stream in self.streams.values():
+            past = past.plus(stream)
+        return past
+
+    def payload_types(self) -> tuple[tuple[int, int], ...]:
+        """Packets by payload type, the most frequent first; at most 16."""
+        counts = Counter(self.other_payloads)
+        if self.meter.packets:
+            counts[self._payload_type] += self.meter.packets
+        return tuple(counts.most_common(MOST_PAYLOAD_TYPES))
+
+    def real_source(self) -> Address | None:
+        """Where most authentic packets come from; None before any."""
+        received = self.totals.received
+        if not received:
+            return None
+        return self.source if self.source is not None and self.stray * 2 > received else self._expected
