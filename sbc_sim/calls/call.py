@@ -27,11 +27,12 @@ from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.signalling import RequestFault, judge_malformed, request_finding
 from sbc_sim.rules.warning import warning_text
 from sbc_sim.sdp.answer import Negotiation, negotiate
+from sbc_sim.sip.body import sdp_body
 from sbc_sim.sip.dialog import Dialog
 from sbc_sim.sip.effects import ClientTransaction, Effect, ServerTransaction
 from sbc_sim.sip.errors import InvalidInput, MalformedMessage
 from sbc_sim.sip.headers import Reason
-from sbc_sim.sip.message import Request, Response, sdp_body
+from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.text import parse_number
 from sbc_sim.sip.user_agent import Extra, UserAgent
 from sbc_sim.sip.uui import UuiExpectation, read

@@ -15,7 +15,7 @@ from ipaddress import ip_address, ip_network
 from sbc_sim.calls import telling
 from sbc_sim.calls.call import Call, Desk, refusal_headers
 from sbc_sim.calls.limits import Limits
-from sbc_sim.calls.outbox import Outbox, call_key
+from sbc_sim.calls.outbox import CallKey, Outbox, call_key
 from sbc_sim.calls.outputs import Close, Environment, Output, Send
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rules.evidence import Evidence
@@ -52,6 +52,9 @@ LINGER = 64.0
 """Seconds for which an ended call still takes its late messages (ACK to a refusal, a repeated BYE)."""
 
 
+_Owned = ServerTransaction | Dialog | Unreadable
+
+
 @dataclass(slots=True)
 class _Connection:
     peer: Peer
@@ -71,7 +74,9 @@ class Switchboard:
         self._desk = Desk(self._agent, self._outbox, policy, limits, environment, identity.host or "sbc-sim")
         self._connections: dict[int, _Connection] = {}
         self._calls: dict[str, Call] = {}
-        self._owners: dict[ServerTransaction | Dialog | Unreadable, Call] = {}
+        self._owners: dict[_Owned, Call] = {}
+        self._known: dict[str, tuple[list[_Owned], CallKey]] = {}
+        """By call: what leads to it, to be dropped when it is forgotten."""
         self._alarms: Alarms[Call] = Alarms()
         self._starts: deque[float] = deque()
         self._allowed = tuple(ip_network(n) for n in policy.allow_from)
@@ -181,11 +186,17 @@ class Switchboard:
         call_id = f"{int(now * 1000):012x}{self._count & 0xFFFF:04x}-{self._environment.new_token(4)}"
         call = Call(call_id, invite, connection, self._desk, now)
         self._calls[call_id] = call
-        self._outbox.calls[call_key(invite, True)] = call_id
+        known = call_key(invite, True)
+        self._outbox.calls[known] = call_id
+        self._known[call_id] = ([], known)
         if isinstance(event, Incoming | Obstructed):
-            self._owners[event.transaction] = call
+            self._own(event.transaction, call)
         elif isinstance(event, Unreadable):
-            self._owners[event] = call
+            self._own(event, call)
+
+    def _own(self, key: _Owned, call: Call) -> None:
+        self._owners[key] = call
+        self._known[call.id][0].append(key)
 
     def _broken(self, connection: int, event: StreamError, now: float) -> None:
         error = event.error
@@ -363,8 +374,8 @@ class Switchboard:
         self._outbox.record(Kind.ATTEMPT, None, now, telling.attempt(number, peer, failure, findings))
 
     def _rearm(self, call: Call, now: float) -> None:
-        if call.dialog is not None:
-            self._owners[call.dialog] = call
+        if call.dialog is not None and call.dialog not in self._owners:
+            self._own(call.dialog, call)
         if not call.over:
             self._alarms.set(call, call.deadline)
         elif self._calls.pop(call.id, None) is not None:
@@ -372,9 +383,10 @@ class Switchboard:
 
     def _forget(self, call: Call) -> None:
         """Drop what points to a call that ended a while ago."""
-        for key in [key for key, owner in self._owners.items() if owner is call]:
-            del self._owners[key]
-        for known in [known for known, call_id in self._outbox.calls.items() if call_id == call.id]:
+        keys, known = self._known.pop(call.id)
+        for key in keys:
+            self._owners.pop(key, None)
+        if self._outbox.calls.get(known) == call.id:
             del self._outbox.calls[known]
 
     def _finish(self, now: float) -> list[Output]:

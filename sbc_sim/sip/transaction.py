@@ -223,6 +223,8 @@ class Transaction:
             # Timer F runs from the request, also after a provisional answer (17.1.2.2).
             since = self._started if self.state is State.TRYING and following is State.PROCEEDING else now
             self._enter(following, since)
+            if self.alarm is Input.EXPIRE and self.deadline is not None and self.deadline <= now:
+                self.feed(Input.EXPIRE, now)  # a timer of zero: over at once
         return action
 
     def advance(self, now: float) -> Action:
