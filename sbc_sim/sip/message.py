@@ -231,7 +231,7 @@ def read_head(head: bytes) -> Reading:
     """Read start line and header fields. Lines end with CRLF or a bare LF."""
     lines = head.split(b"\n")
     first = _decoded(lines[0])
-    headers, field_error = _read_fields(lines)
+    headers, field_error = read_fields(lines)
     try:
         message = _start(first, headers)
     except MalformedMessage as error:
@@ -243,7 +243,7 @@ def _decoded(line: bytes) -> str:
     return line.removesuffix(b"\r").decode("utf-8", "surrogateescape")
 
 
-def _read_fields(lines: list[bytes]) -> tuple[Headers, MalformedMessage | None]:
+def read_fields(lines: list[bytes]) -> tuple[Headers, MalformedMessage | None]:
     """Header fields of `lines[1:]` up to the empty line; a line that is no header field is left out and is the error."""
     fields: list[HeaderField] = []
     error = None
