@@ -1,0 +1,303 @@
+"""The shell: owns connections and the one alarm, feeds the core, and carries out what it asks for.
+
+The core is called from here and from nowhere else, one call at a time: what happens while outputs are carried out waits
+in a queue. A fault in the core is logged with its traceback and costs the connection that met it, never the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, assert_never
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+
+from sbc_sim.calls.outputs import Close, Connect, Core, Output, Record, Send, StartMedia, StopMedia
+from sbc_sim.journal.entries import Entry
+from sbc_sim.net.reactor_lag import ReactorLag
+from sbc_sim.net.shapes import Alarm, Clock, cancel
+from sbc_sim.net.sip_connection import SipConnection
+from sbc_sim.net.sip_tls import SipDialler, SipListener
+from sbc_sim.rtp.leg import LegDescription
+from sbc_sim.sip.peer import Peer, TlsFailure, TlsProblem
+
+_log = Logger()
+_AFTER_FAULT_SECONDS = 1.0
+"""A core whose `advance` fails must not be called again at once, for ever."""
+_DRAIN_LOOK_SECONDS = 0.05
+_DRAIN_CLOSE_SECONDS = 5.0
+
+Ask = Callable[[float], list[Output]]
+"""One call through the core's door, with the time."""
+
+
+class Door(Core, Protocol):
+    """What the shell needs of a core beyond `Core`: what only the core knows of a connection, and the way out."""
+
+    def unfinished_since(self, connection: int) -> float | None:
+        """When the first octet of a message arrived that is not whole yet, unix seconds; None when none waits."""
+
+    def in_use(self, connection: int) -> bool:
+        """Tell whether a call or a transaction needs the connection, so that it must not be closed for being idle."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no call is up and no transaction waits for an answer."""
+
+    def shutdown(self, now: float) -> list[Output]:
+        """Take no new calls and end those that are up."""
+
+
+class MediaPlane(Protocol):
+    """The media plane as the shell sees it."""
+
+    def start(self, leg: LegDescription) -> None:
+        """Begin or change a leg."""
+
+    def stop(self, call: str) -> None:
+        """End the leg of a call and free its ports."""
+
+
+def unix_clock() -> Callable[[], float]:
+    """Make a clock of unix seconds that never runs backwards, whatever happens to the wall clock."""
+    base = time.time() - time.monotonic()
+    return lambda: base + time.monotonic()
+
+
+class Shell:
+    """Joins one core with Twisted. Give it to listeners as the owner of their connections."""
+
+    def __init__(
+        self,
+        reactor: Clock,
+        core: Door,
+        media: MediaPlane,
+        journal_append: Callable[[Entry], object],
+        *,
+        dialler: SipDialler | None = None,
+        now: Callable[[], float] | None = None,
+    ) -> None:
+        """`now` tells unix seconds and never runs backwards."""
+        self._reactor = reactor
+        self._core = core
+        self._media = media
+        self._journal_append = journal_append
+        self._dialler = dialler
+        self._now = now or unix_clock()
+        self._connections: dict[int, SipConnection] = {}
+        self._listeners: list[SipListener] = []
+        self._last_number = 0
+        self._questions: deque[tuple[Ask, int | None]] = deque()
+        self._busy = False
+        self._alarm: Alarm | None = None
+        self._alarm_at: float | None = None
+        self._not_before = 0.0
+        self._closing = False
+        self.door_errors = 0
+        """Faults met in the core or in carrying out what it asked for."""
+        self.lag = ReactorLag(reactor)
+
+    @property
+    def connections(self) -> int:
+        """SIP connections that are open now."""
+        return sum(1 for connection in self._connections.values() if connection.peer.tls is not None)
+
+    def start(self, *listeners: SipListener) -> None:
+        """Begin: `listeners` are stopped by `stop`. The core is asked for its first deadline."""
+        self._listeners.extend(listeners)
+        self.lag.start()
+        self._arm()
+
+    def ask(self, question: Ask, connection: int | None = None) -> None:
+        """Call the core and carry out what it returns, now or after the call that is going on.
+
+        `connection` is closed should the core fail. For calls beside `Core`: hang up, escalate.
+        """
+        self._questions.append((question, connection))
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._questions:
+                self._answer(*self._questions.popleft())
+        finally:
+            self._busy = False
+        self._arm()
+
+    def stop(self, grace: float = 5.0) -> Deferred[None]:
+        """Accept no more, let the core end its calls for at most `grace` seconds, then close what is left.
+
+        Fires when all connections are gone; those that do not leave are dropped.
+        """
+        done: Deferred[None] = Deferred()
+        stopped = DeferredList([listener.stop() for listener in self._listeners], consumeErrors=True)
+        self.ask(self._core.shutdown)
+        until = self._reactor.seconds() + grace
+        stopped.addCallback(lambda _: self._drain(done, until))
+        return done
+
+    # --- what connections tell ------------------------------------------------------------------------------------------
+
+    def new_number(self) -> int:
+        """Give the next connection number, from 1 upward: the core takes negative ones for those it opens."""
+        self._last_number += 1
+        return self._last_number
+
+    def opened(self, connection: SipConnection) -> None:
+        """A handshake is over."""
+        number, peer = connection.number, connection.peer
+        self._connections[number] = connection
+        self.ask(lambda now: self._core.connected(number, peer, now), number)
+        if self._closing:
+            connection.close("shutting down")
+
+    def refused(self, connection: SipConnection, failure: TlsFailure) -> None:
+        """A connection never became a SIP connection."""
+        self._connections.pop(connection.number, None)
+        number, peer = connection.number, connection.peer
+        self.ask(lambda now: self._core.refused(number, peer, failure, now))
+
+    def received(self, connection: SipConnection, data: bytes) -> None:
+        """Octets arrived."""
+        number = connection.number
+        self.ask(lambda now: self._core.receive(number, data, now), number)
+        with self._guarded("asking for unfinished messages failed", number):
+            connection.expect_rest(self._core.unfinished_since(number))
+
+    def closed(self, connection: SipConnection, why: str) -> None:
+        """A connection is gone."""
+        self._connections.pop(connection.number, None)
+        number = connection.number
+        self.ask(lambda now: self._core.lost(number, why, now))
+
+    def needs(self, connection: SipConnection) -> bool:
+        """Tell whether an idle connection is still of use."""
+        needed = False
+        with self._guarded("asking for use failed", connection.number):
+            needed = self._core.in_use(connection.number)
+        return needed
+
+    # --- the door -------------------------------------------------------------------------------------------------------
+
+    def _answer(self, question: Ask, connection: int | None) -> None:
+        outputs: list[Output] = []
+        with self._guarded("the core failed", connection):
+            outputs = question(self._now())
+        self._perform(outputs)
+
+    def _perform(self, outputs: list[Output]) -> None:
+        """Carry out each output; what goes to one connection goes out in one piece, so in one TLS record."""
+        unsent: dict[int, list[bytes]] = {}
+        for output in outputs:
+            with self._guarded(f"carrying out {type(output).__name__} failed", getattr(output, "connection", None)):
+                self._carry_out(output, unsent)
+        for number in unsent:
+            with self._guarded("sending failed", number):
+                self._flush(number, unsent[number])
+
+    def _carry_out(self, output: Output, unsent: dict[int, list[bytes]]) -> None:
+        match output:
+            case Send(connection, data):
+                unsent.setdefault(connection, []).append(data)
+            case Close(connection, why, abort):
+                self._flush(connection, unsent.pop(connection, []))
+                self._close(connection, why, abort=abort)
+            case Connect():
+                self._connect(output)
+            case Record(entry):
+                self._journal_append(entry)
+            case StartMedia(leg):
+                self._media.start(leg)
+            case StopMedia(call):
+                self._media.stop(call)
+            case _:
+                assert_never(output)
+
+    def _flush(self, number: int, pieces: list[bytes]) -> None:
+        connection = self._connections.get(number)
+        if connection is not None and pieces:
+            connection.send(b"".join(pieces))
+
+    def _close(self, number: int, why: str, *, abort: bool) -> None:
+        connection = self._connections.get(number)
+        if connection is not None:
+            connection.close(why, abort=abort)
+
+    def _connect(self, output: Connect) -> None:
+        number, peer = output.connection, Peer(output.host, output.port, "", 0, dialled=True)
+        if self._dialler is None:
+            failure = TlsFailure(TlsProblem.UNREACHABLE, "connections are not opened here")
+            self.ask(lambda now: self._core.refused(number, peer, failure, now))
+        elif number in self._connections:
+            raise ValueError(f"connection {number} is already there")
+        else:
+            self._connections[number] = self._dialler.new(self, number, output.host, output.port, output.server_name)
+            self._connections[number].begin()
+
+    @contextmanager
+    def _guarded(self, what: str, connection: int | None) -> Iterator[None]:
+        """Log any fault with its traceback, count it, and drop the connection that met it."""
+        try:
+            yield
+        except Exception:
+            self.door_errors += 1
+            self._not_before = self._now() + _AFTER_FAULT_SECONDS
+            _log.failure("{what} (connection {connection})", what=what, connection=connection)
+            self._drop(connection)
+
+    def _drop(self, number: int | None) -> None:
+        connection = None if number is None else self._connections.get(number)
+        if connection is not None:
+            connection.drop("internal error")
+
+    # --- the alarm ------------------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """Set the alarm to the core's deadline, unless it stands there already."""
+        deadline = None
+        with self._guarded("asking for the deadline failed", None):
+            deadline = self._core.deadline
+        if deadline is not None and deadline <= self._not_before:
+            deadline = self._not_before
+        if deadline == self._alarm_at:
+            return
+        cancel(self._alarm)
+        self._alarm_at = deadline
+        self._alarm = None if deadline is None else self._reactor.callLater(max(0.0, deadline - self._now()), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = self._alarm_at = None
+        self.ask(self._core.advance)
+
+    # --- the end --------------------------------------------------------------------------------------------------------
+
+    def _drain(self, done: Deferred[None], until: float) -> None:
+        if self._reactor.seconds() < until and not self._at_rest():
+            self._reactor.callLater(_DRAIN_LOOK_SECONDS, self._drain, done, until)
+            return
+        self._closing = True
+        for connection in list(self._connections.values()):
+            connection.close("shutting down")
+        self._await_none(done, self._reactor.seconds() + _DRAIN_CLOSE_SECONDS)
+
+    def _at_rest(self) -> bool:
+        resting = True
+        with self._guarded("asking for rest failed", None):
+            resting = self._core.at_rest
+        return resting
+
+    def _await_none(self, done: Deferred[None], until: float) -> None:
+        late = self._reactor.seconds() >= until
+        if self._connections and late:
+            for connection in list(self._connections.values()):
+                connection.drop("shutting down")
+        if self._connections and not late:
+            self._reactor.callLater(_DRAIN_LOOK_SECONDS, self._await_none, done, until)
+            return
+        self.lag.stop()
+        cancel(self._alarm)
+        self._alarm = self._alarm_at = None
+        done.callback(None)

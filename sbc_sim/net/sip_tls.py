@@ -1,0 +1,150 @@
+"""SIP over TLS: where connections are accepted, and how they are opened.
+
+Three layers lie on each TCP connection: a `Tap` that sees the raw octets, Twisted's TLS, and a `SipConnection` that gives
+decrypted octets to its owner, the shell.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress
+
+from sbc_sim.net.certificates import Credentials
+from sbc_sim.net.shapes import ListeningPort, Reactor
+from sbc_sim.net.sip_connection import ConnectionLimits, ConnectionOwner, SipConnection, ends
+from sbc_sim.net.tap import Ciphertext, TapFactory, TapLimits
+from sbc_sim.net.tls_contexts import ClientConnections, ClientTls, Handshake, ServerConnections, ServerTls
+from sbc_sim.sip.peer import Peer, TlsFailure, TlsProblem
+
+_LIMITS, _SERVER_TLS, _CLIENT_TLS = ConnectionLimits(), ServerTls(), ClientTls()
+
+
+class ListenError(Exception):
+    """The address cannot be listened on: one sentence for people."""
+
+
+class SipListener:
+    """Accepts SIP over TLS on one address."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        owner: ConnectionOwner,
+        credentials: Credentials,
+        options: ServerTls = _SERVER_TLS,
+        limits: ConnectionLimits = _LIMITS,
+        *,
+        name: str = "default",
+        admits: Callable[[str], bool] | None = None,
+        ciphertext: Ciphertext | None = None,
+    ) -> None:
+        """`admits` tells whether a source address may connect at all. Raises `CertificateError`."""
+        self._reactor = reactor
+        self._owner = owner
+        self._limits = limits
+        self._name = name
+        self._admits = admits
+        self._connections = ServerConnections(credentials, options)
+        self._taps = TapFactory(self._connections, self._accept, _tap_limits(limits), reactor, ciphertext)
+        self._port: ListeningPort | None = None
+        self.host = ""
+        self.port = 0
+
+    @property
+    def sockets(self) -> int:
+        """TCP connections accepted here that are not gone."""
+        return self._taps.sockets
+
+    def listen(self, host: str, port: int, backlog: int = 512) -> None:
+        """Begin to accept; afterwards `host` and `port` are the real ones. Raises `ListenError`."""
+        try:
+            self._port = self._reactor.listenTCP(port, self._taps, backlog=backlog, interface=_numeric(host))
+        except (CannotListenError, OSError) as problem:
+            reason = getattr(problem, "socketError", problem)
+            text = getattr(reason, "strerror", None) or str(reason)
+            raise ListenError(f"cannot listen for SIP on {host} port {port}: {text}") from problem
+        address = self._port.getHost()
+        self.host, self.port = str(address.host), int(address.port)
+
+    def use(self, credentials: Credentials, options: ServerTls | None = None) -> None:
+        """Show another certificate, or behave otherwise, from the next connection on. Raises `CertificateError`."""
+        self._connections.use(credentials, options)
+
+    def stop(self) -> Deferred[object]:
+        """Accept no more; connections that are there stay."""
+        port, self._port = self._port, None
+        return succeed(None) if port is None else maybeDeferred(_stop, port)
+
+    def _accept(self, address: IAddress | None) -> SipConnection | None:
+        host, port = ends(address)
+        peer = Peer(host, port, self.host, self.port, listener=self._name)
+        connection = SipConnection(self._owner.new_number(), self._owner, self._limits, self._reactor, peer, Handshake())
+        failure = self._turned_away(host)
+        if failure is None:
+            return connection
+        self._owner.refused(connection, failure)
+        return None
+
+    def _turned_away(self, host: str) -> TlsFailure | None:
+        if self._admits is not None and not self._admits(host):
+            return TlsFailure(TlsProblem.OFF_LIST, f"{host} is not on the list of addresses that may connect")
+        if self._taps.sockets >= self._limits.connections:
+            return TlsFailure(TlsProblem.TOO_MANY, f"there are {self._taps.sockets} connections already, and no more are allowed")
+        return None
+
+
+class SipDialler:
+    """Opens SIP over TLS."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        options: ClientTls = _CLIENT_TLS,
+        limits: ConnectionLimits = _LIMITS,
+        *,
+        ciphertext: Ciphertext | None = None,
+    ) -> None:
+        """Raise `CertificateError` when the CA bundle cannot be used."""
+        self._reactor = reactor
+        self._limits = limits
+        self._ciphertext = ciphertext
+        self._connections = ClientConnections(options)
+
+    def new(self, owner: ConnectionOwner, number: int, host: str, port: int, server_name: str = "") -> SipConnection:
+        """Make a connection that begins to connect on `begin`; its owner is then told by `opened` or `refused`.
+
+        `server_name` goes into SNI and the server's certificate must be for it; empty: `host`.
+        """
+        name = server_name or host
+        handshake = Handshake(dialled=True, server_name=name, expected_name=name)
+        peer = Peer(host, port, "", 0, dialled=True)
+        connection = SipConnection(
+            number, owner, self._limits, self._reactor, peer, handshake, lambda: maybeDeferred(self._connect, host, port, taps)
+        )
+        once = iter((connection,))  # a host name may have several addresses that answer
+        taps = TapFactory(self._connections, lambda _: next(once, None), _tap_limits(self._limits), self._reactor, self._ciphertext)
+        return connection
+
+    def _connect(self, host: str, port: int, taps: TapFactory) -> Deferred[object]:
+        endpoint = HostnameEndpoint(cast(Any, self._reactor), host.strip("[]"), port, self._limits.connect_seconds)
+        return cast("Deferred[object]", endpoint.connect(cast(Any, taps)))
+
+
+def _stop(port: ListeningPort) -> object:
+    return port.stopListening()
+
+
+def _tap_limits(limits: ConnectionLimits) -> TapLimits:
+    return TapLimits(limits.unsent_octets, limits.unsent_seconds)
+
+
+def _numeric(host: str) -> str:
+    """Find the address of a host name to listen on: Twisted takes addresses only. Raises `OSError`."""
+    bare = host.strip("[]")
+    return str(socket.getaddrinfo(bare, None, type=socket.SOCK_STREAM)[0][4][0]) if bare else bare
