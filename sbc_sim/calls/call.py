@@ -6,23 +6,22 @@ names: gather evidence, let the rules judge, refuse or take a port and ring. A m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sbc_sim.calls import telling
+from sbc_sim.calls.book import Book
+from sbc_sim.calls.call_states import CALL, SHOWN_STATES, CallInput, CallState
 from sbc_sim.calls.limits import Limits
+from sbc_sim.calls.media_watch import MediaWatch
 from sbc_sim.calls.outbox import Outbox
 from sbc_sim.calls.outputs import Environment, StartMedia, StopMedia
 from sbc_sim.calls.session import Session, capabilities
 from sbc_sim.calls.session_timer import SessionTimer, timer_after_refresh, timer_for, timer_headers
 from sbc_sim.journal.entries import Kind
-from sbc_sim.rtp.leg import LegReport
 from sbc_sim.rules import offer as offer_rules
-from sbc_sim.rules.catalogue import RULE_SET_VERSION
 from sbc_sim.rules.evidence import Evidence
-from sbc_sim.rules.finding import Finding, Refusal, Status, with_found
-from sbc_sim.rules.judge import first_refusal, judge_call, judge_invite
+from sbc_sim.rules.finding import Finding, Refusal
+from sbc_sim.rules.judge import first_refusal, judge_invite
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.signalling import RequestFault, judge_malformed, request_finding
 from sbc_sim.rules.warning import warning_text
@@ -33,67 +32,9 @@ from sbc_sim.sip.effects import ClientTransaction, Effect, ServerTransaction
 from sbc_sim.sip.errors import InvalidInput, MalformedMessage
 from sbc_sim.sip.headers import Reason
 from sbc_sim.sip.message import Request, Response
-from sbc_sim.sip.text import parse_number
+from sbc_sim.sip.text import parse_number, printable
 from sbc_sim.sip.user_agent import Extra, UserAgent
 from sbc_sim.sip.uui import UuiExpectation, read
-
-
-class CallState(StrEnum):
-    """Where a call stands."""
-
-    INVITED = "invited"
-    RINGING = "ringing"
-    ANSWERED = "answered"
-    """200 sent, ACK not yet."""
-    ESTABLISHED = "established"
-    ENDING = "ending"
-    """Our BYE waits for its answer."""
-    ENDED = "ended"
-    REJECTED = "rejected"
-
-
-class CallInput(StrEnum):
-    """What moves a call."""
-
-    REFUSE = "refuse"
-    RING = "ring"
-    ANSWER = "answer"
-    ACK = "ack"
-    CANCEL = "cancel"
-    PEER_BYE = "peer-bye"
-    OUR_BYE = "our-bye"
-    OVER = "over"
-    """Our BYE was answered or never will be."""
-
-
-CALL: Mapping[tuple[CallState, CallInput], CallState] = {
-    (CallState.INVITED, CallInput.REFUSE): CallState.REJECTED,
-    (CallState.INVITED, CallInput.RING): CallState.RINGING,
-    (CallState.RINGING, CallInput.REFUSE): CallState.REJECTED,
-    (CallState.RINGING, CallInput.ANSWER): CallState.ANSWERED,
-    (CallState.RINGING, CallInput.CANCEL): CallState.ENDED,
-    # the caller may BYE an early dialog (RFC 3261 section 15)
-    (CallState.RINGING, CallInput.PEER_BYE): CallState.ENDED,
-    (CallState.ANSWERED, CallInput.ACK): CallState.ESTABLISHED,
-    (CallState.ANSWERED, CallInput.PEER_BYE): CallState.ENDED,
-    # only after 64*T1 without ACK (13.3.1.4)
-    (CallState.ANSWERED, CallInput.OUR_BYE): CallState.ENDING,
-    (CallState.ESTABLISHED, CallInput.PEER_BYE): CallState.ENDED,
-    (CallState.ESTABLISHED, CallInput.OUR_BYE): CallState.ENDING,
-    # both hang up at once
-    (CallState.ENDING, CallInput.PEER_BYE): CallState.ENDING,
-    (CallState.ENDING, CallInput.ACK): CallState.ENDING,
-    (CallState.ENDING, CallInput.OVER): CallState.ENDED,
-}
-
-MEDIA_LOOK = 1.0
-"""Seconds between two looks at the media of a call."""
-MEDIA_NOTE = 5.0
-"""Seconds between two MEDIA entries."""
-MOST_FOUND = 100
-"""Findings kept that were made on the way; a peer can provoke any number."""
-SHOWN_STATES = {CallState.RINGING: "ringing", CallState.ANSWERED: "answered"}
-"""States that the journal tells by CALL_STATE; the last ones come with CALL_ENDED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +76,8 @@ class Call:
         self.deadline: float | None = None
         self.evidence = Evidence(peer=desk.agent.peer(connection), invite=invite, invited_at=now)
         self._desk = desk
+        self._book = Book(call_id, self.evidence, desk.outbox, desk.policy)
+        self._watch: MediaWatch | None = None
         self._session: Session | None = None
         self._invite: ServerTransaction | None = None
         self._offer: bytes | None = None
@@ -145,14 +88,8 @@ class Call:
         self._ring_until: float | None = None
         self._expires: float | None = None
         self._awaits_prack = False
-        self._look_at: float | None = None
-        self._noted_at = 0.0
-        self._keys_told = 0
-        self._held_since: float | None = None
         self._hang_up: tuple[str, str] | None = None
-        self._live_since = now
-        self._found: list[Finding] = []
-        self._record(Kind.CALL_STARTED, now, telling.started(invite, self.evidence.peer, connection))
+        self._book.record(Kind.CALL_STARTED, now, telling.started(invite, self.evidence.peer, connection))
 
     # --- the beginning -----------------------------------------------------------------------------------------------
 
@@ -166,7 +103,7 @@ class Call:
             self.refuse(transaction, judge_malformed(error), now)
             return
         findings = judge_invite(self.evidence, self._desk.policy)
-        self._tell_findings(findings, now)
+        self._book.tell_judged(findings, now)
         stands_against = first_refusal(findings)
         if stands_against is not None:
             self._refuse_with(transaction, *stands_against, now)
@@ -182,13 +119,6 @@ class Call:
         self.evidence.offered_by_us = self._offer is None
         if self._offer is not None:
             self.evidence.negotiation = negotiate(self._offer, capabilities(policy))
-
-    def _tell_findings(self, findings: list[Finding], now: float) -> None:
-        if self.evidence.uui is not None:
-            self._record(Kind.UUI, now, telling.user_to_user(self.evidence.uui, findings))
-        for finding in findings:
-            if finding.status in (Status.WARN, Status.FAIL):
-                self._record(Kind.FINDING, now, telling.finding(finding))
 
     def _take_port(self, transaction: ServerTransaction, now: float) -> None:
         desk = self._desk
@@ -228,7 +158,7 @@ class Call:
             self._start_media(self.evidence.negotiation, False, now)
         self._timer = timer_for(transaction.request, now)
         self.evidence.answered_at = now
-        self._look_at = now + MEDIA_LOOK
+        self._watch = self._watch or MediaWatch(self._book, self._desk.limits, self._desk.environment, now)
         self._move(CallInput.ANSWER, now)
         self._carry(self._desk.agent.respond(transaction, 200, now, timer_headers(self._timer), body), now)
 
@@ -240,25 +170,23 @@ class Call:
 
     def _refuse_with(self, transaction: ServerTransaction, finding: Finding, refusal: Refusal, now: float) -> None:
         self._carry(self._desk.agent.respond(transaction, refusal.status, now, refusal_headers(finding, refusal, self._desk)), now)
-        self.rejected(finding, refusal.status, transaction.request.method, now)
+        self._rejected(finding, now)
 
-    def rejected(self, finding: Finding, status: int, method: str, now: float) -> None:
-        """Close the book of a call whose INVITE was refused."""
-        self._record(Kind.REJECTED, now, {"status": status, "rule": finding.rule, "method": method})
-        self.evidence.refused_status = status
+    def unreadable(self, finding: Finding, now: float) -> None:
+        """Close the book of a call whose INVITE broke the grammar; it was answered without a transaction."""
+        self.found_out(finding, now)
+        self._rejected(finding, now)
+
+    def _rejected(self, finding: Finding, now: float) -> None:
+        assert finding.refusal is not None
+        self._book.rejected(finding, "INVITE", now)
+        self.evidence.refused_status = finding.refusal.status
         self._move(CallInput.REFUSE, now)
         self._finish("sbc", "refused", now)
 
-    def unreadable(self, finding: Finding, status: int, now: float) -> None:
-        """Close the book of a call whose INVITE broke the grammar; it was answered without a transaction."""
-        self.found_out(finding, now)
-        self.rejected(finding, status, "INVITE", now)
-
     def found_out(self, finding: Finding, now: float) -> None:
-        """Keep a finding that was made on the way and that no judge derives from the evidence."""
-        if len(self._found) < MOST_FOUND:
-            self._found.append(finding)
-        self._record(Kind.FINDING, now, telling.finding(finding))
+        """Keep a finding for the verdict that was made on the way."""
+        self._book.found_out(finding, now)
 
     # --- what the peer does ------------------------------------------------------------------------------------------
 
@@ -281,7 +209,7 @@ class Call:
         try:
             sdp = sdp_body(ack)
         except MalformedMessage as error:
-            self.mistake(f"the answer in the ACK cannot be read: {error}")
+            self._book.mistake(f"the answer in the ACK cannot be read: {error}")
             sdp = None
         self.evidence.offer = sdp
         negotiation = session.read_answer(sdp) if sdp is not None else None
@@ -319,11 +247,6 @@ class Call:
         else:
             self._carry(self._desk.agent.respond(transaction, 200, now), now)
 
-    def mistake(self, sentence: str) -> None:
-        """Note an in-dialog mistake of the peer for the verdict."""
-        if len(self.evidence.dialog_errors) < 50:
-            self.evidence.dialog_errors.append(sentence)
-
     def _bye(self, transaction: ServerTransaction, now: float) -> None:
         agent = self._desk.agent
         self.evidence.bye_reason = transaction.request.headers.first("Reason")
@@ -342,11 +265,14 @@ class Call:
         if package is not None:
             # An empty Recv-Info says that no package is taken (RFC 6086 section 5.2.3).
             finding = request_finding(
-                RequestFault.INFO_PACKAGE, f"Info-Package {package[:60]} is not supported", self._desk.policy, (("Recv-Info", ""),)
+                RequestFault.INFO_PACKAGE,
+                f"Info-Package {printable(package, 60)} is not supported",
+                self._desk.policy,
+                (("Recv-Info", ""),),
             )
             self.refuse_within(transaction, finding, now)
             return
-        self._record(Kind.NOTE, now, {"text": "INFO received; digits are read from RTP (RFC 4733) only"})
+        self._book.record(Kind.NOTE, now, {"text": "INFO received; digits are read from RTP (RFC 4733) only"})
         self._carry(self._desk.agent.respond(transaction, 200, now), now)
 
     def refuse_within(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
@@ -356,7 +282,7 @@ class Call:
         method = transaction.request.method
         self.evidence.refer_seen |= method == "REFER"
         self.found_out(finding, now)
-        self._record(Kind.REJECTED, now, {"status": refusal.status, "rule": finding.rule, "method": method})
+        self._book.rejected(finding, method, now)
         self._carry(self._desk.agent.respond(transaction, refusal.status, now, refusal_headers(finding, refusal, self._desk)), now)
 
     # --- changes of the session --------------------------------------------------------------------------------------
@@ -408,16 +334,11 @@ class Call:
         assert session is not None
         assert session.leg is not None
         self.evidence.leg = session.leg
-        self._count_hold(negotiation.held, now)
-        self._live_since = now
+        self._watch = self._watch or MediaWatch(self._book, self._desk.limits, self._desk.environment, now)
+        self._watch.changed(negotiation.held, now)
         self._desk.outbox.put(StartMedia(session.leg))
         local = f"{session.address.host}:{session.address.rtp_port}"
-        self._record(Kind.MEDIA_AGREED, now, telling.agreed(session.leg, negotiation, local, change))
-
-    def _count_hold(self, held: bool, now: float) -> None:
-        if self._held_since is not None:
-            self.evidence.held_s += now - self._held_since
-        self._held_since = now if held else None
+        self._book.record(Kind.MEDIA_AGREED, now, telling.agreed(session.leg, negotiation, local, change))
 
     # --- our own requests --------------------------------------------------------------------------------------------
 
@@ -446,7 +367,7 @@ class Call:
 
     def unanswered(self, transaction: ClientTransaction, status: int, why: str, now: float) -> None:
         """Give up a request of ours."""
-        self.mistake(why)
+        self._book.mistake(why)
         if transaction.request.method == "BYE":
             self._bye_over(now)
         elif transaction is self._refresh:
@@ -480,21 +401,21 @@ class Call:
         if response.status < 300:
             self._timer = timer_after_refresh(self._timer, response, now)
         else:
-            self.mistake(f"the session refresh was refused with {response.status}")
+            self._book.mistake(f"the session refresh was refused with {response.status}")
             self._timer = SessionTimer(self._timer.interval, False, self._timer.started)
         self._rearm()
 
     def unacknowledged(self, provisional: bool, now: float) -> None:
         """64*T1 passed without ACK to our 200, or without PRACK to our 180."""
         if provisional and self._invite is not None and self.state is CallState.RINGING:
-            self.mistake("our reliable 180 was never acknowledged by PRACK")
+            self._book.mistake("our reliable 180 was never acknowledged by PRACK")
             self._carry(self._desk.agent.respond(self._invite, 504, now), now)
             self._move(CallInput.REFUSE, now)
             self._finish("sbc", "no-prack", now)
         elif self.state is CallState.ANSWERED:
             self.hang_up("no-ack", "no ACK within 32 s", now)
         elif self.state is CallState.ESTABLISHED:
-            self.mistake("our 200 to a re-INVITE was never acknowledged")
+            self._book.mistake("our 200 to a re-INVITE was never acknowledged")
             self.hang_up("no-ack", "no ACK to a re-INVITE within 32 s", now)
 
     # --- time --------------------------------------------------------------------------------------------------------
@@ -503,8 +424,10 @@ class Call:
         """Do what is due."""
         if self.state is CallState.RINGING:
             self._ringing_on(now)
-        if self._look_at is not None and now >= self._look_at:
-            self._look(now)
+        if self._watch is not None and self._watch.deadline is not None and now >= self._watch.deadline:
+            ending = self._watch.look(now)
+            if ending is not None and self.state is CallState.ESTABLISHED:
+                self.hang_up(*ending, now)
         if self._timer is not None and self.state is CallState.ESTABLISHED and now >= self._timer.alarm:
             self._timer_rings(now)
         self._rearm()
@@ -526,42 +449,16 @@ class Call:
             self._send_refresh(now)
             self._timer = SessionTimer(self._timer.interval, True, now)
 
-    def _look(self, now: float) -> None:
-        """Look at the media: tell digits and progress, end the call when nothing comes or it lasts too long."""
-        self._look_at = now + MEDIA_LOOK
-        report = self._desk.environment.read_media(self.id)
-        if report is None:
-            return
-        first = self.evidence.report is None or self.evidence.report.packets_received == 0
-        self.evidence.report = report
-        self._tell_digits(report, now)
-        if now - self._noted_at >= MEDIA_NOTE or (first and report.packets_received):
-            self._noted_at = now
-            self._record(Kind.MEDIA, now, telling.media(report, False))
-        self._end_if_silent_or_long(report, now)
-
-    def _end_if_silent_or_long(self, report: LegReport, now: float) -> None:
-        if self.state is not CallState.ESTABLISHED:
-            return
-        limits = self._desk.limits
-        heard = max(self._live_since, report.last_packet_at or 0.0)
-        if self._held_since is None and now - heard >= limits.media_timeout_seconds:
-            self.hang_up("media-timeout", f"no SRTP for {limits.media_timeout_seconds:g} s", now)
-        elif now - (self.evidence.answered_at or now) >= limits.call_seconds:
-            self.hang_up("max-duration", f"longest call is {limits.call_seconds:g} s", now)
-
-    def _tell_digits(self, report: LegReport, now: float) -> None:
-        for event in report.dtmf[self._keys_told :]:
-            self._record(Kind.DTMF, now, {"digit": event.digit, "durationMs": event.duration_ms})
-        self._keys_told = len(report.dtmf)
-
     def _rearm(self) -> None:
         """Keep the earliest of what the state waits for."""
         waits: list[float | None] = []
         if self.state is CallState.RINGING:
             waits = [self._expires, None if self._awaits_prack else self._ring_until]
         elif self.state in (CallState.ANSWERED, CallState.ESTABLISHED):
-            waits = [self._look_at, self._timer.alarm if self._timer and self.state is CallState.ESTABLISHED else None]
+            waits = [
+                self._watch.deadline if self._watch else None,
+                self._timer.alarm if self._timer and self.state is CallState.ESTABLISHED else None,
+            ]
         self.deadline = min((w for w in waits if w is not None), default=None)
 
     # --- the end -----------------------------------------------------------------------------------------------------
@@ -578,24 +475,15 @@ class Call:
         self.evidence.ended_at = now
         self.evidence.ended_by = by
         self.evidence.end_reason = reason
-        self._count_hold(False, now)
-        self._look_at = None
-        if self._session is None:
-            return
-        report = self._desk.environment.read_media(self.id)
-        if report is not None:
-            self.evidence.report = report
-            self._tell_digits(report, now)
-            self._record(Kind.MEDIA, now, telling.media(report, True))
-        self._desk.outbox.put(StopMedia(self.id))
+        if self._watch is not None:
+            self._watch.close(now)
+        if self._session is not None:
+            self._desk.outbox.put(StopMedia(self.id))
 
     def _finish(self, by: str, reason: str, now: float) -> None:
         """Give the verdict."""
         self._settle_evidence(by, reason, now)
-        judged = with_found(judge_call(self.evidence, self._desk.policy), self._found)
-        self._record(Kind.VERDICT, now, telling.verdict(judged, self._desk.policy.profile, RULE_SET_VERSION))
-        data = {"endedBy": by, "endReason": reason, "state": self.state.value, "status": self.evidence.refused_status}
-        self._record(Kind.CALL_ENDED, now, data)
+        self._book.close(self.state.value, now)
         self._rearm()
 
     def _move(self, what: CallInput, now: float) -> None:
@@ -603,11 +491,8 @@ class Call:
             self.state = CALL[self.state, what]
         except KeyError:
             raise InvalidInput(f"call: no {what} in state {self.state}") from None
-        if self.state in SHOWN_STATES and what in (CallInput.RING, CallInput.ANSWER):
-            self._record(Kind.CALL_STATE, now, {"state": SHOWN_STATES[self.state]})
-
-    def _record(self, kind: Kind, now: float, data: Mapping[str, object]) -> None:
-        self._desk.outbox.record(kind, self.id, now, data)
+        if what in SHOWN_STATES:
+            self._book.record(Kind.CALL_STATE, now, {"state": SHOWN_STATES[what]})
 
     def _carry(self, effects: list[Effect], now: float) -> None:
         self._desk.outbox.carry(effects, now)

@@ -80,7 +80,9 @@ class Outbox:
 
     def call_of(self, message: Request | Response, received: bool) -> str | None:
         """Id of the call that a message belongs to by Call-ID and the peer's tag, None for none."""
-        return self.calls.get(call_key(message, received))
+        call_id, tag = call_key(message, received)
+        # A call that we placed is known before the peer has a tag.
+        return self.calls.get((call_id, tag)) or self.calls.get((call_id, ""))
 
 
 def address_of(peer: Peer | None) -> str:

@@ -224,7 +224,7 @@ class Switchboard:
         self._outbox.carry(self._agent.refuse_unreadable(event, finding.refusal.status, extra), now)
         call = self._owners.pop(event, None)
         if call is not None:
-            call.unreadable(finding, finding.refusal.status, now)
+            call.unreadable(finding, now)
             self._rearm(call, now)
         else:
             self._blame(event.request, finding, now)

@@ -1,0 +1,402 @@
+"""One call that we place as the partner: INVITE with User-to-User, SRTP, listen to the echo, BYE.
+
+It plays the other side of `calls.call.Call` on the same rooms, so both are tested against each other without sockets, and what is
+true for the one side's SDP, dialogs and SRTP is true for the other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sbc_sim.calls import telling
+from sbc_sim.calls.outbox import Outbox
+from sbc_sim.calls.outputs import Environment, StartMedia, StopMedia
+from sbc_sim.calls.session import Session
+from sbc_sim.journal.entries import Kind
+from sbc_sim.rtp.leg import LegReport
+from sbc_sim.rtp.proof import EchoProof
+from sbc_sim.rules.policy import Policy
+from sbc_sim.sip.body import sdp_body
+from sbc_sim.sip.dialog import Dialog
+from sbc_sim.sip.effects import ClientTransaction, Effect, ServerTransaction
+from sbc_sim.sip.errors import InvalidInput, MalformedMessage
+from sbc_sim.sip.headers import Reason
+from sbc_sim.sip.inspection import inspect
+from sbc_sim.sip.message import Request, Response
+from sbc_sim.sip.text import parse_number
+from sbc_sim.sip.user_agent import Extra, UserAgent
+
+
+class PlacedState(StrEnum):
+    """Where a placed call stands."""
+
+    WAITING = "waiting"
+    """The connection is not open yet."""
+    INVITING = "inviting"
+    UP = "up"
+    CANCELLING = "cancelling"
+    ENDING = "ending"
+    """Our BYE waits for its answer."""
+    DONE = "done"
+
+
+class PlacedInput(StrEnum):
+    """What moves a placed call."""
+
+    INVITE = "invite"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    HANG_UP = "hang-up"
+    CANCEL = "cancel"
+    PEER_BYE = "peer-bye"
+    OVER = "over"
+    LOST = "lost"
+    """The connection is gone, or the user gave up."""
+
+
+PLACED: Mapping[tuple[PlacedState, PlacedInput], PlacedState] = {
+    (PlacedState.WAITING, PlacedInput.INVITE): PlacedState.INVITING,
+    (PlacedState.WAITING, PlacedInput.FAILURE): PlacedState.DONE,
+    (PlacedState.INVITING, PlacedInput.SUCCESS): PlacedState.UP,
+    (PlacedState.INVITING, PlacedInput.FAILURE): PlacedState.DONE,
+    (PlacedState.INVITING, PlacedInput.CANCEL): PlacedState.CANCELLING,
+    # the 200 crossed our CANCEL: acknowledge, then BYE (RFC 3261 section 15)
+    (PlacedState.CANCELLING, PlacedInput.SUCCESS): PlacedState.UP,
+    (PlacedState.CANCELLING, PlacedInput.FAILURE): PlacedState.DONE,
+    (PlacedState.UP, PlacedInput.HANG_UP): PlacedState.ENDING,
+    (PlacedState.UP, PlacedInput.PEER_BYE): PlacedState.DONE,
+    (PlacedState.ENDING, PlacedInput.PEER_BYE): PlacedState.ENDING,
+    (PlacedState.ENDING, PlacedInput.OVER): PlacedState.DONE,
+    **{(state, PlacedInput.LOST): PlacedState.DONE for state in PlacedState if state is not PlacedState.DONE},
+}
+
+LOOK = 0.5
+"""Seconds between two looks at the media."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """What to dial and what to say. Times in seconds."""
+
+    host: str
+    port: int
+    uri: str
+    caller: str
+    """From, a complete name-addr without tag."""
+    called: str
+    """To, a complete name-addr."""
+    user_to_user: str | None
+    """Whole header value; None leaves the header out."""
+    seconds: float = 5.0
+    """From the answer to our BYE."""
+    ring_seconds: float = 60.0
+    """Longest wait for a final answer, then CANCEL."""
+    extra: Extra = ()
+    """Further header fields of the INVITE."""
+    server_name: str = ""
+    """SNI and the name that the certificate must show; empty: `host`."""
+    suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80",)
+
+
+@dataclass(slots=True)
+class CallResult:
+    """What came of a placed call. Times are unix seconds."""
+
+    call: str
+    sip_call_id: str = ""
+    status: int | None = None
+    """Final answer to the INVITE; 408 when none came, 503 when the connection failed."""
+    reason: str = ""
+    warning: str | None = None
+    """Warning header of a refusal: the rule that was broken, in the SBC's own words."""
+    started_at: float = 0.0
+    answered_at: float | None = None
+    ended_at: float | None = None
+    ended_by: str = ""
+    """partner (us), sbc, or network."""
+    bye_status: int | None = None
+    suite: str | None = None
+    report: LegReport | None = None
+    proof: EchoProof | None = None
+    problems: list[str] = field(default_factory=list)
+    """Sentences about what went wrong, in order."""
+
+
+ReadProof = Callable[[str], EchoProof | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Booth:
+    """What every placed call of a caller shares."""
+
+    agent: UserAgent
+    outbox: Outbox
+    policy: Policy
+    environment: Environment
+    read_proof: ReadProof
+
+
+class PlacedCall:
+    """One call of ours."""
+
+    def __init__(self, call_id: str, plan: CallPlan, booth: Booth) -> None:
+        """Do nothing yet: `place` begins."""
+        self.id = call_id
+        self.state = PlacedState.WAITING
+        self.result = CallResult(call_id)
+        self.dialog: Dialog | None = None
+        self.deadline: float | None = None
+        self._plan = plan
+        self._booth = booth
+        self._session: Session | None = None
+        self._invite: ClientTransaction | None = None
+        self._hang_up_at: float | None = None
+        self._give_up_at: float | None = None
+
+    @property
+    def over(self) -> bool:
+        """True when the result is complete."""
+        return self.state is PlacedState.DONE
+
+    # --- the beginning -----------------------------------------------------------------------------------------------
+
+    def place(self, connection: int, now: float) -> None:
+        """Send the INVITE on an open connection."""
+        booth, plan = self._booth, self._plan
+        self.result.started_at = now
+        address = booth.environment.open_media(self.id)
+        if address is None:
+            self.fail(503, "no free UDP port for the media on our own side", now)
+            return
+        self._session = Session(self.id, address, booth.policy, booth.environment)
+        extra = plan.extra if plan.user_to_user is None else (("User-to-User", plan.user_to_user), *plan.extra)
+        self._move(PlacedInput.INVITE)
+        self._invite, effects = booth.agent.invite(connection, plan.uri, plan.caller, plan.called, now, extra, self._session.offer())
+        request = self._invite.request
+        self.result.sip_call_id = request.headers.first("Call-ID") or ""
+        booth.outbox.calls[(self.result.sip_call_id, "")] = self.id
+        started = telling.started(request, booth.agent.peer(connection), connection)
+        self._record(Kind.CALL_STARTED, now, {**started, "direction": "outbound"})
+        self._give_up_at = now + plan.ring_seconds
+        self._rearm()
+        self._carry(effects, now)
+
+    def fail(self, status: int, why: str, now: float) -> None:
+        """Give up before a final answer: the connection or the port could not be had, or nobody answered."""
+        self.result.status = status
+        self.result.problems.append(why)
+        self._move(PlacedInput.FAILURE)
+        self._finish("network", why, now)
+
+    # --- answers to us -----------------------------------------------------------------------------------------------
+
+    def answered(self, transaction: ClientTransaction, response: Response, dialog: Dialog | None, now: float) -> None:
+        """Take a response to our INVITE, BYE, CANCEL or PRACK."""
+        if transaction is self._invite:
+            self._invite_answered(transaction, response, dialog, now)
+        elif transaction.request.method == "BYE" and response.status >= 200 and self.state is PlacedState.ENDING:
+            self.result.bye_status = response.status
+            if response.status >= 300:
+                self.result.problems.append(f"our BYE was answered {response.status} {response.reason}")
+            self._move(PlacedInput.OVER)
+            self._finish("partner", "normal", now)
+
+    def _invite_answered(self, transaction: ClientTransaction, response: Response, dialog: Dialog | None, now: float) -> None:
+        if response.status < 200:
+            self._provisional(response, dialog, now)
+        elif response.status >= 300:
+            self._refused(response, now)
+        elif dialog is not None:
+            self._taken(transaction, response, dialog, now)
+
+    def _provisional(self, response: Response, dialog: Dialog | None, now: float) -> None:
+        """Acknowledge a reliable provisional response (RFC 3262 section 4)."""
+        required = any(tag.lower() == "100rel" for tag in response.headers.listed("Require"))
+        if dialog is None or not required:
+            return
+        try:
+            number = parse_number(response.headers.first("RSeq") or "", "RSeq")
+        except MalformedMessage as error:
+            self.result.problems.append(f"reliable {response.status}: {error}")
+            return
+        self.dialog = dialog
+        rack = f"{number} {response.headers.first('CSeq')}"
+        _, effects = self._booth.agent.request(dialog, "PRACK", now, (("RAck", rack),))
+        self._carry(effects, now)
+
+    def _refused(self, response: Response, now: float) -> None:
+        self.result.status, self.result.reason = response.status, response.reason
+        self.result.warning = response.headers.first("Warning")
+        if self.state is not PlacedState.CANCELLING:
+            self.result.problems.append(f"refused with {response.status} {response.reason}")
+        self._move(PlacedInput.FAILURE)
+        self._finish("sbc", "refused", now)
+
+    def _taken(self, transaction: ClientTransaction, response: Response, dialog: Dialog, now: float) -> None:
+        self._carry(self._booth.agent.acknowledge(transaction, dialog), now)
+        if self.dialog is not None and self.dialog.id != dialog.id and self.state is PlacedState.UP:
+            # A second fork answered: acknowledged above, and ended at once (13.2.2.4).
+            self._carry(self._booth.agent.request(dialog, "BYE", now)[1], now)
+            return
+        cancelled = self.state is PlacedState.CANCELLING
+        self._move(PlacedInput.SUCCESS)
+        self.dialog = dialog
+        self.result.status, self.result.reason = response.status, response.reason
+        self.result.answered_at = now
+        self._record(Kind.CALL_STATE, now, {"state": "answered"})
+        if cancelled or not self._settle(response, now):
+            self.hang_up(now)
+            return
+        self._hang_up_at = now + self._plan.seconds
+        self._give_up_at = None
+        self._rearm()
+
+    def _settle(self, response: Response, now: float) -> bool:
+        """Take the answer; False when no media can come of it."""
+        session = self._session
+        assert session is not None
+        try:
+            sdp = sdp_body(response)
+        except MalformedMessage as error:
+            self.result.problems.append(f"the answer cannot be read: {error}")
+            return False
+        agreed = session.read_answer(sdp) if sdp is not None else None
+        if sdp is None or agreed is None or not agreed.usable:
+            why = "; ".join(p.detail for p in agreed.problems if p.fatal) if agreed else "the 200 carries no SDP"
+            self.result.problems.append(f"the answer cannot be used: {why}")
+            return False
+        session.settle(sdp, agreed)
+        assert session.leg is not None
+        self.result.suite = session.leg.receive_key.suite
+        self._booth.outbox.put(StartMedia(session.leg))
+        local = f"{session.address.host}:{session.address.rtp_port}"
+        self._record(Kind.MEDIA_AGREED, now, telling.agreed(session.leg, agreed, local, False))
+        return True
+
+    def unanswered(self, transaction: ClientTransaction, status: int, why: str, now: float) -> None:
+        """Give up a request of ours."""
+        if transaction is self._invite and self.state in (PlacedState.INVITING, PlacedState.CANCELLING):
+            self.fail(status, why, now)
+        elif transaction.request.method == "BYE" and self.state is PlacedState.ENDING:
+            self.result.problems.append(why)
+            self._move(PlacedInput.OVER)
+            self._finish("partner", "normal", now)
+
+    # --- requests of the SBC -----------------------------------------------------------------------------------------
+
+    def requested(self, transaction: ServerTransaction, now: float) -> None:
+        """Take a request within the dialog: BYE, a re-INVITE or UPDATE of the SBC, or anything else that is allowed."""
+        agent, request = self._booth.agent, transaction.request
+        if inspect(request) is not None:
+            self._carry(agent.respond(transaction, 405, now), now)
+        elif request.method == "BYE":
+            self._carry(agent.respond(transaction, 200, now), now)
+            ending = self.state is PlacedState.ENDING
+            self._move(PlacedInput.PEER_BYE)
+            if not ending:
+                self._note_reason(request)
+                self._finish("sbc", "normal", now)
+        elif request.method in ("INVITE", "UPDATE"):
+            self._renegotiate(transaction, now)
+        else:
+            self._carry(agent.respond(transaction, 200, now), now)
+
+    def _note_reason(self, bye: Request) -> None:
+        reason = bye.headers.first("Reason")
+        if self.result.answered_at is not None and self._hang_up_at is not None:
+            self.result.problems.append(f"the SBC hung up first{f': {reason}' if reason else ''}")
+
+    def _renegotiate(self, transaction: ServerTransaction, now: float) -> None:
+        session, agent = self._session, self._booth.agent
+        assert session is not None
+        try:
+            sdp = sdp_body(transaction.request)
+        except MalformedMessage:
+            self._carry(agent.respond(transaction, 400, now), now)
+            return
+        if sdp is None:
+            body = b"" if transaction.request.method == "UPDATE" else session.offer()
+            self._carry(agent.respond(transaction, 200, now, (), body), now)
+            return
+        agreed = session.read(sdp)
+        if not agreed.usable:
+            self._carry(agent.respond(transaction, 488, now), now)
+            return
+        body = session.answer(sdp, agreed)
+        assert session.leg is not None
+        self._booth.outbox.put(StartMedia(session.leg))
+        self._carry(agent.respond(transaction, 200, now, (), body), now)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def hang_up(self, now: float) -> None:
+        """End the call: CANCEL while it rings, BYE when it is up."""
+        if self.state is PlacedState.INVITING and self._invite is not None:
+            self._move(PlacedInput.CANCEL)
+            self._give_up_at = now + 32.0
+            self._carry(self._booth.agent.cancel(self._invite, now), now)
+        elif self.state is PlacedState.UP and self.dialog is not None:
+            self._move(PlacedInput.HANG_UP)
+            self._take_report()
+            reason = str(Reason("Q.850", 16, "Normal call clearing"))
+            _, effects = self._booth.agent.request(self.dialog, "BYE", now, (("Reason", reason),))
+            self._carry(effects, now)
+        self._rearm()
+
+    def abandon(self, why: str, now: float) -> None:
+        """End without a word: there is nobody to say it to."""
+        self.result.problems.append(why)
+        if self.result.status is None:
+            self.result.status = 503
+        self._move(PlacedInput.LOST)
+        self._finish("network", why, now)
+
+    def advance(self, now: float) -> None:
+        """Do what is due: hang up, or give up."""
+        if self.state is PlacedState.UP and self._hang_up_at is not None and now >= self._hang_up_at:
+            self._hang_up_at = None
+            self.hang_up(now)
+        elif self._give_up_at is not None and now >= self._give_up_at:
+            self._give_up_at = None
+            if self.state is PlacedState.INVITING:
+                self.result.problems.append(f"no final answer within {self._plan.ring_seconds:g} s")
+                self.hang_up(now)
+            elif self.state is PlacedState.CANCELLING:
+                self.fail(408, "no answer to INVITE and CANCEL", now)
+        self._rearm()
+
+    def _rearm(self) -> None:
+        waits = {PlacedState.UP: self._hang_up_at, PlacedState.INVITING: self._give_up_at, PlacedState.CANCELLING: self._give_up_at}
+        self.deadline = waits.get(self.state)
+
+    def _take_report(self) -> None:
+        self.result.report = self._booth.environment.read_media(self.id) or self.result.report
+        self.result.proof = self._booth.read_proof(self.id) or self.result.proof
+
+    def _finish(self, by: str, reason: str, now: float) -> None:
+        if self._session is not None:
+            if self.result.proof is None:
+                self._take_report()
+            if self.result.report is not None:
+                self._record(Kind.MEDIA, now, telling.media(self.result.report, True))
+            self._booth.outbox.put(StopMedia(self.id))
+        self.result.ended_at = now
+        self.result.ended_by = by
+        answered = self.result.answered_at is not None
+        data = {"endedBy": by, "endReason": reason, "state": "ended" if answered else "rejected", "status": self.result.status}
+        self._record(Kind.CALL_ENDED, now, data)
+        self.deadline = None
+
+    def _move(self, what: PlacedInput) -> None:
+        try:
+            self.state = PLACED[self.state, what]
+        except KeyError:
+            raise InvalidInput(f"placed call: no {what} in state {self.state}") from None
+
+    def _record(self, kind: Kind, now: float, data: Mapping[str, object]) -> None:
+        self._booth.outbox.record(kind, self.id, now, data)
+
+    def _carry(self, effects: list[Effect], now: float) -> None:
+        self._booth.outbox.carry(effects, now)
