@@ -100,3 +100,16 @@ class Core(Protocol):
 
     def advance(self, now: float) -> list[Output]:
         """Time has come."""
+
+    def unfinished_since(self, connection: int) -> float | None:
+        """When a message began to arrive on the connection that is not whole yet; None when none waits."""
+
+    def in_use(self, connection: int) -> bool:
+        """Tell whether a call or a transaction needs the connection, so that it must not be closed for being idle."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no call is up and no transaction waits for an answer."""
+
+    def shutdown(self, now: float) -> list[Output]:
+        """Take no new calls and end those that are up."""

@@ -57,8 +57,8 @@ _Owned = ServerTransaction | Dialog | Unreadable
 
 @dataclass(slots=True)
 class _Connection:
-    peer: Peer
     stream: MessageStream
+    unfinished_since: float | None = None
 
 
 class Switchboard:
@@ -96,6 +96,20 @@ class Switchboard:
         """Calls without a verdict."""
         return len(self._calls)
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether no call is up and no transaction waits for an answer."""
+        return not self._calls and self._agent.open_transactions == 0
+
+    def in_use(self, connection: int) -> bool:
+        """Tell whether a call or a transaction needs the connection."""
+        return self._agent.uses(connection)
+
+    def unfinished_since(self, connection: int) -> float | None:
+        """When a message began to arrive that is not whole yet; None when none waits."""
+        known = self._connections.get(connection)
+        return None if known is None else known.unfinished_since
+
     def connected(self, connection: int, peer: Peer, now: float) -> list[Output]:
         """Take a connection whose TLS handshake is over."""
         if not peer.dialled and self._policy.off_list == "close" and not self._is_allowed(peer):
@@ -103,7 +117,7 @@ class Switchboard:
             self._outbox.put(Close(connection, "source address is not allowed", abort=True))
             return self._outbox.take()
         sizes = StreamLimits(self._limits.header_bytes, self._limits.body_bytes, self._limits.uri_bytes)
-        self._connections[connection] = _Connection(peer, MessageStream(sizes))
+        self._connections[connection] = _Connection(MessageStream(sizes))
         data = {"connection": connection, "peer": telling.peer_data(peer), "tls": telling.tls_data(peer)}
         self._outbox.record(Kind.CONNECTION_OPENED, None, now, data)
         self._outbox.carry(self._agent.connected(connection, peer), now)
@@ -129,6 +143,8 @@ class Switchboard:
             else:
                 self._message(connection, event, now)
             self._settle_events(now)
+        waiting = known.stream.pending > 0
+        known.unfinished_since = (known.unfinished_since or now) if waiting else None
         return self._finish(now)
 
     def lost(self, connection: int, why: str, now: float) -> list[Output]:

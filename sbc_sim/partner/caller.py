@@ -75,6 +75,23 @@ class Caller:
         """True when every call has its result."""
         return all(call.over for call in self._calls)
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether every call has its result and no transaction waits for an answer."""
+        return self.finished and self._agent.open_transactions == 0
+
+    def in_use(self, connection: int) -> bool:
+        """Tell whether the connection is still needed."""
+        return not self.finished
+
+    def unfinished_since(self, connection: int) -> float | None:
+        """Nobody times the SBC's messages: a call that gets no answer gives up by itself."""
+        return None
+
+    def shutdown(self, now: float) -> list[Output]:
+        """End every call."""
+        return self.hang_up(now)
+
     def start(self, now: float) -> list[Output]:
         """Open the connection."""
         name = self._plan.server_name or self._plan.host
@@ -100,16 +117,22 @@ class Caller:
     def receive(self, connection: int, data: bytes, now: float) -> list[Output]:
         """Take octets of the connection."""
         for event in self._stream.feed(data):
-            if isinstance(event, Request | Response):
+            if isinstance(event, KeepAlive):
+                self._outbox.put(Send(connection, b"\r\n"))
+            elif isinstance(event, StreamError):
+                self._broken(connection, event)
+            else:
                 effects = self._agent.receive(connection, event, now)
                 self._outbox.message(connection, event, event.raw, True, now)
                 self._outbox.carry(effects, now)
-            elif event is KeepAlive.PING:
-                self._outbox.put(Send(connection, b"\r\n"))
-            elif isinstance(event, StreamError) and event.fatal:
-                self._outbox.put(Close(connection, f"the SBC's stream cannot be read: {event.error}"))
             self._settle_events(now)
         return self._finish(now)
+
+    def _broken(self, connection: int, event: StreamError) -> None:
+        for call in self._calls:
+            call.result.problems.append(f"the SBC sent what cannot be read: {event.error}")
+        if event.fatal:
+            self._outbox.put(Close(connection, f"the SBC's stream cannot be read: {event.error}"))
 
     def lost(self, connection: int, why: str, now: float) -> list[Output]:
         """Give up what waits for an answer on the connection."""

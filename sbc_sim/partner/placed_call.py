@@ -16,7 +16,7 @@ from sbc_sim.calls.outputs import Environment, StartMedia, StopMedia
 from sbc_sim.calls.session import Session
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rtp.leg import LegReport
-from sbc_sim.rtp.proof import EchoProof
+from sbc_sim.rtp.play import EchoProof
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sip.body import sdp_body
 from sbc_sim.sip.dialog import Dialog

@@ -107,6 +107,11 @@ class UserAgent:
         """Number of transactions kept."""
         return len(self._servers) + len(self._clients)
 
+    def uses(self, connection: int) -> bool:
+        """Tell whether a dialog or an open transaction needs the connection."""
+        transactions = [*self._servers.values(), *self._clients.values()]
+        return any(d.connection == connection for d in self.dialogs.values()) or any(t.connection == connection for t in transactions)
+
     def peer(self, connection: int) -> Peer | None:
         """Tell who is at the other end."""
         return self._peers.get(connection)
