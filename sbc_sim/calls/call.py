@@ -23,7 +23,7 @@ from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Refusal
 from sbc_sim.rules.judge import first_refusal, judge_invite
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.signalling import RequestFault, judge_malformed, request_finding
+from sbc_sim.rules.signalling import CallFault, judge_malformed, request_finding
 from sbc_sim.rules.warning import warning_text
 from sbc_sim.sdp.answer import Negotiation, negotiate
 from sbc_sim.sip.body import sdp_body
@@ -31,6 +31,7 @@ from sbc_sim.sip.dialog import Dialog
 from sbc_sim.sip.effects import ClientTransaction, Effect, ServerTransaction
 from sbc_sim.sip.errors import InvalidInput, MalformedMessage
 from sbc_sim.sip.headers import Reason
+from sbc_sim.sip.inspection import RequestFault
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.text import parse_number, printable
 from sbc_sim.sip.user_agent import Extra, UserAgent
@@ -264,12 +265,8 @@ class Call:
         package = transaction.request.headers.first("Info-Package")
         if package is not None:
             # An empty Recv-Info says that no package is taken (RFC 6086 section 5.2.3).
-            finding = request_finding(
-                RequestFault.INFO_PACKAGE,
-                f"Info-Package {printable(package, 60)} is not supported",
-                self._desk.policy,
-                (("Recv-Info", ""),),
-            )
+            detail = f"Info-Package {printable(package, 60)} is not supported"
+            finding = request_finding(RequestFault.INFO_PACKAGE, detail, self._desk.policy, (("Recv-Info", ""),))
             self.refuse_within(transaction, finding, now)
             return
         self._book.record(Kind.NOTE, now, {"text": "INFO received; digits are read from RTP (RFC 4733) only"})
@@ -437,7 +434,7 @@ class Call:
         assert transaction is not None
         if self._expires is not None and now >= self._expires:
             detail = "the INVITE's Expires ran out before the call was answered"
-            self.refuse(transaction, request_finding(RequestFault.EXPIRED, detail, self._desk.policy), now)
+            self.refuse(transaction, request_finding(CallFault.EXPIRED, detail, self._desk.policy), now)
         elif not self._awaits_prack and self._ring_until is not None and now >= self._ring_until:
             self._answer(transaction, now)
 

@@ -22,7 +22,7 @@ from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding
 from sbc_sim.rules.judge import first_refusal, judge_options
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.signalling import RequestFault, judge_malformed, request_finding
+from sbc_sim.rules.signalling import judge_malformed, request_finding
 from sbc_sim.rules.tls import judge_attempt
 from sbc_sim.sip import inspection
 from sbc_sim.sip.alarms import Alarms
@@ -331,8 +331,7 @@ class Switchboard:
         self._outbox.carry(self._agent.respond(transaction, 200, now, accept), now)
 
     def _obstructed(self, transaction: ServerTransaction, obstacle: inspection.Obstacle, now: float) -> None:
-        fault = RequestFault(obstacle.fault.value)
-        finding = request_finding(fault, obstacle.detail, self._policy, _demanded(obstacle))
+        finding = request_finding(obstacle.fault, obstacle.detail, self._policy, _demanded(obstacle))
         call = self._owner(transaction)
         if call is None or call.over:
             self._refuse(transaction, finding, now)

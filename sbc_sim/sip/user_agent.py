@@ -109,8 +109,11 @@ class UserAgent:
 
     def uses(self, connection: int) -> bool:
         """Tell whether a dialog or an open transaction needs the connection."""
-        transactions = [*self._servers.values(), *self._clients.values()]
-        return any(d.connection == connection for d in self.dialogs.values()) or any(t.connection == connection for t in transactions)
+        if any(dialog.connection == connection for dialog in self.dialogs.values()):
+            return True
+        return any(s.connection == connection for s in self._servers.values()) or any(
+            c.connection == connection for c in self._clients.values()
+        )
 
     def peer(self, connection: int) -> Peer | None:
         """Tell who is at the other end."""
