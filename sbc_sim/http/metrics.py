@@ -1,19 +1,63 @@
 """Prometheus metrics, all derived from journal entries or asked for when scraped, so that they tell what the API tells.
 
-No Call-ID, number or User-to-User value is ever a label, and every label has a bounded set of values.
+No Call-ID, number or User-to-User value is ever a label, and every label has a bounded set of values: what is not known is ``other``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sbc_sim.journal.entries import Entry
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import StoreSize
+from sbc_sim.sip.errors import Malformation
+from sbc_sim.sip.peer import TlsProblem
+
+OTHER = "other"
+METHODS = [
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "INFO",
+    "INVITE",
+    "MESSAGE",
+    "NOTIFY",
+    "OPTIONS",
+    "PRACK",
+    "PUBLISH",
+    "REFER",
+    "REGISTER",
+    "SUBSCRIBE",
+    "UPDATE",
+]
+TLS_VERSIONS = ("", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+ORDERLY_ENDS = frozenset({"normal", "api", "max-duration", "shutdown"})
+MOST_REGIONS = 64
+MOST_CALLS_TRACKED = 4096
+_RULE = re.compile(r"SBC-[A-Z0-9]{2,5}-\d{3}")
+_STATUS = re.compile(r"[1-6]\d\d")
+
+SECONDS_OF_SETUP = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+SECONDS_OF_CALL = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+SECONDS_OF_JITTER = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
+OCTETS_OF_UUI = (64.0, 128.0, 256.0, 512.0, 768.0, 1024.0, 1536.0, 2048.0, 4096.0, 8192.0)
 
 
 def _nothing() -> Mapping[str, int]:
     return {}
+
+
+def _unknown() -> float | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +69,7 @@ class Gauges:
     store_size: Callable[[], StoreSize]
     reactor_lag: Callable[[], float] = float
     """How late the reactor's last timer was, seconds."""
-    certificate_expiry: Callable[[], float | None] = lambda: None
+    certificate_expiry: Callable[[], float | None] = _unknown
     """notAfter of the server certificate, unix seconds; None: none loaded."""
     faults: Callable[[], Mapping[str, int]] = _nothing
     """Active faults by type."""
@@ -36,12 +80,222 @@ class Metrics:
 
     def __init__(self, gauges: Gauges, version: str) -> None:
         """Make a registry of its own, every series at its start."""
-        raise NotImplementedError
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter that nobody asks for
+        self._registry = registry = CollectorRegistry()
+        self._calls: OrderedDict[str, _CallSoFar] = OrderedDict()
+        self._regions: set[str] = set()
+        Info("sbc_sim_build", "What runs", registry=registry).info({"version": version})
+        registry.register(_Asked(gauges))
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"sbc_sim_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"sbc_sim_{name}", text, buckets=buckets, registry=registry)
+
+        self._connections = Gauge("sbc_sim_sip_connections", "Open SIP connections", registry=registry)
+        self._handshakes = counter("tls_handshakes", "TLS handshakes; reason: why one failed", "result", "version", "reason")
+        self._requests = counter("sip_requests", "SIP requests", "direction", "method")
+        self._responses = counter("sip_responses", "SIP responses", "direction", "method", "code")
+        self._parse_errors = counter("sip_parse_errors", "Messages that could not be read", "reason")
+        self._active = Gauge("sbc_sim_calls_active", "Calls that have not ended", registry=registry)
+        self._ended = counter("calls", "Calls that ended", "direction", "region", "result")
+        self._setup = histogram("call_setup_seconds", "From INVITE to 200", SECONDS_OF_SETUP)
+        self._duration = histogram("call_duration_seconds", "From 200 to the end", SECONDS_OF_CALL)
+        self._rules = counter("rule_results", "What the rules said of ended calls and failed attempts", "rule", "status")
+        self._rejections = counter("rejections", "Refused requests", "code", "rule")
+        self._packets = counter("srtp_packets", "SRTP packets", "direction", "result")
+        self._lost = counter("rtp_lost_packets", "RTP packets that never came")
+        self._jitter = histogram("rtp_jitter_seconds", "Largest interarrival jitter of a call", SECONDS_OF_JITTER)
+        self._uui = histogram("uui_bytes", "Length of the User-to-User data as received", OCTETS_OF_UUI)
 
     def observe(self, entry: Entry) -> None:
         """Take one entry into account."""
-        raise NotImplementedError
+        observe_one = _OBSERVERS.get(entry.kind)
+        if observe_one is not None:
+            observe_one(self, entry)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """Text for a scraper and its content type, by the scraper's Accept header."""
-        raise NotImplementedError
+        encode, media_type = choose_encoder(accept)
+        return encode(self._registry), media_type
+
+    def _opened(self, entry: Entry) -> None:
+        self._connections.inc()
+        tls = entry.data.get("tls")
+        if tls:
+            self._handshakes.labels("ok", _word(tls.get("version"), TLS_VERSIONS), "").inc()
+
+    def _closed(self, entry: Entry) -> None:
+        self._connections.dec()
+
+    def _attempt(self, entry: Entry) -> None:
+        version = _word(entry.data.get("version") or "", TLS_VERSIONS)
+        self._handshakes.labels("failed", version, _word(entry.data.get("problem"), TlsProblem)).inc()
+        self._count_rules(entry.data.get("findings", ()))
+
+    def _message(self, entry: Entry) -> None:
+        data = entry.data
+        direction, method = _word(data.get("direction"), ("in", "out")), _word(data.get("method"), METHODS)
+        if data.get("status") is None:
+            self._requests.labels(direction, method).inc()
+        else:
+            self._responses.labels(direction, method, _code(data["status"])).inc()
+
+    def _parse_error(self, entry: Entry) -> None:
+        self._parse_errors.labels(_word(entry.data.get("malformation"), Malformation)).inc()
+
+    def _rejected(self, entry: Entry) -> None:
+        self._rejections.labels(_code(entry.data.get("status")), _rule_id(entry.data.get("rule"))).inc()
+
+    def _call_started(self, entry: Entry) -> None:
+        self._active.inc()
+        data = entry.data
+        self._so_far(entry.call).begin(entry.at, _word(data.get("direction"), ("inbound", "outbound")), self._region(data.get("region")))
+
+    def _call_state(self, entry: Entry) -> None:
+        call = self._so_far(entry.call)
+        if entry.data.get("state") == "answered" and call.answered_at is None:
+            call.answered_at = entry.at
+            self._setup.observe(max(0.0, entry.at - call.started_at))
+
+    def _call_ended(self, entry: Entry) -> None:
+        self._active.dec()
+        call = self._so_far(entry.call)
+        self._ended.labels(call.direction, call.region, _result(entry.data, call.answered_at is not None)).inc()
+        if call.answered_at is not None:
+            self._duration.observe(max(0.0, entry.at - call.answered_at))
+
+    def _verdict(self, entry: Entry) -> None:
+        self._count_rules(entry.data.get("findings", ()))
+
+    def _user_to_user(self, entry: Entry) -> None:
+        if entry.data.get("raw") is not None:
+            self._uui.observe(entry.data.get("lengths", {}).get("value", 0))
+
+    def _media(self, entry: Entry) -> None:
+        data, call = entry.data, self._so_far(entry.call)
+        for direction, result, member in _PACKETS:
+            self._packets.labels(direction, result).inc(call.grown(member, data))
+        self._lost.inc(call.grown("lost", data))
+        if data.get("final") and data.get("packetsReceived"):
+            self._jitter.observe(data.get("maxJitterMs", 0.0) / 1000)
+
+    def _count_rules(self, findings: Iterable[Mapping[str, Any]]) -> None:
+        for finding in findings:
+            self._rules.labels(_rule_id(finding.get("rule")), str(finding.get("status"))).inc()
+
+    def _so_far(self, call: str | None) -> _CallSoFar:
+        found = self._calls.get(call or "")
+        if found is None:
+            found = self._calls[call or ""] = _CallSoFar()
+            if len(self._calls) > MOST_CALLS_TRACKED:
+                self._calls.popitem(last=False)
+        return found
+
+    def _region(self, region: str | None) -> str:
+        """Regions come from settings; the bound is a net beneath that."""
+        name = region or ""
+        if name not in self._regions and len(self._regions) >= MOST_REGIONS:
+            return OTHER
+        self._regions.add(name)
+        return name
+
+
+class _CallSoFar:
+    """What must be remembered of a call between its entries."""
+
+    __slots__ = ("_counted", "answered_at", "direction", "region", "started_at")
+
+    def __init__(self) -> None:
+        self.begin(0.0, "inbound", "")
+        self.answered_at: float | None = None
+        self._counted: dict[str, int] = {}
+
+    def begin(self, at: float, direction: str, region: str) -> None:
+        """Note how it began."""
+        self.started_at, self.direction, self.region = at, direction, region
+
+    def grown(self, member: str, data: Mapping[str, Any]) -> int:
+        """By how much a count that only rises has risen since the last report."""
+        now = int(data.get(member) or 0)
+        before = self._counted.get(member, 0)
+        self._counted[member] = max(now, before)
+        return max(0, now - before)
+
+
+class _Asked(Collector):
+    """Gauges whose values are asked for at a scrape."""
+
+    def __init__(self, gauges: Gauges) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Ask."""
+        gauges = self._gauges
+        in_use, limit = gauges.media_ports()
+        size = gauges.store_size()
+        yield _gauge("media_ports_in_use", "Media ports that a call holds", in_use)
+        yield _gauge("media_ports_limit", "Media ports there are", limit)
+        yield _gauge("store_calls", "Calls kept", size.calls)
+        yield _gauge("store_size_bytes", "Estimated size of what is kept", size.octets)
+        yield _gauge("reactor_lag_seconds", "How late the event loop runs", gauges.reactor_lag())
+        expiry = gauges.certificate_expiry()
+        if expiry is not None:
+            yield _gauge("tls_certificate_expiry_timestamp_seconds", "When the server certificate expires", expiry)
+        faults = GaugeMetricFamily("sbc_sim_faults_active", "Injected faults", labels=["type"])
+        for name, number in list(gauges.faults().items())[:MOST_REGIONS]:
+            faults.add_metric([name], number)
+        yield faults
+
+
+_PACKETS = (
+    ("in", "ok", "packetsReceived"),
+    ("in", "auth_failed", "authFailures"),
+    ("in", "old_key", "oldKey"),
+    ("in", "replayed", "replayed"),
+    ("in", "plain", "plainRtp"),
+    ("in", "malformed", "malformed"),
+    ("out", "ok", "packetsSent"),
+    ("out", "error", "sendErrors"),
+)
+
+_OBSERVERS: Mapping[Kind, Callable[[Metrics, Entry], None]] = {
+    Kind.CONNECTION_OPENED: Metrics._opened,
+    Kind.CONNECTION_CLOSED: Metrics._closed,
+    Kind.ATTEMPT: Metrics._attempt,
+    Kind.MESSAGE: Metrics._message,
+    Kind.PARSE_ERROR: Metrics._parse_error,
+    Kind.REJECTED: Metrics._rejected,
+    Kind.CALL_STARTED: Metrics._call_started,
+    Kind.CALL_STATE: Metrics._call_state,
+    Kind.CALL_ENDED: Metrics._call_ended,
+    Kind.VERDICT: Metrics._verdict,
+    Kind.UUI: Metrics._user_to_user,
+    Kind.MEDIA: Metrics._media,
+}
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"sbc_sim_{name}", text, value=value)
+
+
+def _word(value: object, known: Iterable[str]) -> str:
+    return str(value) if isinstance(value, str) and value in frozenset(known) else OTHER
+
+
+def _code(status: object) -> str:
+    return str(status) if _STATUS.fullmatch(str(status)) else OTHER
+
+
+def _rule_id(rule: object) -> str:
+    return rule if isinstance(rule, str) and _RULE.fullmatch(rule) else OTHER
+
+
+def _result(data: Mapping[str, Any], answered: bool) -> str:
+    """Return rejected, cancelled, unanswered, completed or failed."""
+    if data.get("state") == "rejected":
+        return "rejected"
+    if not answered:
+        return "cancelled" if data.get("endReason") == "cancelled" else "unanswered"
+    return "completed" if data.get("endReason") in ORDERLY_ENDS else "failed"

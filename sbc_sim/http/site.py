@@ -11,10 +11,19 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred
 from twisted.web.http import HTTPFactory
 
+from sbc_sim.http.calls_api import CallsApi
+from sbc_sim.http.channel import ChannelLimits, Incoming, SiteFactory
+from sbc_sim.http.clock import Clock
+from sbc_sim.http.exchange import JSON, Asked, Reply
+from sbc_sim.http.guard import Guard
 from sbc_sim.http.metrics import Metrics
+from sbc_sim.http.problem import Problem
+from sbc_sim.http.routes import Route, RouteTable, check_accept, choose, read_query
+from sbc_sim.http.service_api import ServiceApi
+from sbc_sim.http.waiting import Waiting
 from sbc_sim.journal.store import Store
 
 
@@ -65,6 +74,51 @@ def token_needed(host: str) -> bool:
         return host != "localhost"
 
 
-def build_site(sources: Sources, options: SiteOptions, reactor: IReactorTime) -> HTTPFactory:
+def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFactory:
     """Make the factory to listen with."""
-    raise NotImplementedError
+    waiting = Waiting(sources.store, reactor, options.waiters)
+    calls = CallsApi(sources.store, waiting, sources.hang_up, options.longest_wait)
+    service = ServiceApi(sources.info, sources.unready, sources.metrics, sources.ca_file)
+    guard = Guard(options.token, tuple(name.lower() for name in options.hosts), options.origins, options.base_path)
+    front = Desk(guard, RouteTable((*service.routes(), *calls.routes())))
+    limits = ChannelLimits(options.body_limit, options.connections, options.request_time)
+    return SiteFactory(front, limits, options.idle_time, reactor)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where requests arrive: admit, find the route, check what was sent, answer."""
+
+    guard: Guard
+    table: RouteTable
+
+    def answer(self, incoming: Incoming) -> Reply | Deferred[Reply]:
+        """Answer, or raise Problem."""
+        self.guard.check_origin(incoming.header)
+        target, _, query = incoming.target.partition("?")
+        path = self.guard.relative(target, incoming.header)
+        route, names = self._route(incoming, path)
+        accept = ", ".join(incoming.header("Accept"))
+        check_accept(accept, route.produces)
+        _check_body(incoming)
+        return route.function(Asked(incoming.method, path, names, read_query(query, route.query), incoming.body, accept))
+
+    def _route(self, incoming: Incoming, path: str) -> tuple[Route, Mapping[str, str]]:
+        """Find the route, but tell who is not admitted nothing about which paths there are."""
+        try:
+            methods, names = self.table.find(path)
+            route = choose(methods, incoming.method, path)
+        except Problem:
+            self.guard.check(incoming.header)
+            raise
+        if not route.open:
+            self.guard.check(incoming.header)
+        return route, names
+
+
+def _check_body(incoming: Incoming) -> None:
+    """Raise Problem 415 for a body that is not JSON."""
+    kind = (incoming.header("Content-Type") or [""])[0].partition(";")[0].strip().lower()
+    if incoming.body and kind != JSON:
+        said = f"declared as {kind[:60]}" if kind else "of no declared type"
+        raise Problem(415, "not-json", f"The body is {said}.", "Send JSON with the header Content-Type: application/json.")
