@@ -22,7 +22,7 @@ from sbc_sim.sdp.negotiation import (
     SdpFault,
     SdpProblem,
 )
-from sbc_sim.sdp.stream import make_direction, read_stream, receives, sends, stream_direction
+from sbc_sim.sdp.stream import SECURE_PROFILES, make_direction, read_stream, receives, sends, stream_direction
 from sbc_sim.sdp.writing import build_answer, build_offer
 
 __all__ = [
@@ -87,25 +87,32 @@ def _audio_indexes(description: SessionDescription) -> list[int]:
 
 
 def _read_offer(description: SessionDescription, capabilities: Capabilities) -> Negotiation:
-    """Take the first usable audio stream; when none is, report the first that is not refused."""
+    """Take the best audio stream, the first of equals: a usable one, else for the report one that is meant for SRTP, else a live one."""
     problems = Problems()
-    chosen: Negotiation | None = None
+    best, chosen = -1, Negotiation()
     for index in _audio_indexes(description):
-        reading, port = read_stream(description, index, capabilities), description.media[index].port
-        if port and reading.usable:
-            chosen = reading
+        reading = read_stream(description, index, capabilities)
+        merit = _merit(description.media[index], reading)
+        if merit > best:
+            best, chosen = merit, reading
+        if merit == _USABLE:
             break
-        if chosen is None or (port and not _port(description, chosen)):
-            chosen = reading
-    if chosen is None:
+    if best < 0:
         _note_no_audio(description, problems)
-        return Negotiation(tuple(problems))
-    _note_extra_streams(description, chosen.media_index, problems)
+    else:
+        _note_extra_streams(description, chosen.media_index, problems)
     return replace(chosen, problems=(*chosen.problems, *problems))
 
 
-def _port(description: SessionDescription, reading: Negotiation) -> int | None:
-    return None if reading.media_index is None else description.media[reading.media_index].port
+_USABLE = 3
+
+
+def _merit(section: MediaSection, reading: Negotiation) -> int:
+    if not section.port:
+        return 0
+    if reading.usable:
+        return _USABLE
+    return 2 if section.profile.upper() in SECURE_PROFILES else 1
 
 
 def _note_no_audio(description: SessionDescription, problems: Problems) -> None:
@@ -126,7 +133,7 @@ def _note_extra_streams(description: SessionDescription, taken: int | None, prob
 
 
 def _read_answer(description: SessionDescription, ours: SessionDescription, capabilities: Capabilities) -> Negotiation:
-    index = next((index for index in _audio_indexes(ours) if ours.media[index].port), 0)
+    index = _place(description, ours)
     problems = Problems()
     _check_streams(description, ours, index, problems)
     if index >= min(len(ours.media), len(description.media)) or not _is_audio(description.media[index]):
@@ -142,6 +149,13 @@ def _read_answer(description: SessionDescription, ours: SessionDescription, capa
     unasked = () if _offers_events(own) else (SdpFault.NO_TELEPHONE_EVENT,)
     kept = [found for found in reading.problems if found.fault not in unasked]
     return replace(reading, problems=(*kept, *problems))
+
+
+def _place(description: SessionDescription, ours: SessionDescription) -> int:
+    """Which m= line is the call: the audio that both sides have open, else the first that we offered."""
+    offered = [index for index in _audio_indexes(ours) if ours.media[index].port]
+    both = [index for index in offered if index < len(description.media) and description.media[index].port]
+    return next(iter(both + offered), 0)
 
 
 def _has(section: MediaSection, name: str) -> bool:

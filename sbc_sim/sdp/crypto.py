@@ -187,7 +187,7 @@ def _names_wanted(fields: list[str], suites: tuple[str, ...]) -> bool:
 
 def _usable(value: str, number: int, suites: tuple[str, ...], unencrypted: bool) -> CryptoLine:
     fields = blanks(value)
-    if len(fields) > 1:
+    if len(fields) > 2:
         suite = _suite(fields[1])
         if suite not in suites:
             raise CryptoFault(f"The suite {suite} is not taken here; taken: {', '.join(suites) or 'none'}.")

@@ -17,7 +17,6 @@ MAX_FLAWS = 20
 _LINE = re.compile(r"[A-Za-z]=")
 _PORT = re.compile(r"([0-9]{1,5})(?:/([0-9]{1,5}))?")
 _NUMBER = re.compile(r"[0-9]{1,20}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SESSION_ORDER = {letter: rank for rank, letter in enumerate("vosiuepcbtka")} | {"r": 9, "z": 9}
 _MEDIA_ORDER = {letter: rank for rank, letter in enumerate("icbka")}
 
@@ -115,9 +114,13 @@ def write(lines: Iterable[str]) -> bytes:
 
 
 def readable(text: str) -> str:
-    """Latin-1 text as people should see it: UTF-8 where it is, anything else and control characters as escapes."""
+    """Latin-1 text as people should see it: UTF-8 where it is, escapes for anything else that does not print (or turns text round)."""
     shown = text.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
-    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", shown)
+    return shown if shown.isprintable() else "".join(map(_visible, shown))
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 def blanks(value: str) -> list[str]:
