@@ -23,7 +23,7 @@ from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Refusal
 from sbc_sim.rules.judge import first_refusal, judge_invite
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.signalling import CallFault, judge_malformed, request_finding
+from sbc_sim.rules.signalling import judge_malformed, request_finding
 from sbc_sim.rules.warning import warning_text
 from sbc_sim.sdp.answer import Negotiation, negotiate
 from sbc_sim.sip.body import sdp_body
@@ -434,7 +434,7 @@ class Call:
         assert transaction is not None
         if self._expires is not None and now >= self._expires:
             detail = "the INVITE's Expires ran out before the call was answered"
-            self.refuse(transaction, request_finding(CallFault.EXPIRED, detail, self._desk.policy), now)
+            self.refuse(transaction, request_finding(RequestFault.EXPIRED, detail, self._desk.policy), now)
         elif not self._awaits_prack and self._ring_until is not None and now >= self._ring_until:
             self._answer(transaction, now)
 

@@ -37,6 +37,12 @@ class RequestFault(StrEnum):
     MAX_FORWARDS = "max-forwards"
     SESSION_INTERVAL = "session-interval"
     OVERLOADED = "overloaded"
+    # Found where the call and the settings are known, not here:
+    OFF_LIST = "off-list"
+    URI_SCHEME = "uri-scheme"
+    NOT_SERVED = "not-served"
+    EXPIRED = "expired"
+    """The INVITE's Expires ran out before the answer (13.3.1)."""
 
 
 @dataclass(frozen=True, slots=True)

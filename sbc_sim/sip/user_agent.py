@@ -203,7 +203,7 @@ class UserAgent:
                 return [Obstructed(transaction, None, Obstacle(RequestFault.MERGED, detail, "Via"))]
             return [Incoming(transaction, None)]
         dialog = self.dialogs.get(dialog_id(request))
-        if dialog is None:
+        if dialog is None or (dialog.over and request.method != "BYE"):
             detail = f"no dialog has Call-ID {request.headers.first('Call-ID')} with these From and To tags"
             return [Obstructed(transaction, None, Obstacle(RequestFault.NO_DIALOG, detail[:200], "Call-ID"))]
         transaction.dialog = dialog
@@ -421,8 +421,10 @@ class UserAgent:
             fields.append(("Contact", self._contact(connection, dialog.secure)))
             fields += [("Allow", ", ".join(ALLOWED)), ("Supported", ", ".join(SUPPORTED))]
         transaction, sent = self._start(method, uri, fields, connection, now, dialog, extra, body)
-        if method == "BYE":
-            self.end(dialog)
+        if method == "BYE" and not dialog.over:
+            # The dialog stays known until the answer, for the peer's BYE may cross ours.
+            dialog.feed(DialogInput.BYE)
+            self._stop_repeating_within(dialog)
         return transaction, effects + sent
 
     def acknowledge(self, transaction: ClientTransaction, dialog: Dialog, body: bytes = b"") -> list[Effect]:
@@ -466,7 +468,7 @@ class UserAgent:
         return self._send(Transmit(transaction.connection, request, False, transaction.dialog))
 
     def end(self, dialog: Dialog) -> None:
-        """A BYE was sent or taken: the dialog is over; our 2xx is not repeated any more."""
+        """A BYE was taken: the dialog is over; our 2xx is not repeated any more."""
         dialog.feed(DialogInput.BYE)
         self._forget(dialog)
 
@@ -477,6 +479,9 @@ class UserAgent:
 
     def _forget(self, dialog: Dialog) -> None:
         self.dialogs.pop(dialog.id, None)
+        self._stop_repeating_within(dialog)
+
+    def _stop_repeating_within(self, dialog: Dialog) -> None:
         for transaction in [t for t in self._repetitions if t.dialog is dialog]:
             self._stop_repeating(transaction)
 
@@ -644,6 +649,8 @@ class UserAgent:
             return
         if isinstance(transaction, ClientTransaction):
             self._clients.pop(transaction.key, None)
+            if transaction.request.method == "BYE" and transaction.dialog is not None:
+                self._forget(transaction.dialog)
             return
         self._servers.pop(transaction.key, None)
         if self._merges.get(transaction.merge_key) is transaction:
