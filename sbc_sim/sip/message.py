@@ -7,33 +7,18 @@ read together with the first mistake, so that even a broken request can be answe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from sbc_sim.sip.errors import Malformation, MalformedMessage
+from sbc_sim.sip.fields import HeaderField as HeaderField
+from sbc_sim.sip.fields import Headers as Headers
+from sbc_sim.sip.fields import canonical as canonical
 from sbc_sim.sip.headers import CSeq, NameAddr, Via
 from sbc_sim.sip.text import TOKEN, one_line, printable, split_list
 from sbc_sim.sip.uri import Uri
 
-_COMPACT = {
-    "a": "accept-contact",
-    "b": "referred-by",
-    "c": "content-type",
-    "e": "content-encoding",
-    "f": "from",
-    "i": "call-id",
-    "k": "supported",
-    "l": "content-length",
-    "m": "contact",
-    "o": "event",
-    "r": "refer-to",
-    "s": "subject",
-    "t": "to",
-    "u": "allow-events",
-    "v": "via",
-    "x": "session-expires",
-}
 _HEAD_END = re.compile(rb"\n\r?\n")
 _VERSION = re.compile(r"SIP/([0-9]+)\.([0-9]+)", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9][0-9])(?: (.*))?", re.IGNORECASE)
@@ -43,89 +28,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_IN_NAME = re.compile(r"[\x00-\x20\x7f]")
 _DIGITS = re.compile(r"[0-9]+")
 _Value = TypeVar("_Value")
-
-
-def canonical(name: str) -> str:
-    """The name by which header fields are compared: lower case, compact forms written out (RFC 3261 section 7.3.3)."""
-    name = name.lower()
-    return _COMPACT.get(name, name)
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderField:
-    """One header field as received or to be sent."""
-
-    name: str
-    """As written; compare with `canonical`."""
-    value: str
-    """Unfolded, outer white space stripped. Octets that are not UTF-8 are kept by surrogateescape."""
-    offset: int = -1
-    """Octet offset of the field in the raw message; -1 when we made it."""
-
-
-class Headers:
-    """Header fields in order; names compare case-insensitively and compact forms count as the long ones (7.3.3). Never changes."""
-
-    __slots__ = ("_fields", "_index")
-
-    def __init__(self, fields: Iterable[HeaderField | tuple[str, str]] = ()) -> None:
-        self._fields = tuple(item if isinstance(item, HeaderField) else HeaderField(*item) for item in fields)
-        self._index: dict[str, list[HeaderField]] = {}
-        for item in self._fields:
-            self._index.setdefault(canonical(item.name), []).append(item)
-
-    def first(self, name: str) -> str | None:
-        """Value of the first field of that name, or None."""
-        found = self._index.get(canonical(name))
-        return found[0].value if found else None
-
-    def all(self, name: str) -> list[str]:
-        """Values of all fields of that name in order, not split at commas."""
-        return [item.value for item in self._index.get(canonical(name), ())]
-
-    def fields(self, name: str) -> list[HeaderField]:
-        """All fields of that name in order, with their offsets."""
-        return list(self._index.get(canonical(name), ()))
-
-    def listed(self, name: str) -> list[str]:
-        """Values of all fields of that name, split at top-level commas (quotes and angle brackets respected) and stripped (7.3.1)."""
-        return [part for item in self._index.get(canonical(name), ()) for part in split_list(item.value)]
-
-    def __iter__(self) -> Iterator[HeaderField]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and canonical(name) in self._index
-
-    def __eq__(self, other: object) -> bool:
-        return self._fields == other._fields if isinstance(other, Headers) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._fields)
-
-    def __repr__(self) -> str:
-        return f"Headers({[(item.name, item.value) for item in self._fields]!r})"
-
-    def added(self, *fields: HeaderField | tuple[str, str]) -> Headers:
-        """These fields and more behind them."""
-        return Headers((*self._fields, *fields))
-
-    def without(self, name: str) -> Headers:
-        """Leave out every field of that name."""
-        return Headers(item for item in self._fields if canonical(item.name) != canonical(name))
-
-    def replaced(self, name: str, value: str) -> Headers:
-        """One field of that name, in the place of the first one (or at the end)."""
-        wanted = canonical(name)
-        places = [index for index, item in enumerate(self._fields) if canonical(item.name) == wanted]
-        if not places:
-            return self.added((name, value))
-        kept = [item for item in self._fields if canonical(item.name) != wanted]
-        kept.insert(places[0], HeaderField(name, value))
-        return Headers(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +197,7 @@ def _start_error(line: str, message: Message) -> MalformedMessage | None:
     if message.version != "SIP/2.0":
         detail = f"SIP version is not SIP/2.0: {printable(line)}"
         return MalformedMessage(Malformation.BAD_VERSION, detail, "start line", 505, 0)
-    if (bad := _CONTROL.search(line)) is not None:
+    if (bad := _CONTROL.search(line if isinstance(message, Request) else line.replace("\t", " "))) is not None:
         return _bad_start(f"control character {printable(bad[0])} at index {bad.start()}", line)
     if isinstance(message, Request) and line != f"{message.method} {message.uri} {line[-7:]}":
         return _bad_start("exactly one blank belongs between method, URI and version, and none behind", line)

@@ -41,6 +41,8 @@ NAME = "User-to-User"
 X_NAME = "X-User-to-User"
 ECHO_FIELDS = {"orgId": "echo-test-org", "scrt2Domain": "afv-wss-echo:7442"}
 """Content that selects the echo test."""
+_NOTES = {UuiFault.NO_ENCODING, UuiFault.NO_PURPOSE}
+"""Said last: what is wrong comes before what is only worth a note."""
 _VALUE_CAP = 16384
 _VALUES_CAP = 8
 
@@ -110,7 +112,7 @@ def _read_value(item: HeaderField, raw: str, expectation: UuiExpectation) -> Uui
         problems += content.problems
         uui = _with_content(uui, content, len(octets))
     problems += _over_limit(uui, expectation, value.places[0] if value.places else 0)
-    return replace(uui, problems=tuple(problems))
+    return replace(uui, problems=tuple(sorted(problems, key=lambda problem: problem.fault in _NOTES)))
 
 
 def _with_content(uui: Uui, content: Content, length: int) -> Uui:

@@ -14,6 +14,8 @@ _LONG = 200
 _RUN = re.compile(r"[A-Za-z0-9_\-.]++")
 _HEX_RUN = re.compile(r"65794[aA](?:2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA]){20,}+")
 """``eyJ`` and what a JWT may hold, each octet as two hex digits."""
+_TWICE_RUN = re.compile(r"3635373934[46]1(?:3[0-9]|[46][1-6]){40,}+")
+"""The same, hex-encoded once more."""
 
 
 def mask_jwt(text: str) -> str:
@@ -35,14 +37,15 @@ def _cut(run: str, mark: str | None) -> str:
 
 
 def mask_value(raw: str) -> str:
-    """A header value with every JWT in it cut short, also inside the hex digits."""
-    return _HEX_RUN.sub(lambda match: match[0][: 2 * _SHOWN] + "...", mask_jwt(raw))
+    """A header value, or what it decodes to, with every JWT in it cut short, also inside hex digits."""
+    shown = _HEX_RUN.sub(lambda match: match[0][: 2 * _SHOWN] + "...", mask_jwt(raw))
+    return _TWICE_RUN.sub(lambda match: match[0][: 4 * _SHOWN] + "...", shown)
 
 
 def mask(uui: Uui) -> Uui:
     """The same with every token cut short: what may be shown by default. Lengths and problems stay as they are."""
     secret = _token_of(uui)
-    text = None if uui.text is None else _without(mask_jwt(uui.text), secret)
+    text = None if uui.text is None else _without(mask_value(uui.text), secret)
     return replace(
         uui,
         raw=None if uui.raw is None else _without(mask_value(uui.raw), secret),
@@ -70,7 +73,7 @@ def _without(text: str, secret: str) -> str:
 
 def _masked(value: object, secret: str) -> object:
     if isinstance(value, str):
-        return _without(mask_jwt(value), secret)
+        return _without(mask_value(value), secret)
     if isinstance(value, list):
         return [_masked(item, secret) for item in value]
     if isinstance(value, dict):
