@@ -242,6 +242,9 @@ class Http(Section):
     listen: Listen = Field(Endpoint("127.0.0.1", 8061), description="Address and port for API and metrics.")
     auth: Literal["token", "none"] = Field("token", description="Off loopback: ask for a token, or for nothing.")
     token: SecretStr | None = Field(None, description="The token. Default: made at start and shown in the banner when one is needed.")
+    base_path: str = Field("", pattern=r"^(/[\w.~-]+)*$", description="Sub-path behind a reverse proxy, /sbc-sim say.")
+    hosts: Words = Field((), description="Further Host names by which clients may call; * allows any.")
+    origins: Words = Field((), description="Further origins (https://host) that pages may ask from.")
 
 
 class Store(Section):

@@ -1,9 +1,13 @@
-"""What `serve` says on a terminal: the banner. Pure text, coloured by the caller's `paint`."""
+"""What `serve` says on a terminal: the banner, and a line for what happens. Pure text, coloured by the caller's `paint`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from sbc_sim.exports.redaction import visible
+from sbc_sim.journal.entries import Entry, Kind
 
 Paint = Callable[[str, str], str]
 """`paint(text, style)`; styles: ``title``, ``strong``, ``quiet``, ``warning``."""
@@ -78,3 +82,40 @@ def _next(about: Banner, paint: Paint) -> Iterator[str]:
 
 def _row(name: str, value: str, more: str, paint: Paint) -> str:
     return f"  {name:<13}{paint(value, 'strong')}" + (f"  {paint(more, 'quiet')}" if more else "")
+
+
+def journal_line(entry: Entry) -> tuple[str, str] | None:
+    """Tell a journal entry in one line with its level, or None when it is a detail."""
+    data = entry.data
+    match entry.kind:
+        case Kind.CALL_STARTED:
+            caller, called = visible(str(data.get("from", ""))), visible(str(data.get("requestUri", "")))
+            return "info", f"call {entry.call}: {caller} calls {called} from {data.get('peer')}"
+        case Kind.VERDICT:
+            return _verdict_line(entry)
+        case Kind.REJECTED:
+            return "warning", f"{_of(entry)}{visible(str(data.get('method')))} refused with {data.get('status')} ({data.get('rule')})"
+        case Kind.PARSE_ERROR:
+            return "warning", f"{_of(entry)}unreadable message: {visible(str(data.get('detail')))}"
+        case Kind.ATTEMPT:
+            peer = data.get("peer") or {}
+            return "warning", f"no call from {peer.get('host')}:{peer.get('port')}: {visible(str(data.get('detail')))} ({_rules(data)})"
+        case _:
+            return None
+
+
+def _verdict_line(entry: Entry) -> tuple[str, str]:
+    findings = entry.data.get("findings") or ()
+    wrong = [finding for finding in findings if finding.get("status") in ("fail", "warn")]
+    status = str(entry.data.get("status"))
+    told = "".join(f"; {finding['rule']} {visible(str(finding.get('detail', '')))}" for finding in wrong[:3])
+    more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    return ("info" if status == "pass" else "warning"), f"call {entry.call}: {status}{told}{more}"
+
+
+def _of(entry: Entry) -> str:
+    return f"call {entry.call}: " if entry.call else ""
+
+
+def _rules(data: Mapping[str, Any]) -> str:
+    return ", ".join(str(finding.get("rule")) for finding in data.get("findings") or ()) or str(data.get("problem"))

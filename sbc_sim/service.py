@@ -1,0 +1,330 @@
+"""The simulator as one thing: every room built from Settings and joined, listened with, told about, and stopped.
+
+    service = Service(settings, reactor, version)
+    service.listen()                # raises ServiceError
+    ... reactor runs ...
+    service.stop()                  # Deferred
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+
+from sbc_sim.calls.outputs import Environment
+from sbc_sim.calls.switchboard import Switchboard
+from sbc_sim.http.metrics import Gauges, Metrics
+from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
+from sbc_sim.journal.memory import MemoryStore, StoreLimits
+from sbc_sim.net import certificates
+from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
+from sbc_sim.net.media_udp import MediaPlane
+from sbc_sim.net.pem_files import CertificateError
+from sbc_sim.net.shell import Shell, unix_clock
+from sbc_sim.net.sip_connection import ConnectionLimits
+from sbc_sim.net.sip_tls import ListenError, SipDialler, SipListener
+from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
+from sbc_sim.rtp.leg import LegDescription
+from sbc_sim.rules.catalogue import RULE_SET_VERSION
+from sbc_sim.settings import Endpoint, Settings, local_address
+from sbc_sim.sip.user_agent import Identity
+from sbc_sim.terminal import Banner
+
+
+class ServiceError(Exception):
+    """Why the simulator cannot run: a port, a certificate, the network. One sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The real ports once everything listens."""
+
+    sip: int
+    http: int
+    media_start: int
+    media_end: int
+    """Both 0: any free ones, call by call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What we call ourselves."""
+
+    sip_host: str
+    sip_port: int
+    """0: the port listened on."""
+    media_host: str
+    guessed: bool
+    """True when a wildcard had to be replaced by an address found on this machine."""
+
+
+def addresses(settings: Settings) -> Addresses:
+    """Work out what to advertise: as set, else where it listens, else an address of this machine. Nothing is sent for it."""
+    host, port = _host_and_port(settings.sip.advertised or "")
+    media_listen = Endpoint(settings.media.listen, 0)
+    guessed = (not host and settings.sip.listen.wildcard) or (not settings.media.advertised and media_listen.wildcard)
+    local = local_address() if guessed else ""
+    media = settings.media.advertised or (local if media_listen.wildcard else settings.media.listen)
+    return Addresses(host or (local if settings.sip.listen.wildcard else settings.sip.listen.host), port, media, guessed)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    """Split HOST, HOST:PORT, [IPv6] and [IPv6]:PORT."""
+    host, colon, port = text.rpartition(":")
+    if colon and port.isascii() and port.isdigit() and (":" not in host or host.endswith("]")):
+        return host.strip("[]"), int(port)
+    return text.strip("[]"), 0
+
+
+def certificate_names(settings: Settings) -> tuple[str, ...]:
+    """List what the certificate is for, beside localhost."""
+    listens = () if settings.sip.listen.wildcard else (settings.sip.listen.host,)
+    return tuple(dict.fromkeys((*settings.tls.names, addresses(settings).sip_host, *listens)))
+
+
+def certificate_files(settings: Settings) -> CertificateFiles:
+    """Make what is missing of CA and server certificate. Raises ServiceError."""
+    try:
+        return certificates.ensure(settings.tls.dir, certificate_names(settings))
+    except CertificateError as error:
+        raise ServiceError(str(error)) from None
+
+
+class MediaWithClock:
+    """The media plane as the shell knows it, which has no time of its own to pass on."""
+
+    def __init__(self, plane: MediaPlane, clock: Any) -> None:
+        self.plane = plane
+        self._clock = clock
+
+    def start(self, leg: LegDescription) -> None:
+        """Begin or change a leg."""
+        self.plane.start(leg, self._clock())
+
+    def stop(self, call: str) -> None:
+        """End the leg of a call and free its ports."""
+        self.plane.stop(call, self._clock())
+
+
+class Service:
+    """All rooms of one process."""
+
+    def __init__(self, settings: Settings, reactor: Any, version: str) -> None:
+        """Build and join; nothing is listened on yet. Raises ServiceError."""
+        self.settings = settings
+        self.version = version
+        self.addresses = addresses(settings)
+        self.ca_file: Path | None = None
+        self.token = self._token()
+        self._reactor = reactor
+        self._running = False
+        self._web: Any = None
+        self.clock = unix_clock()
+        self.store = MemoryStore(StoreLimits(calls=settings.store.max_calls, octets=settings.store.max_bytes))
+        try:
+            self._build()
+        except (CertificateError, ValueError) as error:
+            raise ServiceError(str(error)) from None
+
+    def _build(self) -> None:
+        settings = self.settings
+        self.credentials = self._credentials()
+        media = settings.media
+        self.plane = MediaPlane(
+            self._reactor, media.listen, self.addresses.media_host, str(media.ports), media.mode, clock=self.clock
+        )
+        environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes)
+        identity = Identity(self.addresses.sip_host, self.addresses.sip_port)
+        self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)
+        limits = self._connection_limits()
+        dialler = SipDialler(self._reactor, ClientTls(settings.tls.ca_file, min_version=settings.tls.min_version), limits)
+        self.shell = Shell(
+            self._reactor, self.switchboard, MediaWithClock(self.plane, self.clock), self.store.append, dialler=dialler, now=self.clock
+        )
+        behaviour = ServerTls(ClientCertificates(settings.tls.client_certificates), settings.tls.min_version)
+        self.listener = SipListener(self._reactor, self.shell, self.credentials, behaviour, limits)
+        self.metrics = Metrics(self._gauges(), self.version)
+        self.store.subscribe(self.metrics.observe)
+
+    def _connection_limits(self) -> ConnectionLimits:
+        limits = self.settings.limits
+        return ConnectionLimits(limits.connections, limits.handshake_seconds, limits.idle_seconds, limits.message_seconds)
+
+    def _credentials(self) -> Credentials:
+        tls = self.settings.tls
+        if tls.cert_file is not None and tls.key_file is not None:
+            return certificates.load_own(tls.cert_file, tls.key_file)
+        files = certificates.ensure(tls.dir, certificate_names(self.settings))
+        self.ca_file = files.ca
+        if tls.flaw != "none":
+            return certificates.issue_flawed(tls.dir, Flaw(tls.flaw), certificate_names(self.settings))
+        return certificates.load(files)
+
+    def _gauges(self) -> Gauges:
+        expiry = self.credentials.not_after.timestamp()
+        return Gauges(
+            media_ports=lambda: (self.plane.ports_in_use, self.plane.ports_limit),
+            store_size=self.store.size,
+            reactor_lag=self.shell.lag.take_peak,
+            certificate_expiry=lambda: expiry,
+        )
+
+    def _token(self) -> str | None:
+        """Give the token that the API asks for: one that is set always counts, one is made where strangers could reach it."""
+        http = self.settings.http
+        if http.auth == "none":
+            return None
+        if http.token is not None:
+            return http.token.get_secret_value()
+        return secrets.token_urlsafe(18) if token_needed(http.listen.host) else None
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    def listen(self) -> None:
+        """Begin to take calls and requests. Raises ServiceError when an address cannot be had."""
+        sip, http = self.settings.sip.listen, self.settings.http.listen
+        try:
+            self.plane.listen()
+            self.listener.listen(sip.host, sip.port)
+            self._web = self._reactor.listenTCP(http.port, self._site(), backlog=128, interface=http.host)
+        except ListenError as error:
+            raise ServiceError(str(error)) from None
+        except CannotListenError as error:
+            reason = getattr(error.socketError, "strerror", None) or error.socketError
+            raise ServiceError(f"cannot listen for HTTP on {http.host} port {http.port}: {reason}") from None
+        except OSError as error:
+            raise ServiceError(f"cannot listen for media on {self.settings.media.listen}: {error.strerror or error}") from None
+        self.shell.start(self.listener)
+        self._running = True
+
+    def _site(self) -> Any:
+        http = self.settings.http
+        sources = Sources(self.store, self.metrics, self.info, self._unready, self._hang_up, self.ca_file)
+        options = SiteOptions(self.token, http.hosts, http.origins, http.base_path)
+        return build_site(sources, options, self._reactor)
+
+    def _unready(self) -> list[str]:
+        return [] if self._running else ["the simulator is shutting down"]
+
+    def _hang_up(self, call: str) -> bool:
+        view = self.store.call(call)
+        if view is None or view.over:
+            return False
+        self.shell.ask(lambda now: self.switchboard.hang_up(call, now))
+        return True
+
+    def stop(self, grace: float = 2.0) -> Deferred[None]:
+        """End calls with BYE, close everything; fires when all is closed."""
+        self._running = False
+        done = self.shell.stop(grace)
+        done.addCallback(lambda _: self.plane.close_all(self.clock()))
+        done.addCallback(lambda _: maybeDeferred(self._web.stopListening) if self._web is not None else None)
+        return done
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    @property
+    def ports(self) -> Ports:
+        """The real ports."""
+        return Ports(self.listener.port, self._web.getHost().port, *self.plane.ports)
+
+    def write_ports(self, file: Path) -> None:
+        """Write the real ports for scripts, whole or not at all. Raises ServiceError."""
+        ports = self.ports
+        told = {"sip": ports.sip, "http": ports.http, "media_start": ports.media_start, "media_end": ports.media_end}
+        part = file.with_name(f".{file.name}.{os.getpid()}")
+        try:
+            part.write_text(json.dumps(told) + "\n", encoding="utf-8")
+            part.replace(file)
+        except OSError as error:
+            raise ServiceError(f"the ports file {file} cannot be written: {error.strerror}") from None
+
+    def info(self) -> Mapping[str, Any]:
+        """Tell /api/v1/info."""
+        ports, settings = self.ports, self.settings
+        return {
+            "version": self.version,
+            "ruleSet": RULE_SET_VERSION,
+            "profile": settings.rules.profile,
+            "sip": {"listen": str(Endpoint(settings.sip.listen.host, ports.sip)), "advertised": self.sip_advertised},
+            "media": {
+                "listen": settings.media.listen,
+                "advertised": self.addresses.media_host,
+                "mode": settings.media.mode,
+                "portStart": ports.media_start,
+                "portEnd": ports.media_end,
+            },
+            "http": {"listen": str(Endpoint(settings.http.listen.host, ports.http)), "auth": "token" if self.token else "none"},
+            "tls": {
+                "clientCertificates": settings.tls.client_certificates,
+                "minVersion": settings.tls.min_version,
+                "caFingerprint": self.fingerprint if self.ca_file else None,
+                "certificateNames": list(certificates.names_of(self.credentials.leaf)),
+                "notAfter": self.credentials.not_after.isoformat(),
+            },
+        }
+
+    @property
+    def sip_advertised(self) -> str:
+        """HOST:PORT by which partners reach us."""
+        return str(Endpoint(self.addresses.sip_host, self.addresses.sip_port or self.listener.port))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the CA, or of the own certificate."""
+        return certificates.show(self.ca_file).fingerprint if self.ca_file else certificates.facts_of(self.credentials.leaf).fingerprint
+
+    def banner(self) -> Banner:
+        """Tell what `serve` prints first."""
+        ports, settings = self.ports, self.settings
+        pairs = self.plane.ports_limit // 2
+        return Banner(
+            version=self.version,
+            sip=str(Endpoint(settings.sip.listen.host, ports.sip)),
+            sip_advertised=self.sip_advertised,
+            media=f"{settings.media.listen}:{_range(ports)}",
+            media_advertised=self.addresses.media_host,
+            calls=settings.limits.calls if settings.media.mode == "mux" else min(pairs, settings.limits.calls),
+            mode="one port for all calls" if settings.media.mode == "mux" else "two ports for each call",
+            http=f"http://{Endpoint(_reachable(settings.http.listen.host), ports.http)}{settings.http.base_path}/",
+            token=self.token if settings.http.token is None else None,
+            ca=str(self.ca_file) if self.ca_file else None,
+            fingerprint=self.fingerprint,
+            call=self._first_call(ports),
+            numbers=(("any number", "the echo: what you send comes back, octet by octet"),),
+            notes=self._notes(),
+        )
+
+    def _first_call(self, ports: Ports) -> str:
+        ca = f" --ca {self.ca_file}" if self.ca_file else ""
+        return f"sbc-sim call tls:{Endpoint(_reachable(self.settings.sip.listen.host), ports.sip)}{ca}"
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = list(self.credentials.warnings)
+        if self.addresses.guessed:
+            notes.append(
+                f"{self.addresses.media_host} was found on this machine without asking anybody; behind NAT or in a container "
+                "set sip.advertised and media.advertised"
+            )
+        if self.settings.tls.flaw != "none":
+            notes.append(f"the server certificate is flawed on purpose (tls.flaw: {self.settings.tls.flaw}); a careful partner refuses it")
+        return tuple(notes)
+
+
+def _range(ports: Ports) -> str:
+    if ports.media_start == 0:
+        return "any free ports"
+    return str(ports.media_start) if ports.media_start == ports.media_end else f"{ports.media_start}-{ports.media_end}"
+
+
+def _reachable(host: str) -> str:
+    """Give an address by which this machine reaches what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
