@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sbc_sim.rtp.leg import LegDescription, LegReport
-from sbc_sim.rules.finding import Finding
 from sbc_sim.sdp.answer import Negotiation
 from sbc_sim.sip.message import Request
 from sbc_sim.sip.peer import Peer
@@ -50,5 +49,3 @@ class Evidence:
     """False when the source address is not on the allow-list."""
     overloaded: str = ""
     """Non-empty: why no call can be taken now (limits.calls, limits.calls_per_second, media ports), quoted in the 503."""
-    noted: list[Finding] = field(default_factory=list)
-    """Findings made on the way (judge_invite, request_finding, judge_malformed): each stands in the verdict unless the end tells worse."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -105,8 +105,23 @@ def verdict(findings: Iterable[Finding]) -> Verdict:
     return Verdict(worst, kept)
 
 
+_WORSE = (Status.FAIL, Status.WARN, Status.UNKNOWN, Status.PASS, Status.SKIP)
+
+
 def with_found(judged: Verdict, found: Iterable[Finding]) -> Verdict:
-    """Add findings made on the way: they take the place of what the judge said of the same rule without knowing them."""
-    kept = tuple(found)
-    rules = {f.rule for f in kept}
-    return verdict((*(f for f in judged.findings if f.rule not in rules), *kept))
+    """Put findings made on the way where the judge spoke of the same rule without knowing them.
+
+    Several about one rule become one: the worst, with how many there were.
+    """
+    by_rule: dict[str, list[Finding]] = {}
+    for finding in found:
+        by_rule.setdefault(finding.rule, []).append(finding)
+    kept = [_joined(by_rule.pop(f.rule, []), f) for f in judged.findings]
+    return verdict((*kept, *(_joined(rest, rest[0]) for rest in by_rule.values())))
+
+
+def _joined(found: list[Finding], judged: Finding) -> Finding:
+    if not found:
+        return judged
+    worst = min(found, key=lambda f: _WORSE.index(f.status))
+    return worst if len(found) == 1 else replace(worst, detail=f"{worst.detail} ({len(found)} times in this call)")

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from sbc_sim.rules import signalling, tls
+from sbc_sim.rules import dialog, headers, media, network, offer, signalling, tls, uui
+from sbc_sim.rules.catalogue import RULES
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Refusal, Verdict, verdict
 from sbc_sim.rules.policy import Policy
 
+_AT_THE_INVITE = (network.judge, signalling.judge, headers.judge, uui.judge, offer.judge)
+"""In the order of RFC 3261 section 8.2: who, where to, then what the request carries."""
+_AT_THE_END = (tls.judge, *_AT_THE_INVITE, media.judge, dialog.judge)
+_PLACE = {rule: place for place, rule in enumerate(RULES)}
+
 
 def judge_invite(evidence: Evidence, policy: Policy) -> list[Finding]:
-    """Judge an INVITE: source, request line, headers, User-to-User, offer, in the order of RFC 3261 section 8.2.
+    """Judge an INVITE: source, request line, headers, User-to-User, offer.
 
     The first finding that carries a refusal decides the answer; see `first_refusal`.
     """
-    return []
+    return [finding for judge in _AT_THE_INVITE for finding in judge(evidence, policy)]
 
 
 def judge_options(evidence: Evidence, policy: Policy) -> list[Finding]:
     """Judge an OPTIONS outside a dialog (`evidence.invite` holds it): the refusals that an INVITE would get from there (RFC 3261 11.2)."""
-    return []
+    request = evidence.invite
+    line = [] if request is None else signalling.judge_request_line(request, policy)
+    return [*network.judge(evidence, policy), *line]
 
 
 def judge_call(evidence: Evidence, policy: Policy) -> Verdict:
-    """Judge a call at its end: one finding for every rule of the catalogue."""
-    return verdict(tls.judge(evidence, policy))
+    """Judge a call at its end: one finding for every rule of the catalogue, in its order."""
+    findings = [finding for judge in _AT_THE_END for finding in judge(evidence, policy)]
+    return verdict(sorted(findings, key=lambda finding: _PLACE[finding.rule]))
 
 
 def first_refusal(findings: list[Finding]) -> tuple[Finding, Refusal] | None:

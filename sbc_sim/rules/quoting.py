@@ -32,6 +32,12 @@ def escaped(text: str) -> str:
     return "".join(map(_escaped_character, text))
 
 
+def sentence(text: str) -> str:
+    """End a text with a full stop, where it has no end of its own."""
+    text = text.strip()
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
+
 def quote(text: str, header: str, message: str = "INVITE", position: int | None = None) -> Quote:
     """Quote `text`; `position` is the index of the first bad character in it, or None."""
     start, end = 0, len(text)

@@ -1,12 +1,11 @@
 """Requests: faults that a user agent server refuses, malformed messages, and the request line of an INVITE.
 
-The order of checks is that of RFC 3261 section 8.2; what the user agent finds by itself comes here through `request_finding`,
+The order of checks is that of RFC 3261 section 8.2. What the user agent finds by itself comes here through `request_finding`,
 so that one table says which rule and which status belong to a fault.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,39 +13,41 @@ from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Quote, Status
 from sbc_sim.rules.outcome import failed, found, passed, refusal, skipped, warned
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.quoting import quote, quote_header, quote_start_line
-from sbc_sim.sip.errors import MalformedMessage, Malformation
+from sbc_sim.rules.quoting import quote_header, quote_start_line
+from sbc_sim.sip.errors import Malformation, MalformedMessage
+from sbc_sim.sip.headers import SessionExpires
 from sbc_sim.sip.message import Request
+from sbc_sim.sip.uri import Uri
 
 
 class RequestFault(StrEnum):
-    """Why a request is refused before, or apart from, what it carries."""
+    """Why a request is refused before, or apart from, what it carries: those of `sip.inspection` by the same words, and four more."""
 
     OFF_LIST = "off-list"
     OVERLOADED = "overloaded"
+    URI_SCHEME = "uri-scheme"
+    NOT_SERVED = "not-served"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     METHOD_UNKNOWN = "method-unknown"
     REFER = "refer"
-    URI_SCHEME = "uri-scheme"
-    NOT_SERVED = "not-served"
-    MAX_FORWARDS = "max-forwards"
-    MERGED = "merged"
     EXTENSION = "extension"
     CONTENT_TYPE = "content-type"
     CONTENT_ENCODING = "content-encoding"
-    NO_DIALOG = "no-dialog"
-    NO_TRANSACTION = "no-transaction"
-    """CANCEL without an INVITE that it could end."""
-    OLD_CSEQ = "old-cseq"
-    PENDING_OWN = "pending-own"
-    """Our own re-INVITE or UPDATE waits for its answer: glare."""
-    PENDING_PEER = "pending-peer"
-    """The peer sends an offer while its former one is unanswered."""
+    MERGED = "merged"
+    MAX_FORWARDS = "max-forwards"
+    SESSION_INTERVAL = "session-interval"
     INFO_PACKAGE = "info-package"
     RACK = "rack"
-    SESSION_INTERVAL = "session-interval"
     EXPIRED = "expired"
     """The INVITE's Expires ran out before the answer."""
+    NO_DIALOG = "no-dialog"
+    OLD_CSEQ = "old-cseq"
+    PENDING_PEER = "pending-peer"
+    """The peer sends an offer while its former one is unanswered."""
+    PENDING_OWN = "pending-own"
+    """Our own re-INVITE or UPDATE waits for its answer: glare."""
+    NO_TRANSACTION = "no-transaction"
+    """CANCEL without an INVITE that it could end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ ANSWERS: dict[RequestFault, Answer] = {
     RequestFault.PENDING_OWN: Answer("SBC-DLG-006", 491, Status.WARN),
     RequestFault.NO_TRANSACTION: Answer("SBC-DLG-007", 481, Status.WARN),
 }
-"""Every request fault belongs to exactly one rule (a test walks the enum)."""
+"""Every fault belongs to exactly one rule (a test walks the enums)."""
 
 MALFORMED: dict[Malformation, str] = {
     Malformation.NO_START_LINE: "SBC-SIP-001",
@@ -104,6 +105,17 @@ MALFORMED: dict[Malformation, str] = {
 }
 """Every malformation belongs to exactly one rule (a test walks the enum)."""
 
+FORM = tuple(f"SBC-SIP-{number:03d}" for number in range(1, 17))
+_SEEN_WITH_THE_INVITE = {
+    "SBC-SIP-022": "No other method was refused in this call.",
+    "SBC-SIP-023": "No unknown method was sent in this call.",
+    "SBC-SIP-025": "Require lists nothing that is not supported.",
+    "SBC-SIP-026": "No body of another type was sent.",
+    "SBC-SIP-027": "No body was encoded.",
+    "SBC-SIP-028": "The INVITE came once.",
+    "SBC-SIP-033": "Expires did not run out.",
+}
+
 
 def _status(fault: RequestFault, policy: Policy) -> int:
     """Status for a fault: the table's, but where a setting chooses."""
@@ -117,7 +129,11 @@ def _status(fault: RequestFault, policy: Policy) -> int:
 
 
 def request_finding(
-    fault: RequestFault, detail: str, policy: Policy, headers: tuple[tuple[str, str], ...] = (), quote: Quote | None = None
+    fault: RequestFault,
+    detail: str,
+    policy: Policy,
+    headers: tuple[tuple[str, str], ...] = (),
+    quote: Quote | None = None,
 ) -> Finding:
     """Make the finding, with its refusal, of a fault that the user agent detected.
 
@@ -129,6 +145,97 @@ def request_finding(
 
 def judge_malformed(error: MalformedMessage) -> Finding:
     """Make the finding, with its refusal, of a message that could not be read."""
-    rule = MALFORMED[error.malformation]
-    shown = Quote(error.detail, error.where, None, "")
-    return failed(rule, error.detail, shown, refused=refusal(error.status))
+    return failed(MALFORMED[error.malformation], error.detail, Quote(error.detail, error.where), refused=refusal(error.status))
+
+
+# --- the INVITE ----------------------------------------------------------------------------------------------------------------
+
+
+def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
+    """Judge form and request line of the INVITE, and what the call showed of forbidden methods."""
+    invite = evidence.invite
+    if invite is None:
+        return [skipped(rule, "No INVITE was read.") for rule in _all_rules()]
+    size = f"The INVITE was read: {sum(1 for _ in invite.headers)} header fields, {len(invite.body)} octets of body."
+    findings = {rule: passed(rule, size) for rule in FORM}
+    findings |= {finding.rule: finding for finding in judge_request_line(invite, policy)}
+    findings |= {rule: passed(rule, text) for rule, text in _SEEN_WITH_THE_INVITE.items()}
+    findings["SBC-SIP-024"] = _refer(evidence)
+    findings["SBC-SIP-030"] = _session_interval(invite, policy)
+    findings["SBC-SIP-031"] = _if_used(evidence, "SBC-SIP-031", "INFO")
+    findings["SBC-SIP-032"] = _if_used(evidence, "SBC-SIP-032", "PRACK")
+    return list(findings.values())
+
+
+def _all_rules() -> list[str]:
+    return [*FORM, *(f"SBC-SIP-{number:03d}" for number in range(20, 34))]
+
+
+def judge_request_line(request: Request, policy: Policy) -> list[Finding]:
+    """Judge Request-URI and Max-Forwards (416, 404, 483): what INVITE and OPTIONS share."""
+    try:
+        uri = Uri.parse(request.uri, "Request-URI")
+    except MalformedMessage as error:
+        unread = failed("SBC-SIP-015", error.detail, quote_start_line(request), refused=refusal(400))
+        rest = [skipped(rule, "The Request-URI could not be read.") for rule in ("SBC-SIP-020", "SBC-SIP-021")]
+        return [unread, *rest, _max_forwards(request, policy)]
+    return [_scheme(request, uri, policy), _served(request, uri, policy), _max_forwards(request, policy)]
+
+
+def _scheme(request: Request, uri: Uri, policy: Policy) -> Finding:
+    if uri.scheme in ("sip", "sips") or (uri.scheme == "tel" and policy.accept_tel):
+        return passed("SBC-SIP-020", f"The Request-URI is a {uri.scheme} URI.")
+    wanted = "sip and sips" + (", tel" if policy.accept_tel else " (tel when sip.accept_tel is on)")
+    detail = f"The Request-URI has the scheme {uri.scheme}; accepted are {wanted}."
+    return failed("SBC-SIP-020", detail, quote_start_line(request), refused=refusal(416))
+
+
+def _served(request: Request, uri: Uri, policy: Policy) -> Finding:
+    user, host = uri.user_text, uri.host.lower()
+    if policy.served_users and user not in policy.served_users:
+        wrong = f"User {user or '(none)'} is not served; sip.users has {', '.join(policy.served_users[:5])}."
+    elif policy.served_hosts and uri.scheme != "tel" and host not in {served.lower() for served in policy.served_hosts}:
+        wrong = f"Host {uri.host} is not served; sip.hosts has {', '.join(policy.served_hosts[:5])}."
+    else:
+        return passed("SBC-SIP-021", f"Dialled: {user or '(no user)'}{'@' + uri.host if uri.host else ''}.")
+    return failed("SBC-SIP-021", wrong, quote_start_line(request), refused=refusal(404))
+
+
+def _max_forwards(request: Request, policy: Policy) -> Finding:
+    value = request.headers.first("Max-Forwards")
+    shown = quote_header(request, "Max-Forwards", 0)
+    if value is None:
+        return warned("SBC-SIP-029", "Max-Forwards is missing; the request was taken all the same.")
+    if not (value.strip().isascii() and value.strip().isdigit()):
+        return warned("SBC-SIP-029", "Max-Forwards is not a number; the request was taken all the same.", shown)
+    if int(value) > 0:
+        return passed("SBC-SIP-029", f"Max-Forwards is {int(value)}.")
+    if policy.max_forwards_zero == "refuse":
+        return failed("SBC-SIP-029", "Max-Forwards is 0.", shown, refused=refusal(483))
+    return warned("SBC-SIP-029", "Max-Forwards is 0; the request was taken, for it ends here.", shown)
+
+
+def _refer(evidence: Evidence) -> Finding:
+    if evidence.refer_seen:
+        return failed("SBC-SIP-024", "A REFER was sent in this call; it was refused and the call went on.")
+    return passed("SBC-SIP-024", "No REFER was sent in this call.")
+
+
+def _session_interval(invite: Request, policy: Policy) -> Finding:
+    rule, name, minimum = "SBC-SIP-030", "Session-Expires", policy.min_session_expires
+    value = invite.headers.first(name)
+    if value is None:
+        return skipped(rule, "The INVITE asks for no session timer.")
+    try:
+        asked = SessionExpires.parse(value)
+    except MalformedMessage as error:
+        return warned(rule, f"{error.detail}. It was ignored.", quote_header(invite, name, 0))
+    if asked.delta >= minimum:
+        return passed(rule, f"Session-Expires is {asked} (at least {minimum} s).")
+    detail = f"Session-Expires is {asked.delta} s, below our minimum of {minimum} s."
+    return failed(rule, detail, quote_header(invite, name, 0), refused=refusal(422, 399, (("Min-SE", str(minimum)),)))
+
+
+def _if_used(evidence: Evidence, rule: str, method: str) -> Finding:
+    times = evidence.methods.get(method, 0)
+    return passed(rule, f"{times} {method}, none refused.") if times else skipped(rule, f"No {method} was sent in this call.")

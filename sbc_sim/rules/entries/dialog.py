@@ -150,7 +150,7 @@ DLG: tuple[Rule, ...] = (
     Rule(
         id="SBC-DLG-006",
         title="Glare is resolved: 491 and another try",
-        severity="advice",
+        severity="must",
         why="Both sides sent an offer at the same moment. That is nobody's fault; the request gets 491 and is repeated later.",
         fix="After 491 wait 2.1 to 4 s (the side that made the Call-ID) or up to 2 s (the other side), then send the request again.",
         source="RFC 3261 section 14.1",

@@ -144,7 +144,7 @@ EARLY_OFFER: Settings = {
 UUI_HEADER: Settings = {
     AUDIOCODES: "Message Manipulations: Action Subject header.User-to-User on the outbound set of the IP Group. Its own conversion of"
     " X-UserToUser puts a protocol discriminator octet (04) in front: do not use that.",
-    ORACLE: "sip-manipulation: header-rule for User-to-User, set as out-manipulationid; header names there are case-sensitive by default.",
+    ORACLE: "sip-manipulation: header-rule for User-to-User, named as out-manipulationid of the realm or session-agent.",
     CUBE: 'voice class sip-profiles: request INVITE sip-header User-to-User add "User-to-User: HEX;encoding=hex". Some releases limit the'
     " added value to about 220 characters.",
     GENESYS: "External trunk > Protocol > User to User Information: UUI Passthrough Enabled, type User-to-User, hex encoding; data from the"
@@ -234,6 +234,5 @@ SOURCE_ADDRESS: Settings = {
     ASTERISK: "pjsip.conf, transport: bind=ADDRESS",
     FREESWITCH: "sofia profile: sip-ip, and ext-sip-ip behind NAT.",
     KAMAILIO: 'force_send_socket("tls:ADDRESS:5061")',
-    OPENSIPS: 'force_send_socket("tls:ADDRESS:5061")',
     PJSUA: "--bound-addr=ADDRESS",
 }

@@ -188,6 +188,15 @@ SDP: tuple[Rule, ...] = (
         source="RFC 3264 section 6, RFC 4568 section 5.1.2",
         keywords=("answer-mismatch", "answer", "ack"),
     ),
+    Rule(
+        id="SBC-SDP-019",
+        title="Each line of the session description follows the grammar",
+        severity="advice",
+        why="A line was wrong or out of place and was passed over. A stricter reader may refuse the whole description.",
+        fix="Correct the line that is quoted.",
+        source="RFC 8866 sections 5 and 9",
+        keywords=("odd-syntax", "grammar", "sdp"),
+    ),
 )
 
 SRTP: tuple[Rule, ...] = (

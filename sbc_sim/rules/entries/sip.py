@@ -297,7 +297,7 @@ REQUEST: tuple[Rule, ...] = (
     Rule(
         id="SBC-SIP-033",
         title="The INVITE's Expires leaves time for an answer",
-        severity="advice",
+        severity="must",
         why="Expires in an INVITE limits how long it may ring. It ran out before the answer, so the INVITE was ended with 487.",
         fix="Leave Expires out of the INVITE, or give it 180 s or more.",
         source="RFC 3261 sections 13.3.1 and 20.19",

@@ -112,7 +112,7 @@ TLS: tuple[Rule, ...] = (
     Rule(
         id="SBC-TLS-008",
         title="SNI, when sent, names the SBC by a host name that is served",
-        severity="advice",
+        severity="must",
         why="Regions share infrastructure and are told apart by name. SNI must be a host name: RFC 6066 forbids IP addresses there, and"
         " some"
         " TLS front ends refuse them with unrecognized_name.",
