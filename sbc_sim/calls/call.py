@@ -15,7 +15,7 @@ from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.media_watch import MediaWatch
 from sbc_sim.calls.outbox import Outbox
 from sbc_sim.calls.outputs import Environment, StartMedia, StopMedia
-from sbc_sim.calls.session import Session, capabilities
+from sbc_sim.calls.session import Session, capabilities, seen_by
 from sbc_sim.calls.session_timer import SessionTimer, timer_after_refresh, timer_for, timer_headers
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rules import offer as offer_rules
@@ -131,7 +131,7 @@ class Call:
             self.evidence.overloaded = "all media ports are in use (media.ports)"
             self.refuse(transaction, finding, now)
             return
-        self._session = Session(self.id, address, desk.policy, desk.environment)
+        self._session = Session(self.id, seen_by(address, self.evidence.peer), desk.policy, desk.environment)
         self._ring(transaction, now)
 
     def _ring(self, transaction: ServerTransaction, now: float) -> None:

@@ -7,13 +7,14 @@ description is acceptable: that is judged from the `Negotiation`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.rtp.leg import Direction, LegDescription, MediaAddress, SrtpKey
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sdp.answer import KEY_SALT_LENGTH, Capabilities, LocalMedia, Negotiation, build_answer, build_offer, negotiate
 from sbc_sim.sdp.answer import Direction as SdpDirection
+from sbc_sim.sip.peer import Peer
 
 
 def capabilities(policy: Policy) -> Capabilities:
@@ -26,6 +27,11 @@ def capabilities(policy: Policy) -> Capabilities:
         min_ptime=policy.min_ptime,
         max_ptime=policy.max_ptime,
     )
+
+
+def seen_by(address: MediaAddress, peer: Peer | None) -> MediaAddress:
+    """Fill in the host when none is advertised: the address by which the peer reached us is one that it can reach."""
+    return address if address.host or peer is None else replace(address, host=peer.local_host)
 
 
 @dataclass(frozen=True, slots=True)

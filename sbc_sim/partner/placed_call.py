@@ -13,7 +13,7 @@ from enum import StrEnum
 from sbc_sim.calls import telling
 from sbc_sim.calls.outbox import Outbox
 from sbc_sim.calls.outputs import Environment, StartMedia, StopMedia
-from sbc_sim.calls.session import Session
+from sbc_sim.calls.session import Session, seen_by
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rtp.leg import LegReport
 from sbc_sim.rtp.play import EchoProof
@@ -170,7 +170,7 @@ class PlacedCall:
         if address is None:
             self.fail(503, "no free UDP port for the media on our own side", now)
             return
-        self._session = Session(self.id, address, booth.policy, booth.environment)
+        self._session = Session(self.id, seen_by(address, booth.agent.peer(connection)), booth.policy, booth.environment)
         extra = plan.extra if plan.user_to_user is None else (("User-to-User", plan.user_to_user), *plan.extra)
         self._move(PlacedInput.INVITE)
         self._invite, effects = booth.agent.invite(connection, plan.uri, plan.caller, plan.called, now, extra, self._session.offer())

@@ -28,6 +28,7 @@ class MediaAddress:
     """Where the peer shall send: goes into the SDP."""
 
     host: str
+    """Empty when none is advertised: then the one by which the peer reached us over SIP."""
     rtp_port: int
     rtcp_port: int
     """Equal to ``rtp_port`` when only one port is open (mux mode)."""
