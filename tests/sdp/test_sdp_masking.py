@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sbc_sim.sdp.crypto import mask_sdp
@@ -70,12 +70,14 @@ def test_keys_are_in_no_repr_and_no_problem_text() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_masking_twice_changes_nothing_more(text: str) -> None:
     for wrapped in (text, f"a=crypto:{text}", f"inline:{text}"):
         assert mask_sdp(mask_sdp(wrapped)) == mask_sdp(wrapped)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=30, max_size=30), st.text(alphabet="ab :|;=\r\n\t", max_size=12), st.text(alphabet="ab :|;=\r\n\t", max_size=12))
 def test_no_inline_key_survives_whatever_stands_around_it(key: bytes, before: str, after: str) -> None:
     text = base64.b64encode(key).decode()

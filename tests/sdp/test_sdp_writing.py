@@ -115,6 +115,10 @@ def test_an_ipv6_host_is_written_as_one() -> None:
     assert lines[3] == "c=IN IP6 2001:db8::5"
 
 
+def test_a_host_name_that_we_are_told_to_advertise_is_written_as_it_is() -> None:
+    assert answer_lines(sdp(*GOOD), host="sbc.example.net")[3] == "c=IN IP4 sbc.example.net"
+
+
 def test_ice_and_dtls_are_not_answered() -> None:
     lines = answer_lines(changed(add=("a=fingerprint:sha-256 AB", "a=setup:actpass", "a=ice-ufrag:x", "a=ice-pwd:y", "a=mid:0")))
     assert not any(word in line for line in lines for word in ("ice", "fingerprint", "setup", "mid"))
@@ -132,6 +136,12 @@ def test_an_answer_with_a_key_of_the_wrong_length_is_our_own_mistake(key: bytes)
     offer = sdp(*GOOD)
     with pytest.raises(ValueError, match="takes 30 octets"):
         build_answer(offer, read_offer(offer), replace(local_media(), crypto_key=key))
+
+
+def test_an_answer_without_a_key_of_the_peer_is_our_own_mistake() -> None:
+    offer = sdp(*GOOD)
+    with pytest.raises(ValueError, match="without key or codec"):
+        build_answer(offer, replace(read_offer(offer), crypto=None), local_media())
 
 
 @pytest.mark.parametrize("host", ["", "a b", "192.0.2.1\r\na=x", "\u00e4"])
