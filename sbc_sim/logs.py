@@ -21,7 +21,7 @@ from sbc_sim.terminal import journal_line
 _LEVELS = {"debug": LogLevel.debug, "info": LogLevel.info, "warning": LogLevel.warn, "error": LogLevel.error}
 _NAMES = {LogLevel.debug: "debug", LogLevel.info: "info", LogLevel.warn: "warning", LogLevel.error: "error", LogLevel.critical: "error"}
 _ORDER = list(LogLevel.iterconstants())
-_CHATTY = ("twisted.",)
+_CHATTY = ("twisted.", "log_legacy", "sbc_sim.http.")
 """Sources of which only warnings are news: that a factory starts and stops says nothing."""
 _log = Logger(namespace="sbc_sim")
 

@@ -35,7 +35,7 @@ from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
 from sbc_sim.rtp.leg import LegDescription
 from sbc_sim.rules.catalogue import RULE_SET_VERSION
 from sbc_sim.settings import Endpoint, Settings, local_address
-from sbc_sim.sip.user_agent import Identity
+from sbc_sim.sip.connections import Identity
 from sbc_sim.terminal import Banner
 
 
@@ -290,7 +290,7 @@ class Service:
             version=self.version,
             sip=str(Endpoint(settings.sip.listen.host, ports.sip)),
             sip_advertised=self.sip_advertised,
-            media=f"{settings.media.listen}:{_range(ports)}",
+            media=f"{settings.media.listen} {_range(ports)}",
             media_advertised=self.addresses.media_host,
             calls=settings.limits.calls if settings.media.mode == "mux" else min(pairs, settings.limits.calls),
             mode="one port for all calls" if settings.media.mode == "mux" else "two ports for each call",
@@ -321,7 +321,7 @@ class Service:
 
 def _range(ports: Ports) -> str:
     if ports.media_start == 0:
-        return "any free ports"
+        return "any free port"
     return str(ports.media_start) if ports.media_start == ports.media_end else f"{ports.media_start}-{ports.media_end}"
 
 

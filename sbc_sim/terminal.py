@@ -22,7 +22,7 @@ class Banner:
     """HOST:PORT listened on."""
     sip_advertised: str
     media: str
-    """ADDRESS:PORTS."""
+    """Address and ports."""
     media_advertised: str
     calls: int
     """How many calls the media ports allow; 0: as many as the machine has ports."""
@@ -51,7 +51,7 @@ def _lines(about: Banner, paint: Paint) -> Iterator[str]:
     yield paint(f"sbc-sim {about.version} is ready for calls", "title")
     yield ""
     yield _row("SIP over TLS", about.sip, f"says {about.sip_advertised} in Contact", paint)
-    room = f"room for {about.calls} calls" if about.calls else "any free ports"
+    room = f"room for {about.calls} calls" if about.calls else "as many calls as the machine has ports"
     yield _row("SRTP media", f"{about.media}/udp", f"says {about.media_advertised} in SDP; {about.mode}, {room}", paint)
     yield _row("page and API", about.http, "", paint)
     if about.token:

@@ -1,0 +1,86 @@
+"""Commands that run the simulator, and ask whether it runs: serve, ready."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from sbc_sim.commands.shared import (
+    PASSED,
+    RULE_FAILED,
+    CannotRun,
+    SettingsCommand,
+    end_reactor,
+    loaded,
+    own_version,
+    paint,
+    run_reactor,
+    say,
+    the_reactor,
+)
+
+
+@click.command(cls=SettingsCommand)
+@click.option("--ports-file", type=click.Path(path_type=Path), help="Write the real ports there (JSON) once everything listens.")
+@click.pass_context
+def serve(ctx: click.Context, ports_file: Path | None) -> int:
+    """Run the simulator until it is interrupted."""
+    settings = loaded(ctx).settings
+    reactor = the_reactor()
+    from sbc_sim import logs, terminal
+    from sbc_sim.service import Service, ServiceError
+
+    logs.start_logging(settings.log.level, settings.log.format)
+    try:
+        service = Service(settings, reactor, own_version())
+        service.listen()
+        if ports_file is not None:
+            service.write_ports(ports_file)
+    except ServiceError as error:
+        raise CannotRun(str(error)) from None
+    service.store.subscribe(logs.tell)
+    ports = service.ports
+    say(terminal.banner(service.banner(), paint))
+    logs.say(f"listening: sip {ports.sip}, http {ports.http}, media {ports.media_start}-{ports.media_end}", ports=asdict(ports))
+    return run_reactor(reactor, lambda: service.stop().addBoth(lambda _: end_reactor(reactor)))
+
+
+@click.command(cls=SettingsCommand)
+@click.option("--wait", is_flag=True, help="Ask until it is ready or the time is over.")
+@click.option("--timeout", type=click.FloatRange(min=0), default=30.0, show_default=True, help="How long to wait, seconds.")
+@click.option("--ports-file", type=click.Path(path_type=Path), help="The file that `serve --ports-file` writes.")
+@click.pass_context
+def ready(ctx: click.Context, wait: bool, timeout: float, ports_file: Path | None) -> int:
+    """Exit 0 when the simulator says that it is ready for calls, else 1."""
+    endpoint = loaded(ctx).settings.http.listen
+    until = time.monotonic() + timeout
+    while True:
+        problem = _not_ready(reachable(endpoint.host), endpoint.port, ports_file, max(0.1, min(5.0, timeout)))
+        if not problem:
+            return PASSED
+        if not wait or time.monotonic() > until:
+            click.echo(f"sbc-sim: not ready: {problem}", err=True)
+            return RULE_FAILED
+        time.sleep(0.05)
+
+
+def reachable(host: str) -> str:
+    """Give an address by which this machine reaches what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _not_ready(host: str, port: int, ports_file: Path | None, timeout: float) -> str:
+    import http.client
+
+    try:
+        port = json.loads(ports_file.read_text(encoding="utf-8"))["http"] if ports_file else port
+        connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        connection.request("GET", "/readyz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+        return f"{host}:{port}: {error}"
+    return "" if status == 200 else f"{host}:{port}/readyz says {status}"

@@ -1,0 +1,175 @@
+"""What several commands share: exit codes, refusals, settings as flags, printing, running the reactor."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from sbc_sim.settings import Loaded
+
+PASSED, RULE_FAILED, USAGE, CANNOT_RUN, NO_CALLS, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+class Unusable(click.ClickException):
+    """Arguments or settings that cannot be used."""
+
+    exit_code = USAGE
+
+    def show(self, file: Any = None) -> None:
+        """Say it in one line."""
+        click.echo(f"sbc-sim: {self.format_message()}", err=True, file=file)
+
+
+class CannotRun(Unusable):
+    """Something outside stands in the way: a port, TLS, the network."""
+
+    exit_code = CANNOT_RUN
+
+
+class SettingsCommand(click.Command):
+    """A command that takes every setting as a flag. The flags are made from the model, and only when such a command runs."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Add --config, --set and one flag for each setting to the command's own."""
+        return [*super().get_params(ctx), *_setting_options()]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the command's own options first, then the settings by section."""
+        own = [record for param in super().get_params(ctx) if (record := param.get_help_record(ctx))]
+        with formatter.section("Options"):
+            formatter.write_dl(own)
+        with formatter.section("Settings (also as SBC_SIM_SECTION__KEY, and in the file of --config)"):
+            formatter.write_dl([record for option in _setting_options() if (record := option.get_help_record(ctx))])
+
+
+@functools.cache
+def _setting_options() -> tuple[click.Option, ...]:
+    from sbc_sim.settings import all_settings
+
+    def keep(key: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
+        def callback(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+            if value is not None:
+                ctx.meta.setdefault("flags", {})[key] = value
+
+        return callback
+
+    def keep_pairs(ctx: click.Context, _: click.Parameter, pairs: tuple[str, ...]) -> None:
+        for pair in pairs:
+            key, equals, value = pair.partition("=")
+            if not equals:
+                raise click.BadParameter(f"{pair!r} is not KEY=VALUE, for example uui.missing=warn")
+            ctx.meta.setdefault("flags", {})[key.strip()] = value
+
+    def keep_file(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
+        ctx.meta["config"] = path
+
+    def option(flag: str, callback: Any, **more: Any) -> click.Option:
+        return click.Option([flag], expose_value=False, callback=callback, **more)
+
+    return (
+        option("--config", keep_file, type=click.Path(path_type=Path), metavar="FILE", help="Settings file (YAML)."),
+        option("--set", keep_pairs, multiple=True, metavar="KEY=VALUE", help="Any setting by its name."),
+        *(
+            option(s.flag, keep(s.key), metavar="VALUE", help=s.description + (f" [{s.default}]" if s.default else ""))
+            for s in all_settings().values()
+        ),
+    )
+
+
+def loaded(ctx: click.Context) -> Loaded:
+    """Load the settings from flags, environment and file; what cannot be used ends the command with 2."""
+    from sbc_sim.settings import SettingsError, load
+
+    try:
+        return load(ctx.meta.get("flags", {}), file=ctx.meta.get("config"))
+    except SettingsError as error:
+        raise Unusable(str(error)) from None
+
+
+def say(text: str = "") -> None:
+    """Print, coloured only on a terminal that wants it (NO_COLOR)."""
+    click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def say_json(value: object) -> None:
+    """Print JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def own_version() -> str:
+    """Version of the installed package; a checkout that was never installed has none."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("sbc-sim")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+
+def width() -> int:
+    """Columns to write in: the terminal's, within reason."""
+    import shutil
+
+    return max(60, min(120, shutil.get_terminal_size((100, 24)).columns))
+
+
+def the_reactor() -> Any:
+    """Import Twisted's reactor, which only commands that run one should pay for."""
+    from twisted.internet import reactor
+
+    return reactor
+
+
+def run_reactor(reactor: Any, stop: Callable[[], object]) -> int:
+    """Run until somebody calls `end_reactor`; returns 0, or 130 after an interrupt.
+
+    SIGINT and SIGTERM call `stop`, which must lead to `end_reactor` by and by; a second signal ends the process at once.
+    """
+    code: int | None = None
+
+    def interrupted(number: int, _: object) -> None:
+        nonlocal code
+        if code is not None:
+            os._exit(INTERRUPTED)
+        code = INTERRUPTED if number == signal.SIGINT else PASSED
+        reactor.callFromThread(stop)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
+    reactor.run(installSignalHandlers=False)
+    return code or PASSED
+
+
+def end_reactor(reactor: Any) -> None:
+    """Stop the reactor; a second time does nothing."""
+    from twisted.internet.error import ReactorNotRunning
+
+    with contextlib.suppress(ReactorNotRunning):
+        reactor.stop()
+
+
+STYLES: dict[str, dict[str, Any]] = {"title": {"bold": True}, "strong": {"fg": "cyan"}, "quiet": {"dim": True}, "warning": {"fg": "yellow"}}
+
+
+def paint(text: str, style: str) -> str:
+    """Colour a text for `say`, which leaves the colour out where it is not wanted."""
+    return click.style(text, **STYLES[style])
+
+
+def camel(name: str) -> str:
+    """Write a Python name as JSON has it."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
