@@ -33,8 +33,9 @@ from sbc_sim.sip.errors import InvalidInput, MalformedMessage
 from sbc_sim.sip.headers import Reason
 from sbc_sim.sip.inspection import RequestFault
 from sbc_sim.sip.message import Request, Response
+from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.text import parse_number, printable
-from sbc_sim.sip.user_agent import Extra, UserAgent
+from sbc_sim.sip.user_agent import UserAgent
 from sbc_sim.sip.uui import UuiExpectation, read
 
 
@@ -137,7 +138,7 @@ class Call:
     def _ring(self, transaction: ServerTransaction, now: float) -> None:
         reliable = any(tag.lower() == "100rel" for tag in transaction.request.headers.listed("Require"))
         self._move(CallInput.RING, now)
-        self._carry(self._desk.agent.respond(transaction, 180, now, reliable=reliable), now)
+        self._carry(self._desk.agent.server.respond(transaction, 180, now, reliable=reliable), now)
         self.dialog = transaction.dialog
         self._awaits_prack = reliable
         self._ring_until = now + self._desk.limits.ring_seconds
@@ -161,7 +162,7 @@ class Call:
         self.evidence.answered_at = now
         self._watch = self._watch or MediaWatch(self._book, self._desk.limits, self._desk.environment, now)
         self._move(CallInput.ANSWER, now)
-        self._carry(self._desk.agent.respond(transaction, 200, now, timer_headers(self._timer), body), now)
+        self._carry(self._desk.agent.server.respond(transaction, 200, now, timer_headers(self._timer), body), now)
 
     def refuse(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
         """Refuse the INVITE for a finding that carries its refusal."""
@@ -170,7 +171,7 @@ class Call:
         self._refuse_with(transaction, finding, finding.refusal, now)
 
     def _refuse_with(self, transaction: ServerTransaction, finding: Finding, refusal: Refusal, now: float) -> None:
-        self._carry(self._desk.agent.respond(transaction, refusal.status, now, refusal_headers(finding, refusal, self._desk)), now)
+        self._carry(self._desk.agent.server.respond(transaction, refusal.status, now, refusal_headers(finding, refusal, self._desk)), now)
         self._rejected(finding, now)
 
     def unreadable(self, finding: Finding, now: float) -> None:
@@ -246,16 +247,16 @@ class Call:
         elif method == "INFO":
             self._info(transaction, now)
         else:
-            self._carry(self._desk.agent.respond(transaction, 200, now), now)
+            self._carry(self._desk.agent.server.respond(transaction, 200, now), now)
 
     def _bye(self, transaction: ServerTransaction, now: float) -> None:
         agent = self._desk.agent
         self.evidence.bye_reason = transaction.request.headers.first("Reason")
-        pending = agent.unanswered_within(transaction.dialog) if transaction.dialog else []
-        self._carry(agent.respond(transaction, 200, now), now)
+        pending = agent.server.unanswered_within(transaction.dialog) if transaction.dialog else []
+        self._carry(agent.server.respond(transaction, 200, now), now)
         for other in pending:
             if other is not transaction:
-                self._carry(agent.respond(other, 487, now), now)
+                self._carry(agent.server.respond(other, 487, now), now)
         ending = self.state is CallState.ENDING
         self._move(CallInput.PEER_BYE, now)
         if not ending:
@@ -270,7 +271,7 @@ class Call:
             self.refuse_within(transaction, finding, now)
             return
         self._book.record(Kind.NOTE, now, {"text": "INFO received; digits are read from RTP (RFC 4733) only"})
-        self._carry(self._desk.agent.respond(transaction, 200, now), now)
+        self._carry(self._desk.agent.server.respond(transaction, 200, now), now)
 
     def refuse_within(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
         """Refuse a request within the dialog; the call goes on."""
@@ -280,7 +281,7 @@ class Call:
         self.evidence.refer_seen |= method == "REFER"
         self.found_out(finding, now)
         self._book.rejected(finding, method, now)
-        self._carry(self._desk.agent.respond(transaction, refusal.status, now, refusal_headers(finding, refusal, self._desk)), now)
+        self._carry(self._desk.agent.server.respond(transaction, refusal.status, now, refusal_headers(finding, refusal, self._desk)), now)
 
     # --- changes of the session --------------------------------------------------------------------------------------
 
@@ -290,12 +291,12 @@ class Call:
             return
         self._timer = timer_for(transaction.request, now)
         if offer:
-            self._carry(self._desk.agent.respond(transaction, 200, now, timer_headers(self._timer), offer), now)
+            self._carry(self._desk.agent.server.respond(transaction, 200, now, timer_headers(self._timer), offer), now)
         else:
             self._awaits_answer = True
             assert self._session is not None
             body = self._session.offer()
-            self._carry(self._desk.agent.respond(transaction, 200, now, timer_headers(self._timer), body), now)
+            self._carry(self._desk.agent.server.respond(transaction, 200, now, timer_headers(self._timer), body), now)
         self._rearm()
 
     def _updated(self, transaction: ServerTransaction, now: float) -> None:
@@ -303,7 +304,7 @@ class Call:
         if answer is None:
             return
         self._timer = timer_for(transaction.request, now)
-        self._carry(self._desk.agent.respond(transaction, 200, now, timer_headers(self._timer), answer), now)
+        self._carry(self._desk.agent.server.respond(transaction, 200, now, timer_headers(self._timer), answer), now)
         self._rearm()
 
     def _changed(self, transaction: ServerTransaction, now: float) -> bytes | None:
@@ -342,14 +343,14 @@ class Call:
     def hang_up(self, reason: str, text: str, now: float) -> None:
         """End the call from our side: refuse while it rings, BYE later, never before the ACK (section 15)."""
         if self.state is CallState.RINGING and self._invite is not None:
-            self._carry(self._desk.agent.respond(self._invite, 480, now, (("Reason", _reason(reason, text)),)), now)
+            self._carry(self._desk.agent.server.respond(self._invite, 480, now, (("Reason", _reason(reason, text)),)), now)
             self._move(CallInput.REFUSE, now)
             self._finish("sbc", reason, now)
         elif self.state is CallState.ANSWERED and reason != "no-ack":
             self._hang_up = (reason, text)
         elif self.state in (CallState.ANSWERED, CallState.ESTABLISHED) and self.dialog is not None:
             self._move(CallInput.OUR_BYE, now)
-            _, effects = self._desk.agent.request(self.dialog, "BYE", now, (("Reason", _reason(reason, text)),))
+            _, effects = self._desk.agent.client.request(self.dialog, "BYE", now, (("Reason", _reason(reason, text)),))
             self._settle_evidence("sbc", reason, now)
             self._carry(effects, now)
 
@@ -383,7 +384,7 @@ class Call:
         invite = self.evidence.invite
         allowed = [m.upper() for m in invite.headers.listed("Allow")] if invite else []
         method, body = ("UPDATE", b"") if "UPDATE" in allowed else ("INVITE", self._session.local if self._session else b"")
-        self._refresh, effects = self._desk.agent.request(self.dialog, method, now, extra, body)
+        self._refresh, effects = self._desk.agent.client.request(self.dialog, method, now, extra, body)
         self._carry(effects, now)
 
     def _refreshed(self, transaction: ClientTransaction, response: Response, now: float) -> None:
@@ -392,7 +393,7 @@ class Call:
             self.hang_up("session-expired", f"the refresh was answered {response.status}", now)
             return
         if self.dialog is not None and transaction.request.method == "INVITE" and response.status < 300:
-            self._carry(self._desk.agent.acknowledge(transaction, self.dialog), now)
+            self._carry(self._desk.agent.client.acknowledge(transaction, self.dialog), now)
         if self._timer is None:
             return
         if response.status < 300:
@@ -406,7 +407,7 @@ class Call:
         """64*T1 passed without ACK to our 200, or without PRACK to our 180."""
         if provisional and self._invite is not None and self.state is CallState.RINGING:
             self._book.mistake("our reliable 180 was never acknowledged by PRACK")
-            self._carry(self._desk.agent.respond(self._invite, 504, now), now)
+            self._carry(self._desk.agent.server.respond(self._invite, 504, now), now)
             self._move(CallInput.REFUSE, now)
             self._finish("sbc", "no-prack", now)
         elif self.state is CallState.ANSWERED:

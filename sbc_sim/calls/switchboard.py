@@ -26,6 +26,7 @@ from sbc_sim.rules.signalling import judge_malformed, request_finding
 from sbc_sim.rules.tls import judge_attempt
 from sbc_sim.sip import inspection
 from sbc_sim.sip.alarms import Alarms
+from sbc_sim.sip.connections import Identity
 from sbc_sim.sip.dialog import Dialog
 from sbc_sim.sip.effects import (
     Acknowledged,
@@ -45,8 +46,9 @@ from sbc_sim.sip.effects import (
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.peer import Peer, TlsFailure, TlsProblem
 from sbc_sim.sip.responses import has_tag
+from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.stream import KeepAlive, MessageStream, StreamError, StreamLimits
-from sbc_sim.sip.user_agent import Extra, Identity, UserAgent
+from sbc_sim.sip.user_agent import UserAgent
 
 LINGER = 64.0
 """Seconds for which an ended call still takes its late messages (ACK to a refusal, a repeated BYE)."""
@@ -237,7 +239,7 @@ class Switchboard:
         finding = judge_malformed(event.error)
         assert finding.refusal is not None
         extra = refusal_headers(finding, finding.refusal, self._desk)
-        self._outbox.carry(self._agent.refuse_unreadable(event, finding.refusal.status, extra), now)
+        self._outbox.carry(self._agent.server.refuse_unreadable(event, finding.refusal.status, extra), now)
         call = self._owners.pop(event, None)
         if call is not None:
             call.unreadable(finding, now)
@@ -328,7 +330,7 @@ class Switchboard:
             self._refuse(transaction, stands_against[0], now)
             return
         accept: Extra = (("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"))
-        self._outbox.carry(self._agent.respond(transaction, 200, now, accept), now)
+        self._outbox.carry(self._agent.server.respond(transaction, 200, now, accept), now)
 
     def _obstructed(self, transaction: ServerTransaction, obstacle: inspection.Obstacle, now: float) -> None:
         finding = request_finding(obstacle.fault, obstacle.detail, self._policy, _demanded(obstacle))
@@ -345,7 +347,7 @@ class Switchboard:
     def _refuse(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
         assert finding.refusal is not None
         extra = refusal_headers(finding, finding.refusal, self._desk)
-        self._outbox.carry(self._agent.respond(transaction, finding.refusal.status, now, extra), now)
+        self._outbox.carry(self._agent.server.respond(transaction, finding.refusal.status, now, extra), now)
         self._blame(transaction.request, finding, now)
 
     def _note(self, message: Request | Response, why: str, now: float) -> None:

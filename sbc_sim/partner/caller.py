@@ -15,6 +15,7 @@ from sbc_sim.partner.placed_call import Booth, CallPlan, CallResult, PlacedCall,
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.tls import judge_attempt
 from sbc_sim.sip.alarms import Alarms
+from sbc_sim.sip.connections import Identity
 from sbc_sim.sip.effects import (
     Acknowledged,
     Answered,
@@ -33,7 +34,7 @@ from sbc_sim.sip.effects import (
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.peer import Peer, TlsFailure
 from sbc_sim.sip.stream import KeepAlive, MessageStream, StreamError
-from sbc_sim.sip.user_agent import Identity, UserAgent
+from sbc_sim.sip.user_agent import UserAgent
 
 CONNECTION = -1
 """The one connection that a caller opens."""
@@ -183,12 +184,12 @@ class Caller:
                 self._with(transaction, lambda call: call.requested(transaction, now))
             case Incoming(transaction, _):
                 status = 200 if transaction.request.method == "OPTIONS" else 405
-                self._outbox.carry(self._agent.respond(transaction, status, now), now)
+                self._outbox.carry(self._agent.server.respond(transaction, status, now), now)
             case Obstructed(transaction, _, obstacle):
                 status = {"old-cseq": 500, "pending-own": 491, "pending-peer": 500, "merged": 482}.get(obstacle.fault.value, 481)
-                self._outbox.carry(self._agent.respond(transaction, status, now), now)
+                self._outbox.carry(self._agent.server.respond(transaction, status, now), now)
             case Unreadable(request=request):
-                self._outbox.carry(self._agent.refuse_unreadable(event, 400, ()), now)
+                self._outbox.carry(self._agent.server.refuse_unreadable(event, 400, ()), now)
                 self._note(request, f"request of the SBC that cannot be read: {event.error}", now)
             case Stray(_, message, why):
                 self._note(message, why, now)

@@ -25,8 +25,9 @@ from sbc_sim.sip.errors import InvalidInput, MalformedMessage
 from sbc_sim.sip.headers import Reason
 from sbc_sim.sip.inspection import inspect
 from sbc_sim.sip.message import Request, Response
+from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.text import parse_number
-from sbc_sim.sip.user_agent import Extra, UserAgent
+from sbc_sim.sip.user_agent import UserAgent
 
 
 class PlacedState(StrEnum):
@@ -173,7 +174,7 @@ class PlacedCall:
         self._session = Session(self.id, seen_by(address, booth.agent.peer(connection)), booth.policy, booth.environment)
         extra = plan.extra if plan.user_to_user is None else (("User-to-User", plan.user_to_user), *plan.extra)
         self._move(PlacedInput.INVITE)
-        self._invite, effects = booth.agent.invite(connection, plan.uri, plan.caller, plan.called, now, extra, self._session.offer())
+        self._invite, effects = booth.agent.client.invite(connection, plan.uri, plan.caller, plan.called, now, extra, self._session.offer())
         request = self._invite.request
         self.result.sip_call_id = request.headers.first("Call-ID") or ""
         booth.outbox.calls[(self.result.sip_call_id, "")] = self.id
@@ -223,7 +224,7 @@ class PlacedCall:
             return
         self.dialog = dialog
         rack = f"{number} {response.headers.first('CSeq')}"
-        _, effects = self._booth.agent.request(dialog, "PRACK", now, (("RAck", rack),))
+        _, effects = self._booth.agent.client.request(dialog, "PRACK", now, (("RAck", rack),))
         self._carry(effects, now)
 
     def _refused(self, response: Response, now: float) -> None:
@@ -235,10 +236,10 @@ class PlacedCall:
         self._finish("sbc", "refused", now)
 
     def _taken(self, transaction: ClientTransaction, response: Response, dialog: Dialog, now: float) -> None:
-        self._carry(self._booth.agent.acknowledge(transaction, dialog), now)
+        self._carry(self._booth.agent.client.acknowledge(transaction, dialog), now)
         if self.dialog is not None and self.dialog.id != dialog.id and self.state is PlacedState.UP:
             # A second fork answered: acknowledged above, and ended at once (13.2.2.4).
-            self._carry(self._booth.agent.request(dialog, "BYE", now)[1], now)
+            self._carry(self._booth.agent.client.request(dialog, "BYE", now)[1], now)
             return
         cancelled = self.state is PlacedState.CANCELLING
         self._move(PlacedInput.SUCCESS)
@@ -290,9 +291,9 @@ class PlacedCall:
         """Take a request within the dialog: BYE, a re-INVITE or UPDATE of the SBC, or anything else that is allowed."""
         agent, request = self._booth.agent, transaction.request
         if inspect(request) is not None:
-            self._carry(agent.respond(transaction, 405, now), now)
+            self._carry(agent.server.respond(transaction, 405, now), now)
         elif request.method == "BYE":
-            self._carry(agent.respond(transaction, 200, now), now)
+            self._carry(agent.server.respond(transaction, 200, now), now)
             ending = self.state is PlacedState.ENDING
             self._move(PlacedInput.PEER_BYE)
             if not ending:
@@ -301,7 +302,7 @@ class PlacedCall:
         elif request.method in ("INVITE", "UPDATE"):
             self._renegotiate(transaction, now)
         else:
-            self._carry(agent.respond(transaction, 200, now), now)
+            self._carry(agent.server.respond(transaction, 200, now), now)
 
     def _note_reason(self, bye: Request) -> None:
         reason = bye.headers.first("Reason")
@@ -314,20 +315,20 @@ class PlacedCall:
         try:
             sdp = sdp_body(transaction.request)
         except MalformedMessage:
-            self._carry(agent.respond(transaction, 400, now), now)
+            self._carry(agent.server.respond(transaction, 400, now), now)
             return
         if sdp is None:
             body = b"" if transaction.request.method == "UPDATE" else session.offer()
-            self._carry(agent.respond(transaction, 200, now, (), body), now)
+            self._carry(agent.server.respond(transaction, 200, now, (), body), now)
             return
         agreed = session.read(sdp)
         if not agreed.usable:
-            self._carry(agent.respond(transaction, 488, now), now)
+            self._carry(agent.server.respond(transaction, 488, now), now)
             return
         body = session.answer(sdp, agreed)
         assert session.leg is not None
         self._booth.outbox.put(StartMedia(session.leg))
-        self._carry(agent.respond(transaction, 200, now, (), body), now)
+        self._carry(agent.server.respond(transaction, 200, now, (), body), now)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -336,12 +337,12 @@ class PlacedCall:
         if self.state is PlacedState.INVITING and self._invite is not None:
             self._move(PlacedInput.CANCEL)
             self._give_up_at = now + 32.0
-            self._carry(self._booth.agent.cancel(self._invite, now), now)
+            self._carry(self._booth.agent.client.cancel(self._invite, now), now)
         elif self.state is PlacedState.UP and self.dialog is not None:
             self._move(PlacedInput.HANG_UP)
             self._take_report()
             reason = str(Reason("Q.850", 16, "Normal call clearing"))
-            _, effects = self._booth.agent.request(self.dialog, "BYE", now, (("Reason", reason),))
+            _, effects = self._booth.agent.client.request(self.dialog, "BYE", now, (("Reason", reason),))
             self._carry(effects, now)
         self._rearm()
 

@@ -7,7 +7,6 @@ so that one table says which rule and which status belong to a fault.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Quote, Status
@@ -18,36 +17,6 @@ from sbc_sim.sip.errors import Malformation, MalformedMessage
 from sbc_sim.sip.headers import SessionExpires
 from sbc_sim.sip.message import Request
 from sbc_sim.sip.uri import Uri
-
-
-class RequestFault(StrEnum):
-    """Why a request is refused before, or apart from, what it carries: those of `sip.inspection` by the same words, and four more."""
-
-    OFF_LIST = "off-list"
-    OVERLOADED = "overloaded"
-    URI_SCHEME = "uri-scheme"
-    NOT_SERVED = "not-served"
-    METHOD_NOT_ALLOWED = "method-not-allowed"
-    METHOD_UNKNOWN = "method-unknown"
-    REFER = "refer"
-    EXTENSION = "extension"
-    CONTENT_TYPE = "content-type"
-    CONTENT_ENCODING = "content-encoding"
-    MERGED = "merged"
-    MAX_FORWARDS = "max-forwards"
-    SESSION_INTERVAL = "session-interval"
-    INFO_PACKAGE = "info-package"
-    RACK = "rack"
-    EXPIRED = "expired"
-    """The INVITE's Expires ran out before the answer."""
-    NO_DIALOG = "no-dialog"
-    OLD_CSEQ = "old-cseq"
-    PENDING_PEER = "pending-peer"
-    """The peer sends an offer while its former one is unanswered."""
-    PENDING_OWN = "pending-own"
-    """Our own re-INVITE or UPDATE waits for its answer: glare."""
-    NO_TRANSACTION = "no-transaction"
-    """CANCEL without an INVITE that it could end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from sbc_sim.rtp.endpoint import Endpoint
 from sbc_sim.rtp.leg import LegDescription, LegReport, MediaAddress
 from sbc_sim.rtp.play import EchoProof, PlayLeg
 from sbc_sim.rules.policy import Policy
+from sbc_sim.sip.connections import Identity
 from sbc_sim.sip.peer import Peer, TlsFacts
-from sbc_sim.sip.user_agent import Identity
 from tests.support.sip import ECHO
 
 Address = tuple[str, int]

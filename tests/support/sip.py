@@ -12,10 +12,10 @@ from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.rtp.leg import LegReport, MediaAddress
 from sbc_sim.rules.policy import Policy
+from sbc_sim.sip.connections import Identity
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.peer import Peer, TlsFacts
 from sbc_sim.sip.stream import MessageStream
-from sbc_sim.sip.user_agent import Identity
 
 ECHO = "7b226f72674964223a226563686f2d746573742d6f7267222c227363727432446f6d61696e223a226166762d7773732d6563686f3a37343432227d;encoding=hex"
 """The echo payload of requirement 63 as a header value."""
