@@ -15,6 +15,7 @@ from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import quote_header, quote_start_line
 from sbc_sim.sip.errors import Malformation, MalformedMessage
 from sbc_sim.sip.headers import SessionExpires
+from sbc_sim.sip.inspection import RequestFault
 from sbc_sim.sip.message import Request
 from sbc_sim.sip.uri import Uri
 
