@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,32 +19,27 @@ from prometheus_client.registry import Collector
 
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import StoreSize
+from sbc_sim.rules.catalogue import RULES
 from sbc_sim.sip.errors import Malformation
 from sbc_sim.sip.peer import TlsProblem
+from sbc_sim.sip.responses import REASONS
 
 OTHER = "other"
-METHODS = [
-    "ACK",
-    "BYE",
-    "CANCEL",
-    "INFO",
-    "INVITE",
-    "MESSAGE",
-    "NOTIFY",
-    "OPTIONS",
-    "PRACK",
-    "PUBLISH",
-    "REFER",
-    "REGISTER",
-    "SUBSCRIBE",
-    "UPDATE",
-]
+METHODS = (
+    *("ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY"),
+    *("OPTIONS", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"),
+)
 TLS_VERSIONS = ("", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+PROBLEMS = frozenset(problem.value for problem in TlsProblem)
+MALFORMATIONS = frozenset(malformation.value for malformation in Malformation)
 ORDERLY_ENDS = frozenset({"normal", "api", "max-duration", "shutdown"})
 MOST_REGIONS = 64
 MOST_CALLS_TRACKED = 4096
-_RULE = re.compile(r"SBC-[A-Z0-9]{2,5}-\d{3}")
 _STATUS = re.compile(r"[1-6]\d\d")
+CODES = frozenset(
+    map(str, (*REASONS, 181, 182, 199, 300, 301, 305, 401, 402, 404, 406, 407, 410, 423, 484, 485, 493, 502, 600, 604, 606, 607))
+)
+"""Status codes that have a series of their own; others count by their class."""
 
 SECONDS_OF_SETUP = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 SECONDS_OF_CALL = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
@@ -131,7 +126,7 @@ class Metrics:
 
     def _attempt(self, entry: Entry) -> None:
         version = _word(entry.data.get("version") or "", TLS_VERSIONS)
-        self._handshakes.labels("failed", version, _word(entry.data.get("problem"), TlsProblem)).inc()
+        self._handshakes.labels("failed", version, _word(entry.data.get("problem"), PROBLEMS)).inc()
         self._count_rules(entry.data.get("findings", ()))
 
     def _message(self, entry: Entry) -> None:
@@ -143,7 +138,7 @@ class Metrics:
             self._responses.labels(direction, method, _code(data["status"])).inc()
 
     def _parse_error(self, entry: Entry) -> None:
-        self._parse_errors.labels(_word(entry.data.get("malformation"), Malformation)).inc()
+        self._parse_errors.labels(_word(entry.data.get("malformation"), MALFORMATIONS)).inc()
 
     def _rejected(self, entry: Entry) -> None:
         self._rejections.labels(_code(entry.data.get("status")), _rule_id(entry.data.get("rule"))).inc()
@@ -280,16 +275,19 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"sbc_sim_{name}", text, value=value)
 
 
-def _word(value: object, known: Iterable[str]) -> str:
-    return str(value) if isinstance(value, str) and value in frozenset(known) else OTHER
+def _word(value: object, known: Container[str]) -> str:
+    return str(value) if isinstance(value, str) and value in known else OTHER
 
 
 def _code(status: object) -> str:
-    return str(status) if _STATUS.fullmatch(str(status)) else OTHER
+    text = str(status)
+    if text in CODES:
+        return text
+    return f"{text[0]}xx" if _STATUS.fullmatch(text) else OTHER
 
 
 def _rule_id(rule: object) -> str:
-    return rule if isinstance(rule, str) and _RULE.fullmatch(rule) else OTHER
+    return _word(rule, RULES)
 
 
 def _result(data: Mapping[str, Any], answered: bool) -> str:

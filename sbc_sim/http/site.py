@@ -80,7 +80,7 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
     calls = CallsApi(sources.store, waiting, sources.hang_up, options.longest_wait)
     service = ServiceApi(sources.info, sources.unready, sources.metrics, sources.ca_file)
     guard = Guard(options.token, tuple(name.lower() for name in options.hosts), options.origins, options.base_path)
-    front = Desk(guard, RouteTable((*service.routes(), *calls.routes())))
+    front = Desk(guard, RouteTable((*service.routes(), *calls.routes())), waiting)
     limits = ChannelLimits(options.body_limit, options.connections, options.request_time)
     return SiteFactory(front, limits, options.idle_time, reactor)
 
@@ -91,6 +91,8 @@ class Desk:
 
     guard: Guard
     table: RouteTable
+    waiting: Waiting
+    """Who waits for a call."""
 
     def answer(self, incoming: Incoming) -> Reply | Deferred[Reply]:
         """Answer, or raise Problem."""

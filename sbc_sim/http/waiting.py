@@ -155,10 +155,9 @@ def parse_time(text: str) -> float:
 
 def number_fits(header: str, wanted: str) -> bool:
     """True when a From or To value is the wanted one: verbatim, or by the user part of its URI, separators in numbers aside."""
-    if header == wanted:
-        return True
-    given, asked = _user(header), _user(wanted)
-    return given == asked != "" or header.partition("<")[2].partition(">")[0] == wanted
+    if header == wanted or not wanted:
+        return header == wanted
+    return _user(header) == _user(wanted) or header.partition("<")[2].partition(">")[0] == wanted
 
 
 def _user(text: str) -> str:

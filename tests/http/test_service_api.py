@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from sbc_sim.rules.catalogue import RULE_SET_VERSION, RULES
+from tests.http.conftest import Lab
+
+
+def test_livez_answers_while_readyz_says_why_not(lab: Lab) -> None:
+    assert lab.client.get("/readyz").json() == {"ready": True, "reasons": []}
+    lab.unready.append("The certificate expired.")
+    response = lab.client.get("/readyz")
+    assert (response.status_code, response.json()) == (503, {"ready": False, "reasons": ["The certificate expired."]})
+    assert (lab.client.get("/livez").status_code, lab.client.get("/livez").json()) == (200, {"live": True})
+
+
+def test_info_is_what_the_service_says(lab: Lab) -> None:
+    lab.info.update(version="1.2.3", sip={"port": 5061})
+    assert lab.client.get("/api/v1/info").json() == {"version": "1.2.3", "sip": {"port": 5061}}
+
+
+def test_every_rule_of_the_catalogue_is_listed_and_explained_by_its_id(lab: Lab) -> None:
+    listed = lab.client.get("/api/v1/rules").json()
+    assert listed["ruleSet"] == RULE_SET_VERSION
+    assert [rule["id"] for rule in listed["rules"]] == list(RULES)
+    one = listed["rules"][0]
+    assert lab.client.get(f"/api/v1/rules/{one['id'].lower()}").json() == one
+    assert {"id", "title", "severity", "why", "fix", "source", "platforms"} <= one.keys()
+
+
+def test_rules_are_found_by_words_as_on_the_command_line(lab: Lab) -> None:
+    found = lab.client.get("/api/v1/rules?q=488").json()["rules"]
+    assert 0 < len(found) < len(RULES)
+    assert lab.client.get("/api/v1/rules?q=zzzzqqqq").json()["rules"] == []
+
+
+def test_an_unknown_rule_is_a_404(lab: Lab) -> None:
+    response = lab.client.get("/api/v1/rules/SBC-XXX-999")
+    assert (response.status_code, response.json()["code"]) == (404, "no-such-rule")
+
+
+def test_the_ca_is_given_as_a_file(lab: Lab) -> None:
+    response = lab.client.get("/api/v1/tls/ca.pem")
+    assert response.headers["content-type"] == "application/x-pem-file"
+    assert "sbc-sim-ca.pem" in response.headers["content-disposition"]
+    assert response.text.startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_a_ca_file_that_is_gone_is_a_404_and_no_500(lab: Lab, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "ca.pem").unlink()
+    response = lab.client.get("/api/v1/tls/ca.pem")
+    assert (response.status_code, response.json()["code"]) == (404, "no-ca")
+    assert str(tmp_path) not in response.text
