@@ -191,7 +191,7 @@ def load_own(cert_file: Path, key_file: Path, now: dt.datetime | None = None) ->
     """
     leaf, *chain = pem_files.read_certificates(cert_file)
     key = pem_files.read_key(key_file)
-    if pem_files.public_der(key.public_key()) != pem_files.public_der(leaf.public_key()):
+    if not pem_files.fits(key, leaf):
         raise CertificateError(f"the key in {key_file} does not belong to the certificate in {cert_file} ({leaf.subject.rfc4514_string()})")
     _check_dates(cert_file, leaf, now or _now())
     _check_order(cert_file, leaf, chain)
@@ -215,7 +215,7 @@ def _in_order(files: CertificateFiles, wanted: Sequence[str], now: dt.datetime) 
         _signed_by(leaf, ca)
         and leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc - RENEW_BEFORE
         and set(wanted) <= set(names_of(leaf))
-        and pem_files.public_der(pem_files.read_key(files.server_key).public_key()) == pem_files.public_der(leaf.public_key())
+        and pem_files.fits(pem_files.read_key(files.server_key), leaf)
     )
 
 
@@ -229,7 +229,7 @@ def _ensure_ca(files: CertificateFiles, now: dt.datetime) -> Credentials:
     if not files.ca_key.exists():
         raise CertificateError(f"{files.ca} is there but its key {files.ca_key.name} is not: put it back, or delete ca.pem to begin again")
     key = pem_files.read_key(files.ca_key)
-    if pem_files.public_der(key.public_key()) != pem_files.public_der(certificate.public_key()):
+    if not pem_files.fits(key, certificate):
         raise CertificateError(f"{files.ca_key} is not the key of {files.ca}: put the right one back, or delete both to begin again")
     return Credentials(certificate, (), key)
 

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, assert_never
+from typing import Protocol, TypeVar, assert_never
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
@@ -30,6 +30,7 @@ _AFTER_FAULT_SECONDS = 1.0
 _DRAIN_LOOK_SECONDS = 0.05
 _DRAIN_CLOSE_SECONDS = 5.0
 
+T = TypeVar("T")
 Ask = Callable[[float], list[Output]]
 """One call through the core's door, with the time."""
 
@@ -164,8 +165,7 @@ class Shell:
         """Octets arrived."""
         number = connection.number
         self.ask(lambda now: self._core.receive(number, data, now), number)
-        with self._guarded("asking for unfinished messages failed", number):
-            connection.expect_rest(self._core.unfinished_since(number))
+        connection.expect_rest(self._told(lambda: self._core.unfinished_since(number), None))
 
     def closed(self, connection: SipConnection, why: str) -> None:
         """A connection is gone."""
@@ -175,10 +175,7 @@ class Shell:
 
     def needs(self, connection: SipConnection) -> bool:
         """Tell whether an idle connection is still of use."""
-        needed = False
-        with self._guarded("asking for use failed", connection.number):
-            needed = self._core.in_use(connection.number)
-        return needed
+        return self._told(lambda: self._core.in_use(connection.number), False)
 
     # --- the door -------------------------------------------------------------------------------------------------------
 
@@ -243,10 +240,21 @@ class Shell:
         try:
             yield
         except Exception:
-            self.door_errors += 1
-            self._not_before = self._now() + _AFTER_FAULT_SECONDS
-            _log.failure("{what} (connection {connection})", what=what, connection=connection)
-            self._drop(connection)
+            self._fault(what, connection)
+
+    def _fault(self, what: str, connection: int | None) -> None:
+        self.door_errors += 1
+        self._not_before = self._now() + _AFTER_FAULT_SECONDS
+        _log.failure("{what} (connection {connection})", what=what, connection=connection)
+        self._drop(connection)
+
+    def _told(self, question: Callable[[], T], otherwise: T) -> T:
+        """Ask the core for a fact."""
+        try:
+            return question()
+        except Exception:
+            self._fault("the core failed when asked for a fact", None)
+            return otherwise
 
     def _drop(self, number: int | None) -> None:
         connection = None if number is None else self._connections.get(number)
@@ -257,9 +265,7 @@ class Shell:
 
     def _arm(self) -> None:
         """Set the alarm to the core's deadline, unless it stands there already."""
-        deadline = None
-        with self._guarded("asking for the deadline failed", None):
-            deadline = self._core.deadline
+        deadline = self._told(lambda: self._core.deadline, None)
         if deadline is not None and deadline <= self._not_before:
             deadline = self._not_before
         if deadline == self._alarm_at:
@@ -275,19 +281,13 @@ class Shell:
     # --- the end --------------------------------------------------------------------------------------------------------
 
     def _drain(self, done: Deferred[None], until: float) -> None:
-        if self._reactor.seconds() < until and not self._at_rest():
+        if self._reactor.seconds() < until and not self._told(lambda: self._core.at_rest, True):
             self._reactor.callLater(_DRAIN_LOOK_SECONDS, self._drain, done, until)
             return
         self._closing = True
         for connection in list(self._connections.values()):
             connection.close("shutting down")
         self._await_none(done, self._reactor.seconds() + _DRAIN_CLOSE_SECONDS)
-
-    def _at_rest(self) -> bool:
-        resting = True
-        with self._guarded("asking for rest failed", None):
-            resting = self._core.at_rest
-        return resting
 
     def _await_none(self, done: Deferred[None], until: float) -> None:
         late = self._reactor.seconds() >= until

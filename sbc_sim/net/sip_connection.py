@@ -169,6 +169,7 @@ class SipConnection(Protocol):
             # RFC 8446 4.4.2.4: a server that misses our certificate may say so after our side is done.
             self._stage = _Stage.SETTLING
             self._set_alarm(_SETTLE_SECONDS, self._open)
+            self.handshake.on_ticket = lambda: self._set_alarm(0, self._open)
         else:
             self._open()
 
@@ -202,6 +203,7 @@ class SipConnection(Protocol):
 
     def _open(self) -> None:
         self._stage = _Stage.OPEN
+        self.handshake.on_ticket = None
         self._active_at = self._clock.seconds()
         self._set_alarm(self._limits.idle_seconds, self._maybe_idle)
         self._owner.opened(self)

@@ -124,11 +124,10 @@ class SipDialler:
         name = server_name or host
         handshake = Handshake(dialled=True, server_name=name, expected_name=name)
         peer = Peer(host, port, "", 0, dialled=True)
-        connection = SipConnection(
-            number, owner, self._limits, self._reactor, peer, handshake, lambda: maybeDeferred(self._connect, host, port, taps)
-        )
+        connection = SipConnection(number, owner, self._limits, self._reactor, peer, handshake)
         once = iter((connection,))  # a host name may have several addresses that answer
         taps = TapFactory(self._connections, lambda _: next(once, None), _tap_limits(self._limits), self._reactor, self._ciphertext)
+        connection.dials_by(lambda: maybeDeferred(self._connect, host, port, taps))
         return connection
 
     def _connect(self, host: str, port: int, taps: TapFactory) -> Deferred[object]:

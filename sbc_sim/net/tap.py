@@ -8,7 +8,7 @@ from typing import Any, cast
 from typing import Protocol as Shape
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Factory
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
@@ -83,6 +83,7 @@ class Tapped(Shape):
         """Reset the connection for a reason."""
 
 
+@implementer(IHalfCloseableProtocol)
 class Tap(ProtocolWrapper):
     """One TCP connection with TLS on it."""
 
@@ -129,6 +130,14 @@ class Tap(ProtocolWrapper):
         else:
             super().dataReceived(data)  # type: ignore[no-untyped-call]
 
+    def readConnectionLost(self) -> None:
+        """The peer closed its side: send what is left, then close ours. Twisted would else throw answers away."""
+        self._end_within(self.factory.limits.linger_seconds)
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Our side is closed, as was asked."""
+
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """TCP is gone."""
         self.factory.sockets -= 1
@@ -164,11 +173,8 @@ class Tap(ProtocolWrapper):
         if self._ending:
             return
         self._ending = True
-        self._backlog.stopProducing()
-        self.transport.unregisterProducer()
+        self._end_within(self.factory.limits.linger_seconds)
         self.transport.loseWriteConnection()
-        cancel(self._alarm)
-        self._alarm = self.factory.clock.callLater(self.factory.limits.linger_seconds, self.transport.abortConnection)
         self.factory.clock.callLater(0, self._release, Failure(ConnectionDone()))  # type: ignore[no-untyped-call]
 
     def abortConnection(self) -> None:
@@ -177,6 +183,12 @@ class Tap(ProtocolWrapper):
         self.transport.abortConnection()
 
     # --- the rest -------------------------------------------------------------------------------------------------------
+
+    def _end_within(self, seconds: float) -> None:
+        self._backlog.stopProducing()
+        self.transport.unregisterProducer()
+        cancel(self._alarm)
+        self._alarm = self.factory.clock.callLater(seconds, self.transport.abortConnection)
 
     def _release(self, reason: Failure) -> None:
         """Tell the layers above, once."""

@@ -6,6 +6,7 @@ pyOpenSSL calls back from C: an exception there is printed and lost, so the call
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -72,6 +73,8 @@ class Handshake:
     client_certificate: str | None = None
     peer_certificate: str | None = None
     certificate_requested: bool = False
+    on_ticket: Callable[[], object] | None = field(default=None, repr=False)
+    """As client: called when a session ticket comes, which servers send once they are content with us."""
     verify_error: str | None = None
     """As client: why the server's certificate is not accepted."""
     facts: TlsFacts | None = None
@@ -228,13 +231,22 @@ def _noticed(connection: SSL.Connection, where: int, value: int) -> None:
     """Note alerts both ways, and as client that a certificate was asked for (OpenSSL's info callback)."""
     if where & SSL.SSL_CB_ALERT:
         _alerted(handshake_of(connection), value >> 8, value & 0xFF, from_peer=bool(where & SSL.SSL_CB_READ))
-    elif where == SSL.SSL_CB_CONNECT_LOOP and connection.get_state_string().endswith(b"read server certificate request"):
-        handshake_of(connection).certificate_requested = True
+    elif where == SSL.SSL_CB_CONNECT_LOOP:
+        _stepped(handshake_of(connection), connection.get_state_string())
+
+
+def _stepped(handshake: Handshake, step: bytes) -> None:
+    if step.endswith(b"read server certificate request"):
+        handshake.certificate_requested = True
+    elif step.endswith(b"read server session ticket") and handshake.on_ticket is not None:
+        handshake.on_ticket()
 
 
 def _alerted(handshake: Handshake, level: int, alert: int, *, from_peer: bool) -> None:
     if alert == _CLOSE_NOTIFY:
         handshake.close_notify = handshake.close_notify or from_peer
+    elif not from_peer and (handshake.tcp_end is not None or handshake.failure is not None):
+        pass  # OpenSSL complains (decode_error) of an end without close_notify, when nobody is there to get it
     elif (level == 2 or alert == _USER_CANCELED) and handshake.alert is None:
         handshake.alert, handshake.alert_from_peer = alert, from_peer
 

@@ -260,4 +260,4 @@ def _other(first: bytes) -> str:
         return "HTTP"
     if first.startswith(b"SSH-"):
         return "SSH"
-    return "clear text" if first.isascii() and first[:8].strip().isalnum() else "octets"
+    return "clear text" if all(octet in b"\r\n\t" or 32 <= octet < 127 for octet in first) else "octets"
