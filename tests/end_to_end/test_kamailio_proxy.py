@@ -80,4 +80,4 @@ def test_the_servers_bye_goes_by_the_proxy_with_the_contact_as_it_came(call: Rea
     call.wait_closed()
     # Kamailio put an unknown parameter (alias) into the Contact, and finds the caller by it: it must come back unchanged.
     proxy.wait_relayed("BYE")
-    assert running_server.wait_for_call(sip_call_id(call), "ended")["endedBy"] == "simulator"
+    assert running_server.wait_for_call(sip_call_id(call), "ended")["endedBy"] == "sbc"

@@ -46,6 +46,12 @@ def sip_call_id(call: RealCall) -> str:
     return call.conversation.wait_for(r"(?i)^Call-ID: *(\S+)").group(1)
 
 
+def story(call: RealCall) -> list[str]:
+    """Methods and statuses in the order of the client's own trace, to the end of its own BYE."""
+    trace = call.conversation.wait_for(r"(?s)\A.*^BYE sip:.*?^SIP/2\.0 200 ").group()
+    return [method or status for method, status in re.findall(r"(?m)^(?:([A-Z]+) sip:\S+ SIP/2\.0|SIP/2\.0 (\d{3}) )", trace)]
+
+
 def wait_ports_free(server: Server) -> None:
     """BYE frees the media port within a second."""
     wait_until(lambda: server.metric("sbc_sim_media_ports_in_use") == 0, "media ports are free again", patience=1.0)
@@ -65,7 +71,14 @@ def test_a_real_client_hears_itself_and_hangs_up(call: RealCall, saying: Saying,
     assert told["media"]["codec"] == "PCMU"
     assert told["media"]["echoedPackets"] >= ENOUGH * saying.seconds * 50
     assert told["media"]["authFailures"] == 0
-    assert told["verdict"]["status"] in ("pass", "warn"), running_server.get(f"/api/v1/calls/{told['id']}/verdict")
+
+    messages = running_server.get(f"/api/v1/calls/{told['id']}/messages")["messages"]
+    assert [str(message["status"] or message["method"]) for message in messages] == story(call)
+    # Nothing is wrong with these clients, so nothing may be said to be, but for the timing of audio on a busy machine.
+    findings = running_server.get(f"/api/v1/calls/{told['id']}/verdict")["findings"]
+    told_off = [finding for finding in findings if finding["status"] in ("warn", "fail") and not finding["rule"].startswith("SBC-MEDIA-")]
+    assert not told_off
+    assert told["verdict"]["status"] != "fail", findings
 
 
 def test_a_real_client_is_hung_up_on(call: RealCall, running_server: Server) -> None:
@@ -77,7 +90,7 @@ def test_a_real_client_is_hung_up_on(call: RealCall, running_server: Server) -> 
     assert ending.status is None, ending
     wait_ports_free(running_server)
     told = running_server.wait_for_call(sip_call_id(call), "ended")
-    assert told["endedBy"] == "simulator"
+    assert told["endedBy"] == "sbc"
     assert re.search(r"(?m)^BYE sip:", call.trace()), "the BYE is in the client's own trace"
 
 
@@ -87,11 +100,11 @@ def test_a_real_client_that_has_only_pcma_is_refused_and_told_why(
     only_pcma = CallWish(wish.host, wish.port, wish.ca, wish.wav, codec="PCMA")
     with calling(client, only_pcma, tmp_path) as call:
         ending = call.wait_closed()
-        told = running_server.wait_for_call(sip_call_id(call), "rejected")
+        told = running_server.wait_for_call(sip_call_id(call), "ended")
         assert ending.status == 488, f"{ending}\n{call.trace()}"
         warning = call.conversation.wait_for(r'(?i)^Warning: *(\d{3}) \S+ "(SBC-[A-Z0-9]+-\d{3})')
         assert warning.group(1) == "305"
-        assert told["verdict"]["status"] == "fail"
+        assert (told["state"], told["endStatus"], told["verdict"]["status"]) == ("rejected", 488, "fail")
 
 
 def test_a_real_client_without_user_to_user_is_refused_and_told_why(

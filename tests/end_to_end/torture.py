@@ -41,7 +41,7 @@ EXPECTED = {
     "esc02": Owed("3.1.1.5", (501,)),  # %47 is not unescaped in a method
     "lwsdisp": Owed("3.1.1.6", (200,)),
     "longreq": Owed("3.1.1.7", (400,), NO_UUI),
-    "dblreq": Owed("3.1.1.8", (405, 400)),  # on a stream the second request counts as well
+    "dblreq": Owed("3.1.1.8", (405, 400), after=After.CLOSED),  # on a stream the second request counts, and its length is 1 short
     "semiuri": Owed("3.1.1.9", (200,)),
     "transports": Owed("3.1.1.10", (200,)),
     "mpart01": Owed("3.1.1.11", (405,)),
@@ -61,8 +61,8 @@ EXPECTED = {
     "escruri": Owed("3.1.2.11", (400,)),
     "baddate": Owed("3.1.2.12", (400,), NO_UUI),  # Date is not needed, so it is not looked at
     "regbadct": Owed("3.1.2.13", (405,)),
-    "badaspec": Owed("3.1.2.14", (400,), MALFORMED),
-    "baddn": Owed("3.1.2.15", (400,), MALFORMED, also_send=b"\r\n"),  # the file lacks its last, blank line
+    "badaspec": Owed("3.1.2.14", (200,)),  # both may be read leniently: the blanks are dropped, the missing quotes inferred
+    "baddn": Owed("3.1.2.15", (200,), also_send=b"\r\n"),  # the file lacks its last, blank line
     "badvers": Owed("3.1.2.16", (505,)),
     "mismatch01": Owed("3.1.2.17", (400,), MALFORMED),
     "mismatch02": Owed("3.1.2.18", (400,), MALFORMED),

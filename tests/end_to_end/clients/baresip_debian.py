@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.end_to_end.clients.call import CallWish, RealCall
+from tests.end_to_end.clients.call import CALLER, CallWish, RealCall
 from tests.end_to_end.clients.conversation import Conversation
 
 MODULES = Path("/usr/lib/baresip/modules")
@@ -95,7 +95,7 @@ def _account(wish: CallWish) -> str:
     parameters = ["regint=0", "mediaenc=srtp-mand", f"audio_codecs={wish.codec}/8000/1"]
     if wish.proxy:
         parameters.append(f'outbound="sip:{wish.proxy};transport=tls"')
-    return f"<sip:partner@127.0.0.1;transport=tls>;{';'.join(parameters)}\n"
+    return f"<sip:{CALLER}@127.0.0.1;transport=tls>;{';'.join(parameters)}\n"
 
 
 def _modules(folder: Path) -> Path:

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.end_to_end.clients.call import CallWish, RealCall
+from tests.end_to_end.clients.call import CALLER, CallWish, RealCall
 from tests.end_to_end.clients.conversation import Conversation
 
 CHILD = Path(__file__).with_name("baresip_wheel_child.py")
@@ -35,6 +35,7 @@ class WheelBaresip:
             "ca": str(wish.ca),
             "wav": str(wish.wav),
             "heard": str(home / "heard.wav"),
+            "caller": CALLER,
             "codec": wish.codec.lower(),
             "proxy": wish.proxy,
         }

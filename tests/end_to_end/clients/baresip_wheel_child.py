@@ -27,7 +27,7 @@ def _config(plan: dict[str, Any]) -> Config:
 
 def _account(plan: dict[str, Any]) -> Account:
     return Account(
-        user="partner",
+        user=plan["caller"],
         domain="127.0.0.1",
         password="",
         reg_interval=0,

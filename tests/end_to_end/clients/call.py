@@ -16,6 +16,7 @@ from tests.end_to_end.clients.conversation import Conversation, wait_until
 # The connectivity test's payload: {"orgId":"echo-test-org","scrt2Domain":"afv-wss-echo:7442"}
 ECHO_PAYLOAD = b'{"orgId":"echo-test-org","scrt2Domain":"afv-wss-echo:7442"}'.hex()
 ECHO_UUI = f"{ECHO_PAYLOAD};encoding=hex"
+CALLER = "+15550111"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.end_to_end.clients.call import CallWish, RealCall
+from tests.end_to_end.clients.call import CALLER, CallWish, RealCall
 from tests.end_to_end.clients.conversation import Conversation
 
 CHILD = Path(__file__).with_name("linphone_child.py")
@@ -37,6 +37,7 @@ class Linphone:
             "ca": str(wish.ca),
             "wav": str(wish.wav),
             "heard": str(home / "heard.wav"),
+            "caller": f"sip:{CALLER}@127.0.0.1",
             "codec": wish.codec,
             "home": str(home),
         }

@@ -73,6 +73,7 @@ def _core(library: Library, plan: dict[str, Any]) -> Pointer:
     config = library.pointer("config_new_from_buffer", SETTINGS.encode())
     core = library.pointer("factory_create_core_with_config_3", library.pointer("factory_get"), config, None)
     library.call("core_set_root_ca", core, plan["ca"].encode())
+    library.call("core_set_primary_contact", core, plan["caller"].encode())
     library.call("core_enable_ipv6", core, 0)
     library.call("core_set_audio_port", core, RANDOM_PORT)
     library.call("core_set_use_files", core, 1)
