@@ -30,7 +30,8 @@ LARGEST = 2048
 MOST_PER_TURN = 128
 """Datagrams read before the reactor may do something else: about two milliseconds."""
 
-_SO_TIMESTAMPNS = 35  # Linux; Python has no name for it
+_SO_TIMESTAMPNS = 35  # both of Linux; Python has no names for them
+_SO_RCVBUFFORCE = 33
 _TIMESPEC = Struct("@ll")
 
 
@@ -70,12 +71,20 @@ def bind(host: str, port: int, receive_buffer: int) -> socket.socket:
     udp = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         udp.setblocking(False)
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        _enlarge(udp, receive_buffer)
         udp.bind((host, port))
     except BaseException:
         udp.close()
         raise
     return udp
+
+
+def _enlarge(udp: socket.socket, octets: int) -> None:
+    """Ask for a receive buffer beyond the system's limit (net.core.rmem_max), which takes a privilege, else for as much as it gives."""
+    try:
+        udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, octets)
+    except OSError:
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, octets)
 
 
 class PortPairs:
@@ -139,6 +148,9 @@ class PortPairs:
 class MediaPort:
     """One socket and who takes what arrives on it: `receive(datagram, source, now)` may give an answer for its leg's destination."""
 
+    __slots__ = ("_answered", "_clock", "_leg", "_nobody", "_receive", "_recvfrom", "_sendto", "_short_source", "_socket", "_stamped",
+                 "number", "read_errors")  # fmt: skip
+
     _log = Logger()
 
     def __init__(self, udp: socket.socket, clock: Callable[[], float], nobody: Receive) -> None:
@@ -152,7 +164,7 @@ class MediaPort:
         self._short_source = udp.family == socket.AF_INET
         self.read_errors = 0
         self._stamped = self._ask_for_stamps()
-        self._answered: Endpoint | None = None
+        self._answered: deque[Endpoint] = deque(maxlen=1)
         """The leg that `send` was last called for: with many legs behind one port, the only trace of who answered."""
         self.detach()
 
@@ -164,14 +176,14 @@ class MediaPort:
             return False
         return True
 
-    def attach(self, receive: Receive, leg: Endpoint | None) -> None:
-        """Give what arrives to a function, and what it answers to the destination of its leg."""
+    def attach(self, receive: Receive, leg: Any = None) -> None:
+        """Give what arrives to a function, and what it answers to the destination of its leg; without a leg it must answer nothing."""
         self._receive = receive if self._short_source else lambda datagram, source, now: receive(datagram, source[:2], now)
         self._leg = leg
 
     def detach(self) -> None:
         """Give what arrives to nobody."""
-        self.attach(self._nobody, None)
+        self.attach(self._nobody)
 
     def fileno(self) -> int:
         """Give the descriptor, -1 when closed."""
@@ -182,47 +194,57 @@ class MediaPort:
         return "media"
 
     def doRead(self) -> None:
-        """Read one datagram: whoever watches the socket comes back while there are more."""
+        """Read what has arrived, up to a limit: the reactor comes back while there is more."""
+        now = self._clock()
+        if self.read_measured(now):
+            for _ in range(MOST_PER_TURN - 1):
+                if not self.read(now):
+                    return
+
+    def read(self, now: float) -> bool:
+        """Read one datagram, let the leg have it and send the answer: the whole path of an echoed packet. False: there was none."""
         try:
             datagram, source = self._recvfrom(LARGEST)
         except OSError as error:
-            self._unreadable(error)
-            return
-        self._take(datagram, source)
+            return self._unreadable(error)
+        try:
+            answer = self._receive(datagram, source, now)
+        except Exception:
+            self._give_up()
+            return True
+        if answer is not None:
+            leg = self._leg
+            try:
+                self._sendto(answer, leg.destination)
+            except OSError:
+                leg.send_errors += 1
+        return True
 
-    def read_measured(self) -> None:
-        """Read one datagram as `doRead` does, and tell its leg how long after its arrival the answer went out."""
+    def read_measured(self, now: float) -> bool:
+        """Read one datagram as `read` does, and tell the leg how long after its arrival the answer went out."""
         if not self._stamped:
-            self.doRead()
-            return
-        self._answered = None
+            return self.read(now)
         try:
             datagram, controls, _, source = self._socket.recvmsg(LARGEST, 64)
         except OSError as error:
-            self._unreadable(error)
-            return
-        answered = self._leg if self._take(datagram, source) else self._answered
-        if answered is not None:
-            answered.sent_after(_age(controls))
-
-    def _unreadable(self, error: OSError) -> None:
-        if not isinstance(error, BlockingIOError):
-            self.read_errors += 1
-
-    def _take(self, datagram: bytes, source: Address) -> bool:
-        """Let the leg have a datagram and send its answer; True when there was one."""
+            return self._unreadable(error)
+        self._answered.clear()
         try:
-            answer = self._receive(datagram, source, self._clock())
+            answer = self._receive(datagram, source, now)
         except Exception:
             self._give_up()
+            return True
+        if answer is not None:
+            self.send(answer, self._leg.destination, self._leg)
+        for leg in self._answered:
+            leg.sent_after(_age(controls))
+        return True
+
+    def _unreadable(self, error: OSError) -> bool:
+        """Tell whether to go on reading: after an error that belongs to an earlier datagram, but not when there is none."""
+        if isinstance(error, BlockingIOError):
             return False
-        leg = self._leg
-        if answer is None or leg is None:
-            return False
-        try:
-            self._sendto(answer, leg.destination)
-        except OSError:
-            leg.send_errors += 1
+        self.read_errors += 1
         return True
 
     def _give_up(self) -> None:
@@ -232,7 +254,7 @@ class MediaPort:
 
     def send(self, datagram: bytes, destination: Address, leg: Endpoint) -> None:
         """Send a datagram; what the system refuses is counted in the leg."""
-        self._answered = leg
+        self._answered.append(leg)
         try:
             self._sendto(datagram, destination)
         except OSError:
@@ -261,9 +283,10 @@ def _age(controls: list[tuple[int, int, bytes]]) -> float:
 class GatheredPorts:
     """All media ports behind one epoll descriptor, which is what the reactor watches."""
 
-    def __init__(self, reactor: Watcher) -> None:
+    def __init__(self, reactor: Watcher, clock: Callable[[], float]) -> None:
         """Begin with no port."""
         self._reactor = reactor
+        self._clock = clock
         self._epoll = select.epoll()
         self._ports: dict[int, MediaPort] = {}
         reactor.addReader(self)
@@ -293,29 +316,25 @@ class GatheredPorts:
         return "media"
 
     def doRead(self) -> None:
-        """Read ports in turn, one datagram each (the system puts a port that has more at the end of its list), up to a limit."""
-        left = MOST_PER_TURN
-        poll, ports = self._epoll.poll, self._ports
-        ready = poll(0, left)
-        if ready:
-            # The first one has waited longest: it alone is measured, the others cost nothing for it.
-            ports[ready[0][0]].read_measured()
-            self._read(ready[1:])
-        while ready and (left := left - len(ready)) > 0:
-            ready = poll(0, left)
-            self._read(ready)
+        """Read one datagram from each port that has any; the system puts a port that has more at the end of its list.
 
-    def _read(self, ready: list[tuple[int, int]]) -> None:
-        ports = self._ports
+        They count as arrived now: those at the end of the list did not arrive later, they only waited for the others.
+        """
+        ready = self._epoll.poll(0, MOST_PER_TURN)
+        if not ready:
+            return
+        ports, now = self._ports, self._clock()
+        # The first one has waited longest. It alone is measured, so the others need not ask for the time.
+        ports[ready.pop(0)[0]].read_measured(now)
         for descriptor, _ in ready:
-            ports[descriptor].doRead()
+            ports[descriptor].read(now)
 
     def connectionLost(self, reason: Failure) -> None:
         """Do nothing: Twisted calls this when the reactor stops, and the ports are closed by their owner."""
 
 
 class SinglePorts:
-    """Each media port watched by the reactor itself, for systems without epoll."""
+    """Each media port watched by the reactor itself: for systems without epoll, and for the one port of mux mode."""
 
     def __init__(self, reactor: Watcher) -> None:
         """Begin with no port."""

@@ -93,7 +93,7 @@ class MediaPlane:
         """Set up without touching the network. Raise ValueError for ports or a mode that make no sense.
 
         `clock` gives unix seconds that never run backwards; `receive_buffer` (octets) is what is asked for, the system may give less;
-        `gather` False has the reactor watch each socket itself.
+        `gather` False has the reactor watch each call's sockets itself.
         """
         first, last = parse_ports(ports)
         if mode not in ("ports", "mux"):
@@ -126,7 +126,7 @@ class MediaPlane:
 
     def listen(self) -> None:
         """Begin. Raise OSError when the one port of mux mode is taken; in ports mode the ports are bound call by call."""
-        self._watch = GatheredPorts(self._reactor) if self._gather else SinglePorts(self._reactor)
+        self._watch = GatheredPorts(self._reactor, self._clock) if self._gather and self._pairs is not None else SinglePorts(self._reactor)
         if self._pairs is None:
             try:
                 self._listen_once()
@@ -139,7 +139,7 @@ class MediaPlane:
     def _listen_once(self) -> None:
         port = MediaPort(bind(self._host, self._range[0], self._receive_buffer), self._clock, self._nobody)
         self._router = MuxRouter(port.send)
-        port.attach(self._router.receive, None)
+        port.attach(self._router.receive)
         self._mux_port = port
         self._watched().add(port)
 

@@ -47,7 +47,8 @@ class AudioMeter:
 
     def __init__(self, codec: str) -> None:
         """Take PCMU or PCMA; payloads of any other codec are counted but not measured."""
-        self._waiting: list[bytes] = []
+        self.waiting: list[bytes] = []
+        """Payloads not measured yet: whoever appends calls `measure` when there are BATCH of them."""
         self._energy = 0.0
         self._samples = 0
         self._peak = 0
@@ -65,14 +66,13 @@ class AudioMeter:
 
     def add(self, payload: bytes) -> None:
         """Take one payload."""
-        waiting = self._waiting
-        waiting.append(payload)
-        if len(waiting) >= self.BATCH:
+        self.waiting.append(payload)
+        if len(self.waiting) >= self.BATCH:
             self.measure()
 
     def measure(self) -> None:
         """Measure what has been collected; read the figures after it."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self.waiting = self.waiting, []
         if not waiting:
             return
         self.packets += len(waiting)

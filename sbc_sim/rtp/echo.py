@@ -22,6 +22,8 @@ from sbc_sim.rtp.statistics import StreamStatistics
 class EchoLeg(Endpoint):
     """A leg that sends back what it hears."""
 
+    __slots__ = ("_restarts", "_sequence_distance", "_skipped", "_stream", "_timestamp_distance")
+
     def __init__(self, description: LegDescription, now: float) -> None:
         """Begin; raise ValueError for a suite or key that cannot be used."""
         super().__init__(description, now)

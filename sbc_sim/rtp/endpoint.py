@@ -10,7 +10,7 @@ from sbc_sim.rtp import rtcp
 from sbc_sim.rtp.exchange import RtcpExchange
 from sbc_sim.rtp.leg import Direction, LegDescription, LegReport
 from sbc_sim.rtp.packet import CLOCK_RATE, HEADER_OCTETS, Kind, classify
-from sbc_sim.rtp.reception import Address, Heard, Reception
+from sbc_sim.rtp.reception import NOT_OURS, Address, Heard, Reception
 from sbc_sim.rtp.srtp import Refusal
 from sbc_sim.rtp.transmission import Transmission
 
@@ -19,6 +19,25 @@ _NOWHERE = ("0.0.0.0", "::", "")
 
 class Endpoint:
     """One leg. Pure: datagrams and the time go in, datagrams come out; the plane that holds the sockets asks where to send them."""
+
+    __slots__ = (
+        "_dtls",
+        "_longest_delay",
+        "_may_echo",
+        "_may_send",
+        "_reachable",
+        "_rtcp_auth_failures",
+        "_rtcp_plain",
+        "_rtcp_source",
+        "_stun",
+        "_unknown",
+        "description",
+        "echoed",
+        "exchange",
+        "reception",
+        "send_errors",
+        "transmission",
+    )
 
     paced = False
     """True when `due` wants to be asked every few milliseconds."""
@@ -72,8 +91,10 @@ class Endpoint:
 
     def claim_rtp(self, datagram: bytes, source: Address, now: float) -> tuple[bool, bytes | None]:
         """Take an RTP packet if our key opens it: (whether it did, packet to send). If not, nothing is counted."""
-        ours, heard = self.reception.claim(datagram, source, now)
-        return ours, None if heard is None else self._hear(heard, now)
+        heard = self.reception.receive(datagram, source, now, blame=False)
+        if heard is NOT_OURS:
+            return False, None
+        return True, None if heard is None else self._hear(heard, now)
 
     def _hear(self, heard: Heard, now: float) -> bytes | None:
         """Do what this kind of leg does with audio."""

@@ -52,8 +52,45 @@ class Past(NamedTuple):
         )
 
 
+NOT_OURS = (StreamStatistics(-1, 0), 0, 0, False, b"")
+"""What `receive` gives for a packet that our key does not open, when it was asked not to count it."""
+
+
 class Reception:
     """The receiving half of a leg. Counters are named as in `LegReport`."""
+
+    __slots__ = (
+        "_description",
+        "_expected",
+        "_latched",
+        "_may_receive",
+        "_old",
+        "_open",
+        "_past",
+        "_payload_type",
+        "_receiver",
+        "_usual",
+        "auth_failures",
+        "comfort_noise",
+        "dtmf",
+        "duplicates",
+        "first_packet_at",
+        "last_packet_at",
+        "malformed",
+        "meter",
+        "old_key",
+        "other_payloads",
+        "plain_rtp",
+        "replayed",
+        "source",
+        "ssrcs",
+        "stray",
+        "stream",
+        "streams",
+        "tags",
+        "unwanted_while_held",
+        "wrong_payload",
+    )
 
     def __init__(self, description: LegDescription) -> None:
         """Raise ValueError for a suite or key that cannot be used."""
@@ -116,36 +153,31 @@ class Reception:
         self.streams = {}
         self.stream = StreamStatistics(-1, 0)
 
-    def receive(self, datagram: bytes, source: Address, now: float) -> Heard | None:
-        """Open an SRTP packet and give its audio; None when it has none for us, which is then counted."""
+    def receive(self, datagram: bytes, source: Address, now: float, blame: bool = True) -> Heard | None:
+        """Open an SRTP packet and give its audio; None when it has none for us, which is then counted.
+
+        With `blame` False a packet that is not authentic is not counted: NOT_OURS is given, for it may be another leg's.
+        """
         packet = self._open(datagram)
         if packet.__class__ is not bytes:
-            self._refuse(datagram, packet)  # type: ignore[arg-type]
-            return None
-        return self._accept(packet, source, now)
-
-    def claim(self, datagram: bytes, source: Address, now: float) -> tuple[bool, Heard | None]:
-        """Do as `receive` does, if the packet is authentic; if not, say so and count nothing: it may be another leg's."""
-        packet = self._open(datagram)
-        if isinstance(packet, Refusal):
-            return False, None
-        return True, self._accept(packet, source, now)
-
-    def _accept(self, packet: bytes, source: Address, now: float) -> Heard | None:
+            if blame:
+                self._refuse(datagram, packet)
+            return None if blame else NOT_OURS
         flags, second, sequence, timestamp, ssrc = FIXED_HEADER.unpack_from(packet)
         stream = self.stream
         if ssrc != stream.ssrc:
             stream = self._switch(ssrc, sequence, now)
-        extended = stream.take(sequence)
         self.last_packet_at = now
         if source != self._expected:
             self._from_elsewhere(source)
-        if flags == PLAIN_FLAGS and second == self._usual and len(packet) > HEADER_OCTETS:
-            payload = packet[HEADER_OCTETS:]
-            stream.arrived(timestamp, now)
-            self.meter.add(payload)
-            return stream, extended, timestamp, False, payload
-        return self._look_closer(packet, stream, extended, now)
+        if flags != PLAIN_FLAGS or second != self._usual or len(packet) == HEADER_OCTETS:
+            return self._look_closer(packet, stream, now)
+        payload = packet[HEADER_OCTETS:]
+        meter = self.meter
+        meter.waiting.append(payload)
+        if len(meter.waiting) >= meter.BATCH:
+            meter.measure()
+        return stream, stream.take_audio(sequence, timestamp, now), timestamp, False, payload
 
     def _switch(self, ssrc: int, sequence: int, now: float) -> StreamStatistics:
         """Turn to another SSRC, new or known, and let the one that was quiet longest go when there are too many."""
@@ -171,20 +203,19 @@ class Reception:
         else:
             self.stray += 1
 
-    def _look_closer(self, packet: bytes, stream: StreamStatistics, extended: int, now: float) -> Heard | None:
+    def _look_closer(self, packet: bytes, stream: StreamStatistics, now: float) -> Heard | None:
         """Take a packet that is not the usual one: marker, padding, extension, another payload type, or unwanted."""
         payload = rtp.payload_of(packet)
-        _, second, _, timestamp, _ = FIXED_HEADER.unpack_from(packet)
+        _, second, sequence, timestamp, _ = FIXED_HEADER.unpack_from(packet)
         payload_type = second & 0x7F
         if not self._may_receive:
             self.unwanted_while_held += 1
         if payload_type == self._payload_type and payload:
             if second & MARKER:
                 stream.forget_transit()
-            stream.arrived(timestamp, now)
             self.meter.add(payload)
-            return stream, extended, timestamp, second >= MARKER, payload
-        stream.skip(extended)
+            return stream, stream.take_audio(sequence, timestamp, now), timestamp, second >= MARKER, payload
+        stream.skip(stream.take(sequence))
         self._no_audio(payload_type, timestamp, payload, now)
         return None
 
@@ -200,7 +231,7 @@ class Reception:
         elif payload_type != self._payload_type:
             self.wrong_payload += 1
 
-    def _refuse(self, datagram: bytes, refusal: Refusal) -> None:
+    def _refuse(self, datagram: bytes, refusal: bytes | Refusal) -> None:
         if refusal is Refusal.REPLAYED or refusal is Refusal.TOO_OLD:
             self.replayed += 1
             self.duplicates += refusal is Refusal.REPLAYED

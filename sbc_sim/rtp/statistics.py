@@ -21,7 +21,6 @@ class StreamStatistics:
 
     __slots__ = (
         "_expected_before",
-        "_offset",
         "_received_before",
         "_restarted_expected",
         "_restarted_received",
@@ -39,7 +38,7 @@ class StreamStatistics:
     )
 
     def __init__(self, ssrc: int, sequence: int) -> None:
-        """Begin just before the first packet, which is then given to `take` like any other."""
+        """Begin just before the first packet, which is then counted like any other."""
         self.ssrc = ssrc
         self.first = sequence
         self.highest = sequence - 1
@@ -54,8 +53,6 @@ class StreamStatistics:
         self.jitter = 0.0
         """Timestamp units."""
         self.max_jitter = 0.0
-        self._offset = 0
-        """Added to a 16-bit number to extend it."""
         self._transit: float | None = None
         self._restarted_expected = 0
         self._restarted_received = 0
@@ -64,15 +61,37 @@ class StreamStatistics:
 
     def take(self, sequence: int) -> int:
         """Count a packet and give its extended sequence number: it is the newest when it equals `highest` afterwards, else late."""
+        extended = self.highest + 1
+        if extended & 0xFFFF != sequence:
+            return self._out_of_line(sequence)
+        self.highest = extended
         self.received += 1
-        extended = sequence + self._offset
-        if extended == self.highest + 1:
+        return extended
+
+    def take_audio(self, sequence: int, timestamp: int, now: float) -> int:
+        """Count an audio packet as `take` does, and take its arrival time into the jitter (RFC 3550 A.8)."""
+        extended = self.highest + 1
+        if extended & 0xFFFF == sequence:
             self.highest = extended
-            return extended
-        return self._out_of_line(sequence)
+            self.received += 1
+        else:
+            extended = self._out_of_line(sequence)
+        before = self._transit
+        self._transit = transit = now * CLOCK_RATE - timestamp
+        if before is not None:
+            difference = transit - before
+            if difference < 0.0:
+                difference = -difference
+            if difference > _IMPLAUSIBLE:
+                difference = self._without_wrap(difference)
+            self.jitter = jitter = self.jitter + (difference - self.jitter) / 16.0
+            if jitter > self.max_jitter:
+                self.max_jitter = jitter
+        return extended
 
     def _out_of_line(self, sequence: int) -> int:
-        """Find the place of a packet after a wrap, after a gap, behind the newest, or at a new start."""
+        """Find the place of a packet after a gap, behind the newest, or at a new start."""
+        self.received += 1
         ahead = (sequence - self.highest) & 0xFFFF
         if ahead >= 0x8000 or ahead == 0:
             self.reordered += 1
@@ -81,7 +100,6 @@ class StreamStatistics:
         if ahead >= MAX_DROPOUT:
             self._restart(extended)
         self.highest = extended
-        self._offset = extended - sequence
         return extended
 
     def _restart(self, extended: int) -> None:
@@ -97,23 +115,6 @@ class StreamStatistics:
         if extended == self.highest:
             self.skipped += 1
             self.floor = extended
-
-    def arrived(self, timestamp: int, now: float) -> None:
-        """Take the arrival time of an audio packet into the jitter (RFC 3550 A.8)."""
-        transit = now * CLOCK_RATE - timestamp
-        before = self._transit
-        self._transit = transit
-        if before is None:
-            return
-        difference = transit - before
-        if difference < 0.0:
-            difference = -difference
-        if difference > _IMPLAUSIBLE:
-            difference = self._without_wrap(difference)
-        jitter = self.jitter + (difference - self.jitter) / 16.0
-        self.jitter = jitter
-        if jitter > self.max_jitter:
-            self.max_jitter = jitter
 
     def _without_wrap(self, difference: float) -> float:
         wrapped = abs(difference - _TIMESTAMPS)

@@ -11,6 +11,22 @@ from sbc_sim.rtp.srtp import SrtpSender
 class Transmission:
     """Builds and protects packets. The SRTP state lives as long as the key stays the same, whatever else changes."""
 
+    __slots__ = (
+        "_before",
+        "_key",
+        "_protect",
+        "_srtp",
+        "marker",
+        "octets",
+        "packets",
+        "payload_type",
+        "refused",
+        "sent_at",
+        "sequence",
+        "ssrc",
+        "timestamp",
+    )
+
     def __init__(self, description: LegDescription) -> None:
         """Begin a stream; raise ValueError for a suite or key that cannot be used."""
         self._key = description.send_key

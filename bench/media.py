@@ -1,0 +1,182 @@
+"""CPU time of the server per echoed packet: real SRTP over loopback, the server in a process of its own.
+
+`python -m bench.media` prints one line. The sender's packets are protected beforehand and spread evenly over each packet time, as those of
+independent calls are; what it costs is not counted. The server's time is what the system has booked for its process: receiving, opening,
+statistics, protecting, sending, reactor and timers, RTCP.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import itertools
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from sbc_sim.rtp.audio import tone
+from sbc_sim.rtp.leg import LegDescription, SrtpKey
+from sbc_sim.rtp.packet import RtpPacket, build
+from sbc_sim.rtp.srtp import PROFILES, SrtpReceiver, SrtpSender
+
+PTIME_S = 0.02
+FRAME = 160
+WARM_UP_S = 1.0
+SOCKETS = 8
+"""From which the sender sends: their buffers hold what comes back while the sender waits for a processor."""
+GRAIN_S = 0.001
+"""How long the sender sleeps between the packets that are due."""
+
+
+def key(suite: str, label: str) -> SrtpKey:
+    """Make the key of one direction of one call, the same in both processes."""
+    return SrtpKey(suite, hashlib.sha512(label.encode()).digest()[: PROFILES[suite][1]])
+
+
+def serve(calls: int, suite: str, mode: str, remotes: list[int]) -> None:
+    """Be the server: print the ports, then echo to `remotes` in turn until killed."""
+    from twisted.internet import reactor
+
+    from sbc_sim.net.media_udp import MediaPlane
+
+    plane = MediaPlane(reactor, "127.0.0.1", "127.0.0.1", "0", mode, clock=time.time)
+    plane.listen()
+    ports = []
+    for n in range(calls):
+        address = plane.open(str(n))
+        if address is None:
+            raise SystemExit("no more ports: raise the limit of open files")
+        ports.append(address.rtp_port)
+        keys = key(suite, f"up {n}"), key(suite, f"down {n}")
+        remote = ("127.0.0.1", remotes[n % len(remotes)])
+        plane.start(LegDescription(str(n), remote, None, *keys, ssrc=0x5000 + n, first_sequence=n), time.time())
+    print(json.dumps(ports), flush=True)
+    reactor.run()
+
+
+def protected_packets(calls: int, suite: str, count: int) -> list[list[bytes]]:
+    """Make each call's packets, ready to send. All calls send the same second of audio."""
+    frames = list(itertools.islice(tone(1), 50))
+    packets = []
+    for n in range(calls):
+        sender = SrtpSender(key(suite, f"up {n}"))
+        clear = (build(RtpPacket(0, i, i * FRAME, 0x9000 + n, frames[i % 50])) for i in range(count))
+        packets.append([packet for packet in map(sender.protect, clear) if isinstance(packet, bytes)])
+    return packets
+
+
+class Load:
+    """Sends everything on time from some sockets and counts what comes back."""
+
+    def __init__(self, sockets: list[socket.socket], ports: list[int], packets: list[list[bytes]]) -> None:
+        """Take the server's port and the packets of each call."""
+        self.sockets = sockets
+        self.targets = [("127.0.0.1", port) for port in ports]
+        self.packets = packets
+        self.sent = 0
+        self.returned = 0
+        self.last_returned = b""
+
+    def run(self, first: int, last: int) -> None:
+        """Send the packets from number `first` to before `last` of each call."""
+        calls = len(self.packets)
+        began, total, done = time.perf_counter(), (last - first) * calls, 0
+        while done < total:
+            due = min(total, int((time.perf_counter() - began) / PTIME_S * calls))
+            for step in range(done, due):
+                call = step % calls
+                with contextlib.suppress(BlockingIOError):
+                    udp = self.sockets[call % len(self.sockets)]
+                    udp.sendto(self.packets[call][first + step // calls], self.targets[call])
+                    self.sent += 1
+            done = due
+            self.drain()
+            time.sleep(GRAIN_S)
+
+    def drain(self) -> None:
+        """Read what has come back. Nobody sleeps on the socket: to wake a sleeper of its own machine costs a server several
+        microseconds, and those whom a real one serves are elsewhere.
+        """
+        for udp in self.sockets:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    datagram = udp.recv(2048)
+                    if datagram[1] < 192:  # no RTCP
+                        self.last_returned = datagram
+                        self.returned += 1
+
+
+def settle(load: Load) -> None:
+    """Wait for the last packets."""
+    time.sleep(0.2)
+    load.drain()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Give the processor time that the system has booked for a process."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def measure(calls: int = 200, seconds: float = 8.0, suite: str = "AES_CM_128_HMAC_SHA1_80", mode: str = "ports") -> str:
+    """Run it and give the line."""
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(SOCKETS)]
+    for udp in sockets:
+        udp.setblocking(False)
+        udp.bind(("127.0.0.1", 0))
+    numbers = ",".join(str(udp.getsockname()[1]) for udp in sockets)
+    command = [sys.executable, "-m", "bench.media", "--serve", numbers, "--calls", str(calls)]
+    command += ["--suite", suite, "--mode", mode]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        ports = json.loads(server.stdout.readline())
+        warm, count = int(WARM_UP_S / PTIME_S), int((WARM_UP_S + seconds) / PTIME_S)
+        load = Load(sockets, ports, protected_packets(calls, suite, count))
+        load.run(0, warm)
+        settle(load)
+        before, sent, returned = cpu_seconds(server.pid), load.sent, load.returned
+        began = time.perf_counter()
+        load.run(warm, count)
+        settle(load)
+        took = time.perf_counter() - began
+        spent, sent, returned = cpu_seconds(server.pid) - before, load.sent - sent, load.returned - returned
+    finally:
+        server.kill()
+        server.wait()
+        for udp in sockets:
+            udp.close()
+    check_echo(load.last_returned, calls, suite)
+    return (
+        f"media: {spent / returned * 1e6:.1f} us of CPU per echoed packet"
+        f" ({calls} calls, {returned / took:,.0f} packets/s, {returned / sent:.2%} came back, {suite}, {mode} mode)"
+    )
+
+
+def check_echo(packet: bytes, calls: int, suite: str) -> None:
+    """Raise AssertionError unless the packet is an echo that one of our keys opens."""
+    opened = (SrtpReceiver(key(suite, f"down {n}")).open(packet) for n in range(calls))
+    frames = list(itertools.islice(tone(1), 50))
+    assert any(isinstance(clear, bytes) and clear[12:] in frames for clear in opened), "what came back is no echo"
+
+
+def main() -> None:
+    """Read the arguments and print the line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--suite", choices=list(PROFILES), default="AES_CM_128_HMAC_SHA1_80")
+    parser.add_argument("--mode", choices=["ports", "mux"], default="ports")
+    parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.calls, options.suite, options.mode, [int(port) for port in options.serve.split(",")])
+    else:
+        print(measure(options.calls, options.seconds, options.suite, options.mode))
+
+
+if __name__ == "__main__":
+    main()
