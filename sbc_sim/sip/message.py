@@ -112,9 +112,9 @@ def parse_message(data: bytes) -> Message:
 
 def read_message(data: bytes) -> Reading:
     """Read one complete message as far as it goes; leading line ends are skipped (RFC 3261 section 7.5)."""
-    start = len(data) - len(data.lstrip(b"\r\n"))
-    end = _HEAD_END.search(data, start)
-    head, body = (data[start : end.end()], data[end.end() :]) if end else (data[start:], b"")
+    data = data.lstrip(b"\r\n")
+    end = _HEAD_END.search(data)
+    head, body = (data[: end.end()], data[end.end() :]) if end else (data, b"")
     reading = read_head(head)
     if reading.message is None:
         return reading

@@ -99,7 +99,7 @@ def _read_text(content: Content) -> bool:
         detail = f"Octet {octet:02x} at index {error.start} of the decoded data is no UTF-8"
         if content.decoded[:2] in (b"\xff\xfe", b"\xfe\xff"):
             detail += "; it begins with the byte order mark of UTF-16"
-        elif octet >= 0xA0:
+        elif octet >= 0xA0 and chr(octet).isprintable():
             detail += f"; in Latin-1 it would be {chr(octet)}"
         content.say(UuiFault.NOT_UTF8, detail, error.start)
         return False
