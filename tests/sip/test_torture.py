@@ -183,6 +183,7 @@ def test_another_parser_reads_the_same_where_it_can(name: str) -> None:
     headers = own.headers
     cseq = CSEQ_SPLIT.split(headers.first("CSeq") or "")
     assert cseq == [str(other.cseq.sequence), other.cseq.method]
+    assert headers.first("Call-ID") == other.call_id
     vias = [Via.parse(value) for value in headers.listed("Via")]
     if name != "longreq":  # there it misses the Via fields with a blank before the colon
         assert [(via.transport, via.host, via.port) for via in vias] == [(via.transport, via.host, via.port) for via in other.via]
