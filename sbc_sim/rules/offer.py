@@ -145,4 +145,4 @@ def _seen(rule: str, agreed: Negotiation) -> str:
         return texts[rule]
     if rule.startswith("SBC-SRTP") and agreed.crypto:
         return f"{agreed.crypto.suite} with tag {agreed.crypto.tag} was taken."
-    return f"{agreed.codec} at {remote}, {agreed.profile}, {agreed.media_count} media lines."
+    return f"{agreed.codec} at {remote}, {agreed.profile}, m= lines: {agreed.media_count}."

@@ -12,19 +12,18 @@ WINDOW = 160
 """Longest quoted text, in characters of the original."""
 
 
+_SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+
 def _escaped_character(character: str) -> str:
+    if character.isprintable():
+        return character
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # an octet that was not UTF-8, kept by surrogateescape
         return f"\\x{code - 0xDC00:02x}"
-    if code < 0x20 or 0x7F <= code < 0xA0:
-        return {9: "\\t", 10: "\\n", 13: "\\r"}.get(code, f"\\x{code:02x}")
-    if 0xD800 <= code <= 0xDFFF or code in _INVISIBLE:
-        return f"\\u{code:04x}"
-    return character
-
-
-_INVISIBLE = {*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF}
-"""Zero-width characters, line separators and direction marks: they would hide what a quote is to show."""
+    if code < 0x80:
+        return _SHORT.get(character, f"\\x{code:02x}")
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def escaped(text: str) -> str:

@@ -12,7 +12,7 @@ from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Quote, Status
 from sbc_sim.rules.outcome import failed, found, passed, refusal, skipped, warned
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.quoting import quote_header, quote_start_line
+from sbc_sim.rules.quoting import quote_header, quote_start_line, sentence
 from sbc_sim.sip.errors import Malformation, MalformedMessage
 from sbc_sim.sip.headers import SessionExpires
 from sbc_sim.sip.inspection import RequestFault
@@ -110,12 +110,16 @@ def request_finding(
     `headers` are those that the status demands (Allow with 405, Unsupported with 420, Min-SE with 422 ...).
     """
     answer = ANSWERS[fault]
-    return found(answer.rule, answer.verdict, detail, quote, refused=refusal(_status(fault, policy), 399, headers))
+    return found(answer.rule, answer.verdict, _capital(detail), quote, refused=refusal(_status(fault, policy), 399, headers))
 
 
 def judge_malformed(error: MalformedMessage) -> Finding:
     """Make the finding, with its refusal, of a message that could not be read."""
-    return failed(MALFORMED[error.malformation], error.detail, Quote(error.detail, error.where), refused=refusal(error.status))
+    return failed(MALFORMED[error.malformation], _capital(error.detail), Quote(error.detail, error.where), refused=refusal(error.status))
+
+
+def _capital(text: str) -> str:
+    return sentence(text[:1].upper() + text[1:])
 
 
 # --- the INVITE ----------------------------------------------------------------------------------------------------------------
@@ -146,7 +150,7 @@ def judge_request_line(request: Request, policy: Policy) -> list[Finding]:
     try:
         uri = Uri.parse(request.uri, "Request-URI")
     except MalformedMessage as error:
-        unread = failed("SBC-SIP-015", error.detail, quote_start_line(request), refused=refusal(400))
+        unread = failed("SBC-SIP-015", sentence(error.detail), quote_start_line(request), refused=refusal(400))
         rest = [skipped(rule, "The Request-URI could not be read.") for rule in ("SBC-SIP-020", "SBC-SIP-021")]
         return [unread, *rest, _max_forwards(request, policy)]
     return [_scheme(request, uri, policy), _served(request, uri, policy), _max_forwards(request, policy)]
@@ -199,7 +203,7 @@ def _session_interval(invite: Request, policy: Policy) -> Finding:
     try:
         asked = SessionExpires.parse(value)
     except MalformedMessage as error:
-        return warned(rule, f"{error.detail}. It was ignored.", quote_header(invite, name, 0))
+        return warned(rule, f"{sentence(error.detail)} It was ignored.", quote_header(invite, name, 0))
     if asked.delta >= minimum:
         return passed(rule, f"Session-Expires is {asked} (at least {minimum} s).")
     detail = f"Session-Expires is {asked.delta} s, below our minimum of {minimum} s."

@@ -176,7 +176,7 @@ REQUEST: tuple[Rule, ...] = (
         severity="profile",
         why="Users or hosts are restricted by setting here, and this one is not among them.",
         fix="Dial a served number at the SBC's own host name, or extend sip.users or sip.hosts.",
-        source="RFC 3261 sections 8.2.2.1 and 21.4.5; which numbers Salesforce serves is agreed with each partner",
+        source="RFC 3261 sections 8.2.2.1 and 21.4.5; which numbers Salesforce serves is not published",
         setting="sip.users",
         keywords=("not-served", "404", "not found", "did", "dnis"),
     ),

@@ -1,0 +1,113 @@
+"""Media reports that break each rule, and calls too short or on hold for a judgement."""
+
+from __future__ import annotations
+
+from sbc_sim.rtp.leg import Direction, DtmfEvent
+from sbc_sim.rules.finding import Status
+from tests.rules.rule_samples import HELD_LEG, NOW, Case, a_leg, both, known, reported
+
+PASS, WARN, FAIL, SKIP, UNKNOWN = Status.PASS, Status.WARN, Status.FAIL, Status.SKIP, Status.UNKNOWN
+NOTHING = {
+    "packets_received": 0,
+    "packets_sent": 0,
+    "echoed_packets": 0,
+    "expected": 0,
+    "payload_types": (),
+    "ssrcs": 0,
+    "first_packet_at": None,
+    "last_packet_at": None,
+    "packet_ms": None,
+    "audio_packets": 0,
+    "dtmf": (),
+    "remote": None,
+    "rtcp_received": 0,
+    "peer_fraction_lost": None,
+}
+BRIEF = known(ended_at=NOW + 1.5)
+
+
+def missing(**changed: object) -> dict[str, object]:
+    return {**NOTHING, **changed}
+
+
+SRTP = [
+    Case("SBC-SRTP-009", FAIL, "400 SRTP packets failed", reported(**missing(auth_failures=400))),
+    Case("SBC-SRTP-009", WARN, "20 SRTP packets failed", reported(auth_failures=20)),
+    Case("SBC-SRTP-009", PASS, "9 failed", reported(auth_failures=9)),
+    Case("SBC-SRTP-009", SKIP, "No media", reported(**NOTHING)),
+    Case("SBC-SRTP-010", FAIL, "500 packets of clear RTP", reported(**missing(plain_rtp=500))),
+    Case("SBC-SRTP-010", WARN, "2 packets of clear RTP", reported(plain_rtp=2)),
+    Case("SBC-SRTP-011", WARN, "9 clear RTCP", reported(rtcp_plain=9)),
+    Case("SBC-SRTP-011", WARN, "1 with a wrong tag", reported(rtcp_auth_failures=1)),
+    Case("SBC-SRTP-011", PASS, "a note only", reported(rtcp_plain=2)),
+    Case("SBC-SRTP-011", SKIP, "No RTCP", reported(**NOTHING)),
+    Case("SBC-SRTP-012", WARN, "30 packets were replays", reported(replayed=30)),
+]
+
+ECHO = [
+    Case("SBC-MEDIA-001", FAIL, "Nothing arrived: see SBC-MEDIA-002", reported(**NOTHING)),
+    Case("SBC-MEDIA-001", FAIL, "see SBC-SRTP-009", reported(**missing(auth_failures=400))),
+    Case("SBC-MEDIA-001", FAIL, "see SBC-SRTP-010", reported(**missing(plain_rtp=400))),
+    Case("SBC-MEDIA-001", FAIL, "see SBC-MEDIA-003", reported(echoed_packets=0, packets_sent=0)),
+    Case("SBC-MEDIA-001", FAIL, "see SBC-MEDIA-011", reported(echoed_packets=0, wrong_payload=900)),
+    Case("SBC-MEDIA-001", FAIL, "40 packets in", reported(packets_received=40, echoed_packets=40)),
+    Case("SBC-MEDIA-001", UNKNOWN, "0.5 s, too short", both(reported(packets_received=20, echoed_packets=20), BRIEF)),
+    Case("SBC-MEDIA-001", SKIP, "on hold", both(reported(**NOTHING), known(leg=HELD_LEG, held_s=18.0))),
+    Case("SBC-MEDIA-002", FAIL, "from 192.0.2.10:40000 (2 STUN", reported(**missing(stun=2, rtcp_received=1))),
+    Case("SBC-MEDIA-002", PASS, "Media arrived", reported(**missing(auth_failures=400))),
+    Case("SBC-MEDIA-002", UNKNOWN, "hardly time", both(reported(**NOTHING), BRIEF)),
+    Case("SBC-MEDIA-003", FAIL, "none was sent back. The operating system refused 7", reported(packets_sent=0, send_errors=7)),
+    Case("SBC-MEDIA-003", WARN, "refused 100 sends", reported(send_errors=100)),
+    Case("SBC-MEDIA-003", SKIP, "nothing to echo", reported(**NOTHING)),
+    Case("SBC-MEDIA-003", SKIP, "inactive on our side", both(reported(packets_sent=0), known(leg=a_leg(direction=Direction.INACTIVE)))),
+    Case("SBC-MEDIA-004", FAIL, "lost 100%", reported(peer_fraction_lost=1.0)),
+    Case("SBC-MEDIA-004", WARN, "lost 10%", reported(peer_fraction_lost=0.1)),
+    Case("SBC-MEDIA-004", PASS, "round trip 12 ms"),
+    Case("SBC-MEDIA-004", WARN, "no report about our stream", reported(peer_fraction_lost=None)),
+    Case("SBC-MEDIA-004", UNKNOWN, "has not reported", reported(peer_fraction_lost=None, rtcp_received=0)),
+    Case("SBC-MEDIA-004", SKIP, "Nothing was sent", reported(**NOTHING)),
+    Case("SBC-MEDIA-005", WARN, "1000 of 1000 packets are silence", reported(silent_packets=1000)),
+    Case("SBC-MEDIA-005", WARN, "peak -60 dBFS", reported(silent_packets=990, level_dbfs=-70.0, peak_dbfs=-60.0)),
+    Case("SBC-MEDIA-005", SKIP, "Too little", reported(**NOTHING)),
+    Case("SBC-MEDIA-001", SKIP, "not answered", known(report=None, answered_at=None)),
+    Case("SBC-MEDIA-001", SKIP, "never started", known(report=None)),
+]
+
+QUALITY = [
+    Case("SBC-MEDIA-006", WARN, "50 of 1000 packets were lost (5.0%", reported(lost=50)),
+    Case("SBC-MEDIA-006", SKIP, "Too few", reported(**NOTHING)),
+    Case("SBC-MEDIA-007", WARN, "Jitter 45.0 ms", reported(jitter_ms=45.0, max_jitter_ms=50.0)),
+    Case("SBC-MEDIA-007", PASS, "at most 50.0 ms", reported(max_jitter_ms=50.0)),
+    Case("SBC-MEDIA-007", WARN, "at most 80.0 ms", reported(max_jitter_ms=80.0)),
+    Case("SBC-MEDIA-008", WARN, "3000 ms after", reported(first_packet_at=NOW + 4)),
+    Case("SBC-MEDIA-008", SKIP, "No packet", reported(**NOTHING)),
+    Case(
+        "SBC-MEDIA-009", WARN, "192.0.2.99:4, the SDP says 192.0.2.10:40000; our media goes there too", reported(remote=("192.0.2.99", 4))
+    ),
+    Case("SBC-MEDIA-009", WARN, "address of the SDP", both(reported(remote=("192.0.2.99", 4)), known(leg=a_leg(latch=False)))),
+    Case("SBC-MEDIA-009", WARN, "3 packets came from another source", reported(stray=3)),
+    Case("SBC-MEDIA-010", WARN, "Packets of 100 ms", reported(packet_ms=100.0)),
+    Case("SBC-MEDIA-010", PASS, "Packets of 30 ms", reported(packet_ms=30.0)),
+    Case("SBC-MEDIA-011", FAIL, "900 packets carry another", reported(wrong_payload=900, payload_types=((8, 900), (0, 100)))),
+    Case("SBC-MEDIA-011", WARN, "0: 1000, 13: 5", reported(wrong_payload=5, payload_types=((0, 1000), (13, 5)))),
+    Case("SBC-MEDIA-012", WARN, "No RTCP came in 20 s", reported(rtcp_received=0)),
+    Case("SBC-MEDIA-012", UNKNOWN, "too short", both(reported(rtcp_received=0), BRIEF)),
+    Case("SBC-MEDIA-013", WARN, "60 packets came", both(reported(unwanted_while_held=60), known(held_s=5.0))),
+    Case("SBC-MEDIA-013", PASS, "5 s on hold, 3 packets", both(reported(unwanted_while_held=3), known(held_s=5.0))),
+    Case("SBC-MEDIA-014", WARN, "2 SSRC in 1 offer", reported(ssrcs=2)),
+    Case("SBC-MEDIA-014", PASS, "2 SSRC in 2 offers", both(reported(ssrcs=2), known(methods={"INVITE": 1}))),
+    Case("SBC-MEDIA-015", WARN, "Digits 5", reported(dtmf=(DtmfEvent("5", NOW, 30),))),
+    Case("SBC-MEDIA-015", PASS, "Digits 42", reported(dtmf=(DtmfEvent("4", NOW, 80), DtmfEvent("2", NOW + 1, 90)))),
+    Case("SBC-MEDIA-016", WARN, "12 datagrams", reported(malformed=12)),
+    Case("SBC-MEDIA-017", WARN, "4 DTLS", reported(dtls=4)),
+    Case(
+        "SBC-MEDIA-018",
+        FAIL,
+        "last packet came 10 s",
+        both(reported(last_packet_at=NOW + 11), known(ended_by="sbc", end_reason="media-timeout")),
+    ),
+    Case("SBC-MEDIA-019", WARN, "20 packets out of order", reported(reordered=20)),
+    Case("SBC-MEDIA-019", PASS, "5 twice", reported(duplicates=5)),
+]
+
+CASES = [*SRTP, *ECHO, *QUALITY]
