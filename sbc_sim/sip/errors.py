@@ -43,7 +43,7 @@ class MalformedMessage(Exception):
     detail: str
     """One sentence that quotes the offending text (control characters escaped, at most 80 characters of it)."""
     where: str
-    """Header name, ``start line`` or ``body``."""
+    """Header name, ``start line``, ``header line``, ``header section`` or ``body``."""
     status: int = 400
     """Status for the answer (RFC 3261 section 21.4)."""
     offset: int | None = None
