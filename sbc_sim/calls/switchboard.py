@@ -324,7 +324,7 @@ class Switchboard:
     def _options(self, transaction: ServerTransaction, now: float) -> None:
         """Answer as an INVITE would be answered from there (11.2)."""
         peer = self._agent.peer(transaction.connection)
-        evidence = Evidence(peer=peer, invite=transaction.request, invited_at=now, overloaded=self._busy(now))
+        evidence = Evidence(peer=peer, invite=transaction.request, invited_at=now, overloaded=self._busy(now, len(self._calls)))
         stands_against = first_refusal(judge_options(evidence, self._policy))
         if stands_against is not None:
             self._refuse(transaction, stands_against[0], now)
@@ -360,17 +360,18 @@ class Switchboard:
 
     def _overload(self, now: float) -> str:
         """Say why no call can be taken now, and count this one; empty when it can."""
-        busy = self._busy(now)
+        busy = self._busy(now, len(self._calls) - 1)
         if not busy:
             self._starts.append(now)
         return busy
 
-    def _busy(self, now: float) -> str:
+    def _busy(self, now: float, others: int) -> str:
+        """Say why no call can be taken beside `others`; empty when it can."""
         while self._starts and self._starts[0] <= now - 1.0:
             self._starts.popleft()
         if self._closing:
             return self._closing
-        if len(self._calls) > self._limits.calls:
+        if others >= self._limits.calls:
             return f"{self._limits.calls} calls are up (limits.calls)"
         if len(self._starts) >= self._limits.calls_per_second:
             return f"more than {self._limits.calls_per_second:g} calls in a second (limits.calls_per_second)"
