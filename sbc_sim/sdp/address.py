@@ -41,7 +41,7 @@ def read_destination(
 ) -> Destination:
     """Join c=, the port of the m= line, a=rtcp-mux and a=rtcp. What is wrong is added to `problems`."""
     host = _host(description, section, ipv6, problems)
-    mux = mux_allowed and any(True for _ in section.attributes("rtcp-mux"))
+    mux = mux_allowed and bool(section.attributes("rtcp-mux"))
     if host is None:
         return Destination(mux=mux)
     rtcp = _rtcp(section, host, port, ipv6, mux, problems)
@@ -97,13 +97,13 @@ def _checked(kind: str, text: str) -> str:
 
 
 def _rtcp(section: MediaSection, host: str, port: int, ipv6: bool, mux: bool, problems: Problems) -> tuple[str, int]:
-    explicit = next(section.attributes("rtcp"), None)
-    if explicit is None:
+    explicit = section.attributes("rtcp")
+    if not explicit:
         if port % 2 and not mux:
             detail = f"The RTP port {port} is odd, so RTCP goes to an even one: take an even RTP port, or write a=rtcp or a=rtcp-mux."
             problems.add(SdpFault.ODD_RTP_PORT, detail, section.line)
         return host, min(port + 1, 65_535)
-    line, value = explicit
+    line, value = explicit[0]
     try:
         return read_rtcp(value, host, ipv6)
     except AddressFault as fault:

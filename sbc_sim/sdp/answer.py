@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 MAX_PROBLEMS = 50
+MAX_AUDIO_STREAMS = 16
+"""Looked at for a usable one; any more are refused like other extra streams."""
 
 
 def negotiate(sdp: bytes, capabilities: Capabilities, offer: bytes | None = None, previous: bytes | None = None) -> Negotiation:
@@ -80,7 +82,7 @@ def _is_audio(section: MediaSection) -> bool:
 
 
 def _audio_indexes(description: SessionDescription) -> list[int]:
-    return [index for index, section in enumerate(description.media) if _is_audio(section)]
+    return [index for index, section in enumerate(description.media) if _is_audio(section)][:MAX_AUDIO_STREAMS]
 
 
 # --- an offer ---------------------------------------------------------------------------------------------------------
@@ -141,7 +143,7 @@ def _read_answer(description: SessionDescription, ours: SessionDescription, capa
         return Negotiation(tuple(problems))
     own, section = ours.media[index], description.media[index]
     keys = _own_keys(own)
-    reading = read_stream(description, index, _offered(own, keys, capabilities), mux_allowed=_has(own, "rtcp-mux"))
+    reading = read_stream(description, index, _offered(own, keys, capabilities), mux_allowed=bool(own.attributes("rtcp-mux")))
     if section.port:
         _check_crypto(section, reading.crypto, keys, problems)
         _check_mux(section, own, problems)
@@ -156,10 +158,6 @@ def _place(description: SessionDescription, ours: SessionDescription) -> int:
     offered = [index for index in _audio_indexes(ours) if ours.media[index].port]
     both = [index for index in offered if index < len(description.media) and description.media[index].port]
     return next(iter(both + offered), 0)
-
-
-def _has(section: MediaSection, name: str) -> bool:
-    return any(True for _ in section.attributes(name))
 
 
 def _offers_events(own: MediaSection) -> bool:
@@ -231,10 +229,9 @@ def _check_crypto(section: MediaSection, crypto: CryptoLine | None, keys: dict[i
 
 
 def _check_mux(section: MediaSection, own: MediaSection, problems: Problems) -> None:
-    for line, _ in section.attributes("rtcp-mux"):
-        if not _has(own, "rtcp-mux"):
+    for line, _ in section.attributes("rtcp-mux")[:1]:
+        if not own.attributes("rtcp-mux"):
             problems.add(SdpFault.ANSWER_MISMATCH, "The answer has a=rtcp-mux, which our offer has not: it was passed over.", line)
-            return
 
 
 def _narrowed(reading: Negotiation, description: SessionDescription, ours: SessionDescription, problems: Problems) -> Negotiation:

@@ -7,7 +7,7 @@ Lines are held as Latin-1 text, so that any octet survives reading and writing; 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MAX_OCTETS = 65_536
@@ -42,6 +42,12 @@ class SdpLine:
         """Name (in lower case) and value of an a= line."""
         name, _, value = self.value.partition(":")
         return name.strip(" \t").lower(), value.strip(" \t")
+
+
+Attribute = tuple[SdpLine, str]
+"""An a= line and its value."""
+Attributes = dict[str, tuple[Attribute, ...]]
+"""The a= lines of one part by name (in lower case), each in the order of the lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +93,11 @@ class MediaSection:
     """As written: an answer repeats it."""
     formats: tuple[str, ...]
     lines: tuple[SdpLine, ...] = ()
+    named: Attributes = field(default_factory=dict, repr=False)
 
-    def attributes(self, name: str) -> Iterator[tuple[SdpLine, str]]:
+    def attributes(self, name: str) -> tuple[Attribute, ...]:
         """Each a= line of that name with its value."""
-        return attributes(self.lines, name)
+        return self.named.get(name, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,11 @@ class SessionDescription:
     media: tuple[MediaSection, ...] = ()
     origin: Origin | None = None
     flaws: tuple[Flaw, ...] = ()
+    named: Attributes = field(default_factory=dict, repr=False)
+
+    def attributes(self, name: str) -> tuple[Attribute, ...]:
+        """Each a= line of that name above the first m= line, with its value."""
+        return self.named.get(name, ())
 
     def encode(self) -> bytes:
         """The description again: same octets, every line ended with CRLF, blank lines gone."""
@@ -128,13 +140,13 @@ def blanks(value: str) -> list[str]:
     return [part for part in re.split(r"[ \t]+", value) if part]
 
 
-def attributes(lines: Iterable[SdpLine], name: str) -> Iterator[tuple[SdpLine, str]]:
-    """Each a= line of that name with its value."""
+def _by_name(lines: Iterable[SdpLine]) -> Attributes:
+    found: dict[str, list[Attribute]] = {}
     for line in lines:
         if line.letter == "a":
-            found, value = line.attribute()
-            if found == name:
-                yield line, value
+            name, value = line.attribute()
+            found.setdefault(name, []).append((line, value))
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def read(sdp: bytes) -> SessionDescription:
@@ -151,7 +163,7 @@ def read(sdp: bytes) -> SessionDescription:
     session, groups = _cut(lines)
     origin = _check_session(session, flaws)
     media = tuple(_media(group, flaws) for group in groups)
-    return SessionDescription(tuple(lines), tuple(session), media, origin, _bounded(flaws))
+    return SessionDescription(tuple(lines), tuple(session), media, origin, _bounded(flaws), _by_name(session))
 
 
 def _limits(sdp: bytes) -> Flaw | None:
@@ -304,7 +316,7 @@ def _media(group: list[SdpLine], flaws: Flaws) -> MediaSection:
     if port is not None and len(fields) < 4:
         fatal = port > 0 and kind.lower() == "audio"
         flaws.at(line, "The m= line names no format: write m=audio PORT RTP/SAVP 0.", fatal=fatal)
-    return MediaSection(line, kind, port, profile, tuple(fields[3:]), tuple(rest))
+    return MediaSection(line, kind, port, profile, tuple(fields[3:]), tuple(rest), _by_name(rest))
 
 
 def _port(line: SdpLine, fields: list[str], flaws: Flaws) -> int | None:

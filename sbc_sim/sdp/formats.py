@@ -66,14 +66,16 @@ _STATIC = {
 def audio_formats(section: MediaSection, problems: Problems) -> tuple[AudioFormat, ...]:
     """The formats in the peer's order, by rtpmap, else by RFC 3551's static payload types."""
     mapped = _rtpmaps(section, problems)
-    formats: dict[int, AudioFormat] = {}
-    for text in section.formats:
-        if not _PAYLOAD_TYPE.fullmatch(text) or int(text) > 127:
-            problems.add(SdpFault.ODD_SYNTAX, f"{text[:20]} is no payload type from 0 to 127: it was passed over.", section.line)
-            continue
-        number = int(text)
-        formats.setdefault(number, mapped.get(number) or _STATIC.get(number) or AudioFormat(number))
-    return tuple(formats.values())
+    known = dict.fromkeys(int(text) for text in section.formats if _is_payload_type(text))
+    strange = [text for text in section.formats if not _is_payload_type(text)]
+    if strange:
+        named = ", ".join(text[:20] for text in strange[:5])
+        problems.add(SdpFault.ODD_SYNTAX, f"No payload types from 0 to 127, and so passed over: {named}.", section.line)
+    return tuple(mapped.get(number) or _STATIC.get(number) or AudioFormat(number) for number in known)
+
+
+def _is_payload_type(text: str) -> bool:
+    return _PAYLOAD_TYPE.fullmatch(text) is not None and int(text) <= 127
 
 
 def _rtpmaps(section: MediaSection, problems: Problems) -> dict[int, AudioFormat]:
@@ -144,10 +146,10 @@ def packet_times(section: MediaSection, capabilities: Capabilities, problems: Pr
 
 
 def _milliseconds(section: MediaSection, name: str, problems: Problems) -> tuple[int | None, SdpLine | None]:
-    found = next(section.attributes(name), None)
-    if found is None:
+    found = section.attributes(name)
+    if not found:
         return None, None
-    line, value = found
+    line, value = found[0]
     match = _MILLISECONDS.fullmatch(value)
     if match is None or int(match[1]) == 0:
         problems.add(SdpFault.ODD_SYNTAX, f"a={name} is not a number of milliseconds above 0: it was passed over.", line)

@@ -9,6 +9,7 @@ from sbc_sim.sdp.negotiation import KEY_SALT_LENGTH, SdpFault, SdpProblem
 
 MASK = "****"
 MAX_QUOTE = 300
+MAX_NOTES = 50
 
 _CRYPTO = re.compile(r"(a=[ \t]*crypto[ \t]*:[ \t]*)([^\r\n]*)", re.IGNORECASE)
 _INLINE = re.compile(r"(inline:)[ \t]*[^\s|;]*", re.IGNORECASE)
@@ -49,16 +50,21 @@ def _mask_part(part: str) -> str:
 
 
 def quote(line: SdpLine) -> str:
-    """A line for people: keys masked, escapes for what can't be shown, cut when very long."""
-    text = readable(mask_sdp(line.text))
+    """A line for people: keys masked, escapes for what can't be shown, cut when very long.
+
+    A first cut comes before the masking, which would cost much on a huge line; a key that is cut short is masked as well.
+    """
+    text = readable(mask_sdp(line.text[: 4 * MAX_QUOTE]))
     return text if len(text) <= MAX_QUOTE else f"{text[:MAX_QUOTE]}..."
 
 
 class Problems(list[SdpProblem]):
-    """What was found so far, in words fit for people, whatever the peer wrote."""
+    """What was found so far, in words fit for people, whatever the peer wrote. Notes that are not fatal are kept up to a number."""
 
     def add(self, fault: SdpFault, detail: str, line: SdpLine | None = None, fatal: bool = False, number: int | None = None) -> None:
         """Add one with its line; `number` is the place of what is missing and so has no line."""
+        if not fatal and len(self) >= MAX_NOTES:
+            return
         if line is not None:
             self.append(SdpProblem(fault, readable(detail), line.number, quote(line), fatal))
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sbc_sim.sdp.address import Destination, read_destination
 from sbc_sim.sdp.crypto import CryptoChoice, choose
-from sbc_sim.sdp.description import MediaSection, SdpLine, SessionDescription, attributes, readable
+from sbc_sim.sdp.description import Attribute, MediaSection, SdpLine, SessionDescription, readable
 from sbc_sim.sdp.formats import audio_formats, choose_codec, choose_telephone_event, packet_times
 from sbc_sim.sdp.masking import Problems
 from sbc_sim.sdp.negotiation import Capabilities, Direction, Negotiation, SdpFault
@@ -12,7 +12,7 @@ from sbc_sim.sdp.negotiation import Capabilities, Direction, Negotiation, SdpFau
 SECURE_PROFILES = ("RTP/SAVP", "RTP/SAVPF")
 PLAIN_PROFILES = ("RTP/AVP", "RTP/AVPF")
 
-_DIRECTIONS = tuple(Direction)
+_ICE = ("candidate", "ice-ufrag", "ice-pwd", "ice-options", "ice-lite")
 _SENDS = (Direction.SENDRECV, Direction.SENDONLY)
 _RECEIVES = (Direction.SENDRECV, Direction.RECVONLY)
 
@@ -84,17 +84,17 @@ def _answered(theirs: Direction, destination: Destination) -> Direction:
 
 def stream_direction(description: SessionDescription, section: MediaSection, problems: Problems) -> Direction:
     """The direction that the description gives the stream: its own, that of the session, or sendrecv."""
-    own = _direction_lines(section.lines)
-    for line, direction in own[1:]:
+    own = _directions(section)
+    for _, direction, line in own[1:]:
         if direction is not own[0][1]:
             detail = f"A second direction, a={direction}: the first, a={own[0][1]}, is used."
             problems.add(SdpFault.ODD_SYNTAX, detail, line)
-    found = own or _direction_lines(description.session)
+    found = own or _directions(description)
     return found[0][1] if found else Direction.SENDRECV
 
 
-def _direction_lines(lines: tuple[SdpLine, ...]) -> list[tuple[SdpLine, Direction]]:
-    return [(line, Direction(name)) for line in lines if line.letter == "a" and (name := line.attribute()[0]) in _DIRECTIONS]
+def _directions(part: SessionDescription | MediaSection) -> list[tuple[int, Direction, SdpLine]]:
+    return sorted((line.number, direction, line) for direction in Direction for line, _ in part.attributes(direction))
 
 
 # --- profile and keys -------------------------------------------------------------------------------------------------
@@ -108,12 +108,11 @@ def is_dtls(profile: str) -> bool:
 def _read_security(
     description: SessionDescription, section: MediaSection, capabilities: Capabilities, problems: Problems
 ) -> CryptoChoice:
-    lines = list(section.attributes("crypto"))
-    misplaced = [line for line, _ in attributes(description.session, "crypto")]
-    for line in misplaced[:1]:
+    lines = section.attributes("crypto")
+    for line, _ in description.attributes("crypto")[:1]:
         detail = "a=crypto stands above the first m= line, where it has no meaning: write it below the m=audio line."
         problems.add(SdpFault.ODD_SYNTAX, detail, line)
-    fingerprint = next(section.attributes("fingerprint"), None) or next(attributes(description.session, "fingerprint"), None)
+    fingerprint = next(iter(section.attributes("fingerprint") + description.attributes("fingerprint")), None)
     profile = section.profile.upper()
     if is_dtls(profile):
         clash = " (those that are here don't fit the profile)" if lines else ""
@@ -150,13 +149,13 @@ def _check_profile(section: MediaSection, profile: str, crypto: bool, capabiliti
 
 
 def _capability_hint(section: MediaSection) -> str:
-    if any(True for name in ("tcap", "acap", "pcfg") for _ in section.attributes(name)):
+    if any(section.attributes(name) for name in ("tcap", "acap", "pcfg")):
         return " in the m= line itself (the capabilities of RFC 5939 in a=tcap, a=acap and a=pcfg are not read here)"
     return ""
 
 
 def _choose_crypto(
-    section: MediaSection, lines: list[tuple[SdpLine, str]], capabilities: Capabilities, problems: Problems
+    section: MediaSection, lines: tuple[Attribute, ...], capabilities: Capabilities, problems: Problems
 ) -> CryptoChoice:
     choice = choose(lines, capabilities.suites, capabilities.unencrypted)
     if choice.crypto is None:
@@ -170,8 +169,7 @@ def _choose_crypto(
 
 
 def _note_ice(description: SessionDescription, section: MediaSection, problems: Problems) -> None:
-    for line in description.session + section.lines:
-        if line.letter == "a" and line.attribute()[0] in ("candidate", "ice-ufrag", "ice-pwd", "ice-options", "ice-lite"):
-            detail = "ICE is offered: it is left aside, media goes to the address of the c= line."
-            problems.add(SdpFault.ICE_OFFERED, detail, line)
-            return
+    lines = [line for name in _ICE for line, _ in description.attributes(name) + section.attributes(name)]
+    if lines:
+        first = min(lines, key=lambda line: line.number)
+        problems.add(SdpFault.ICE_OFFERED, "ICE is offered: it is left aside, media goes to the address of the c= line.", first)
