@@ -36,7 +36,7 @@ from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.text import parse_number, printable
 from sbc_sim.sip.user_agent import UserAgent
-from sbc_sim.sip.uui import UuiExpectation, read
+from sbc_sim.sip.uui import UuiExpectation, found_elsewhere, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Call:
     def _gather(self, invite: Request) -> None:
         """Read what the INVITE carries. Raises MalformedMessage for a body that cannot be taken apart."""
         policy = self._desk.policy
-        self.evidence.uui = read(invite.headers, uui_expectation(policy), _uui_elsewhere(invite))
+        self.evidence.uui = read(invite.headers, uui_expectation(policy), found_elsewhere(invite))
         self._offer = sdp_body(invite)
         self.evidence.offer = self._offer
         self.evidence.offered_by_us = self._offer is None
@@ -518,13 +518,3 @@ def _expires_at(invite: Request, now: float) -> float | None:
         return now + parse_number(text, "Expires")
     except MalformedMessage:
         return None
-
-
-def _uui_elsewhere(invite: Request) -> str:
-    """Name another place of the INVITE in which a User-to-User stands (requirement 67), empty when none."""
-    if "user-to-user" in invite.uri.lower():
-        return "the Request-URI"
-    for name in ("To", "Contact", "Refer-To", "From"):
-        if any("user-to-user=" in value.lower() for value in invite.headers.all(name)):
-            return f"a URI in {name}"
-    return ""

@@ -159,7 +159,7 @@ _PIECES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(_PIECES, max_size=6))
 def test_any_octets_are_answered_or_closed_and_leave_nothing_behind(pieces):
     exchange = Exchange()
@@ -180,7 +180,7 @@ def test_any_octets_are_answered_or_closed_and_leave_nothing_behind(pieces):
     assert started == {entry.call for entry in exchange.told(Kind.CALL_ENDED)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_octet_by_octet_gives_the_same_answers_as_whole(data):
     messages = data.draw(
