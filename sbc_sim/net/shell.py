@@ -28,28 +28,11 @@ _log = Logger()
 _AFTER_FAULT_SECONDS = 1.0
 """A core whose `advance` fails must not be called again at once, for ever."""
 _DRAIN_LOOK_SECONDS = 0.05
-_DRAIN_CLOSE_SECONDS = 5.0
+_DRAIN_CLOSE_SECONDS = 1.0
 
 T = TypeVar("T")
 Ask = Callable[[float], list[Output]]
 """One call through the core's door, with the time."""
-
-
-class Door(Core, Protocol):
-    """What the shell needs of a core beyond `Core`: what only the core knows of a connection, and the way out."""
-
-    def unfinished_since(self, connection: int) -> float | None:
-        """When the first octet of a message arrived that is not whole yet, unix seconds; None when none waits."""
-
-    def in_use(self, connection: int) -> bool:
-        """Tell whether a call or a transaction needs the connection, so that it must not be closed for being idle."""
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether no call is up and no transaction waits for an answer."""
-
-    def shutdown(self, now: float) -> list[Output]:
-        """Take no new calls and end those that are up."""
 
 
 class MediaPlane(Protocol):
@@ -74,7 +57,7 @@ class Shell:
     def __init__(
         self,
         reactor: Clock,
-        core: Door,
+        core: Core,
         media: MediaPlane,
         journal_append: Callable[[Entry], object],
         *,
@@ -97,6 +80,7 @@ class Shell:
         self._alarm_at: float | None = None
         self._not_before = 0.0
         self._closing = False
+        self._over = False
         self.door_errors = 0
         """Faults met in the core or in carrying out what it asked for."""
         self.lag = ReactorLag(reactor)
@@ -189,7 +173,8 @@ class Shell:
         """Carry out each output; what goes to one connection goes out in one piece, so in one TLS record."""
         unsent: dict[int, list[bytes]] = {}
         for output in outputs:
-            with self._guarded(f"carrying out {type(output).__name__} failed", getattr(output, "connection", None)):
+            connection = output.connection if isinstance(output, Send | Close | Connect) else None
+            with self._guarded(f"carrying out {type(output).__name__} failed", connection):
                 self._carry_out(output, unsent)
         for number in unsent:
             with self._guarded("sending failed", number):
@@ -244,7 +229,6 @@ class Shell:
 
     def _fault(self, what: str, connection: int | None) -> None:
         self.door_errors += 1
-        self._not_before = self._now() + _AFTER_FAULT_SECONDS
         _log.failure("{what} (connection {connection})", what=what, connection=connection)
         self._drop(connection)
 
@@ -265,9 +249,9 @@ class Shell:
 
     def _arm(self) -> None:
         """Set the alarm to the core's deadline, unless it stands there already."""
-        deadline = self._told(lambda: self._core.deadline, None)
-        if deadline is not None and deadline <= self._not_before:
-            deadline = self._not_before
+        deadline = None if self._over else self._told(lambda: self._core.deadline, None)
+        if deadline is not None:
+            deadline = max(deadline, self._not_before)
         if deadline == self._alarm_at:
             return
         cancel(self._alarm)
@@ -276,7 +260,14 @@ class Shell:
 
     def _ring(self) -> None:
         self._alarm = self._alarm_at = None
-        self.ask(self._core.advance)
+        self.ask(self._advance)
+
+    def _advance(self, now: float) -> list[Output]:
+        try:
+            return self._core.advance(now)
+        except Exception:
+            self._not_before = now + _AFTER_FAULT_SECONDS
+            raise
 
     # --- the end --------------------------------------------------------------------------------------------------------
 
@@ -290,14 +281,17 @@ class Shell:
         self._await_none(done, self._reactor.seconds() + _DRAIN_CLOSE_SECONDS)
 
     def _await_none(self, done: Deferred[None], until: float) -> None:
-        late = self._reactor.seconds() >= until
-        if self._connections and late:
+        if not self._connections:
+            self._finish(done)
+        elif self._reactor.seconds() < until:
+            self._reactor.callLater(_DRAIN_LOOK_SECONDS, self._await_none, done, until)
+        else:
             for connection in list(self._connections.values()):
                 connection.drop("shutting down")
-        if self._connections and not late:
-            self._reactor.callLater(_DRAIN_LOOK_SECONDS, self._await_none, done, until)
-            return
+            self._reactor.callLater(_DRAIN_LOOK_SECONDS, self._finish, done)
+
+    def _finish(self, done: Deferred[None]) -> None:
+        self._over = True
+        self._arm()
         self.lag.stop()
-        cancel(self._alarm)
-        self._alarm = self._alarm_at = None
         done.callback(None)

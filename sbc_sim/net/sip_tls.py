@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
 
@@ -131,6 +130,8 @@ class SipDialler:
         return connection
 
     def _connect(self, host: str, port: int, taps: TapFactory) -> Deferred[object]:
+        from twisted.internet.endpoints import HostnameEndpoint  # slow to import, and only needed here
+
         endpoint = HostnameEndpoint(cast(Any, self._reactor), host.strip("[]"), port, self._limits.connect_seconds)
         return cast("Deferred[object]", endpoint.connect(cast(Any, taps)))
 

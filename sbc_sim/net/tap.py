@@ -229,7 +229,7 @@ class Tap(ProtocolWrapper):
         self.loseConnection()
 
 
-class TapFactory(WrappingFactory[Tap]):
+class TapFactory(WrappingFactory):
     """Puts a tap and TLS on each TCP connection."""
 
     noisy = False

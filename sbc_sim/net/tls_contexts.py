@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from OpenSSL import SSL
@@ -86,9 +87,10 @@ class Handshake:
 
 
 def handshake_of(connection: SSL.Connection) -> Handshake:
-    """Find what a callback's connection belongs to: Twisted keeps its TLS protocol there, which wraps ours."""
-    protocol: TLSMemoryBIOProtocol = connection.get_app_data()
-    handshake: Handshake = protocol.wrappedProtocol.handshake
+    """Find what a callback's connection belongs to: its TLS protocol is kept there, which wraps ours until it is gone."""
+    protocol: TLSMemoryBIOProtocol | None = connection.get_app_data()
+    wrapped: Any = None if protocol is None else protocol.wrappedProtocol
+    handshake: Handshake = Handshake() if wrapped is None else wrapped.handshake
     return handshake
 
 
@@ -147,7 +149,7 @@ class ServerConnections:
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Twisted asks for one connection."""
-        return SSL.Connection(self._context, None)
+        return _new_connection(self._context, protocol)
 
     def _presented(self, connection: SSL.Connection, certificate: X509, error: int, depth: int, ok: int) -> bool:
         if depth > 0:
@@ -190,7 +192,7 @@ class ClientConnections:
 
     def clientConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Twisted asks for one connection."""
-        connection = SSL.Connection(self._context, None)
+        connection = _new_connection(self._context, protocol)
         handshake: Handshake = protocol.wrappedProtocol.handshake
         name = handshake.server_name
         if name and not _is_address(name):  # RFC 6066 section 3: no address in SNI
@@ -214,6 +216,12 @@ def _context(min_version: str) -> SSL.Context:
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # an idle connection keeps no 32 KiB of buffers
     context.set_info_callback(_noticed)
     return context
+
+
+def _new_connection(context: SSL.Context, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+    connection = SSL.Connection(context, None)
+    connection.set_app_data(protocol)  # newer versions of Twisted do this too
+    return connection
 
 
 def _always_call_for_the_leaf(context: SSL.Context) -> None:

@@ -132,6 +132,15 @@ def test_a_core_that_fails_on_a_message_loses_that_connection_and_no_other(lab, 
     faults.clear()
 
 
+def test_a_fault_on_a_message_does_not_delay_what_is_due(dry, lab, clock, faults):
+    lab.core.deadline = 1000.5
+    dry.ask(lambda now: 1 / 0)
+    lab.core.on_advance = lambda now: setattr(lab.core, "deadline", None) or []
+    clock.advance(0.5)
+    assert lab.core.next().what == "advance"
+    faults.clear()
+
+
 @pytest.mark.parametrize("moment", ["on_connected", "on_lost", "on_refused"])
 def test_a_fault_at_any_moment_of_a_connection_is_survived(lab, faults, moment):
     def fail(connection):

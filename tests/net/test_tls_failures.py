@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import struct
@@ -9,7 +10,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
 
@@ -279,3 +280,42 @@ def test_attempts_keep_their_listener_name(make_lab):
     lab = make_lab(ServerTls(), name="frankfurt")
     lab.tcp().close()
     assert lab.core.next("refused").peer.listener == "frankfurt"
+
+
+def spliced(hello, position, junk, keep):
+    """A real hello with junk in it."""
+    position %= len(hello)
+    return hello[:position] + junk + (hello[position + len(junk) :] if keep else b"")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(position=st.integers(0, 2000), junk=st.binary(max_size=300), keep=st.booleans(), split=st.integers(1, 400))
+def test_no_octets_before_the_handshake_do_more_than_end_it(lab, position, junk, keep, split):
+    """Each attempt is told exactly once; the fixture fails the test for any traceback."""
+    sent = spliced(client_hello(lab), position, junk, keep)
+    with lab.tcp() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(ConnectionError):
+            client.sendall(sent[:split])
+            client.sendall(sent[split:])
+            client.shutdown(socket.SHUT_WR)
+        read_all(client)
+    failure = lab.core.refusal()
+    assert failure.first_bytes == sent[: len(failure.first_bytes)]
+    assert len(failure.first_bytes) <= 64
+    assert lab.core.silent()
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(junk=st.binary(min_size=1, max_size=300))
+def test_no_octets_after_the_handshake_do_more_than_end_the_connection(lab, junk):
+    client = lab.tls(lab.context(maximum_version=ssl.TLSVersion.TLSv1_2))
+    lab.core.next("connected")
+    with socket.socket(fileno=client.detach()) as tcp:
+        tcp.settimeout(10)
+        with contextlib.suppress(ConnectionError):
+            tcp.sendall(junk)
+            tcp.shutdown(socket.SHUT_WR)
+        read_all(tcp)
+    assert lab.core.next("lost").why
+    assert lab.core.silent()
