@@ -12,7 +12,7 @@ from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Quote, Status
 from sbc_sim.rules.outcome import failed, found, passed, refusal, skipped, warned
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.quoting import quote_header, quote_start_line, sentence
+from sbc_sim.rules.quoting import quote_header, quote_octets, quote_start_line, sentence
 from sbc_sim.sip.errors import Malformation, MalformedMessage
 from sbc_sim.sip.headers import SessionExpires
 from sbc_sim.sip.inspection import RequestFault
@@ -113,9 +113,19 @@ def request_finding(
     return found(answer.rule, answer.verdict, _capital(detail), quote, refused=refusal(_status(fault, policy), 399, headers))
 
 
-def judge_malformed(error: MalformedMessage) -> Finding:
-    """Make the finding, with its refusal, of a message that could not be read."""
-    return failed(MALFORMED[error.malformation], _capital(error.detail), Quote(error.detail, error.where), refused=refusal(error.status))
+def judge_malformed(error: MalformedMessage, raw: bytes = b"") -> Finding:
+    """Make the finding, with its refusal, of a message that could not be read; `raw`, its octets, lets it quote the line."""
+    return failed(MALFORMED[error.malformation], _capital(error.detail), _line(error, raw), refused=refusal(error.status))
+
+
+def _line(error: MalformedMessage, raw: bytes) -> Quote:
+    """Quote the line in which the offset lies; without octets or offset the sentence has to do."""
+    if error.offset is None or not 0 <= error.offset < len(raw):
+        return Quote(error.detail, error.where)
+    start = raw.rfind(b"\n", 0, error.offset) + 1
+    end = raw.find(b"\n", error.offset)
+    line = raw[start : len(raw) if end < 0 else end].rstrip(b"\r")
+    return quote_octets(line, error.where, "", min(error.offset - start, len(line)))
 
 
 def _capital(text: str) -> str:

@@ -9,10 +9,10 @@ from sbc_sim.rules.finding import Finding, Status, Verdict, verdict, with_found
 from sbc_sim.rules.judge import first_refusal, judge_call, judge_invite, judge_options
 from sbc_sim.rules.outcome import REASONS, failed, passed, warned
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.signalling import ANSWERS, MALFORMED, RequestFault, judge_malformed, request_finding
+from sbc_sim.rules.signalling import MALFORMED, judge_malformed, request_finding
 from sbc_sim.sdp.answer import SdpFault
-from sbc_sim.sip import inspection
 from sbc_sim.sip.errors import Malformation, MalformedMessage
+from sbc_sim.sip.inspection import RequestFault
 from sbc_sim.sip.uui import UuiFault
 from tests.rules.rule_cases_uui import CASES as UUI_CASES
 from tests.rules.rule_samples import CRYPTO, GOOD_UUI, M_LINE, SDP, Case, a_call, a_peer, an_invite, changed_sdp, known, sdp
@@ -70,9 +70,12 @@ def test_every_request_fault_belongs_to_one_rule_and_has_its_refusal(fault: Requ
     assert str(finding.refusal.status) in RULES[finding.rule].keywords
 
 
-def test_the_user_agent_finds_nothing_that_has_no_rule() -> None:
-    for fault in inspection.RequestFault:
-        assert RequestFault(fault.value) in ANSWERS
+def test_a_malformed_message_is_quoted_by_its_line_with_the_place_marked() -> None:
+    raw = b"OPTIONS sip:a@b SIP/2.0\r\nCSeq: x OPTIONS\r\n\r\n"
+    error = MalformedMessage(Malformation.BAD_HEADER, "CSeq: not of the form", "CSeq", 400, raw.index(b"x OPT"))
+    (quote,) = judge_malformed(error, raw).evidence
+    assert (quote.header, quote.text, quote.offset) == ("CSeq", "CSeq: x OPTIONS", 6)
+    assert judge_malformed(error).evidence[0].text == "CSeq: not of the form"
 
 
 @pytest.mark.parametrize(
