@@ -101,7 +101,7 @@ class Switchboard:
     @property
     def at_rest(self) -> bool:
         """Whether no call is up and no transaction waits for an answer."""
-        return not self._calls and self._agent.open_transactions == 0
+        return not self._calls and self._agent.at_rest
 
     def in_use(self, connection: int) -> bool:
         """Tell whether a call or a transaction needs the connection."""

@@ -79,7 +79,7 @@ class Caller:
     @property
     def at_rest(self) -> bool:
         """Whether every call has its result and no transaction waits for an answer."""
-        return self.finished and self._agent.open_transactions == 0
+        return self.finished and self._agent.at_rest
 
     def in_use(self, connection: int) -> bool:
         """Tell whether the connection is still needed."""

@@ -64,8 +64,7 @@ class ClientSide:
     def invite_pending(self, dialog: Dialog) -> bool:
         """Tell whether a re-INVITE of ours waits for its final answer."""
         return any(
-            client.dialog is dialog and client.request.method == "INVITE" and client.machine.state in (State.CALLING, State.PROCEEDING)
-            for client in self._clients.values()
+            client.dialog is dialog and client.request.method == "INVITE" and not client.answered for client in self._clients.values()
         )
 
     def uses(self, connection: int) -> bool:

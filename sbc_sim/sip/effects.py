@@ -49,6 +49,11 @@ class ClientTransaction:
     acks: dict[DialogId, Request] = field(default_factory=dict)
     """ACKs already sent, for repeated 2xx."""
 
+    @property
+    def answered(self) -> bool:
+        """True once a final response came, or none will."""
+        return self.machine.state not in (State.CALLING, State.TRYING, State.PROCEEDING)
+
 
 @dataclass(frozen=True, slots=True)
 class Transmit:

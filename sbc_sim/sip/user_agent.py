@@ -43,9 +43,10 @@ class UserAgent:
         return min((d for d in (self.server.deadline, self.client.deadline) if d is not None), default=None)
 
     @property
-    def open_transactions(self) -> int:
-        """Number of transactions kept."""
-        return len(self.server.transactions) + len(self.client.transactions)
+    def at_rest(self) -> bool:
+        """Whether no transaction waits for an answer; those that only linger for late copies do not count."""
+        waits = any(not server.answered for server in self.server.transactions)
+        return not waits and all(client.answered for client in self.client.transactions)
 
     def uses(self, connection: int) -> bool:
         """Tell whether a dialog or an open transaction needs the connection."""
