@@ -161,8 +161,8 @@ def wav_frames(data: bytes, ptime_ms: int = 20) -> list[bytes]:
             if not 0 < source.getnframes() <= LONGEST_WAV_S * rate:
                 raise ValueError(f"the WAV file must hold audio for at most {LONGEST_WAV_S} s")
             samples = source.readframes(source.getnframes())
-    except (wave.Error, EOFError, ZeroDivisionError, OverflowError, MemoryError) as error:
-        raise ValueError(f"not a WAV file of linear PCM: {str(error) or 'it ends too early'}") from error
+    except (wave.Error, EOFError, OSError, RuntimeError, ZeroDivisionError, OverflowError, MemoryError) as error:
+        raise ValueError(f"not a WAV file of linear PCM: {str(error) or 'it is damaged'}") from error
     return cut(_to_pcmu(samples, channels, width, rate), ptime_ms)
 
 
@@ -176,7 +176,10 @@ def _to_pcmu(samples: bytes, channels: int, width: int, rate: int) -> bytes:
     if channels == 2:
         samples = audioop.tomono(samples, 2, 0.5, 0.5)
     if rate != CLOCK_RATE:
-        samples, _ = audioop.ratecv(samples, 2, 1, rate, CLOCK_RATE, None)
+        try:
+            samples, _ = audioop.ratecv(samples, 2, 1, rate, CLOCK_RATE, None)
+        except (audioop.error, OverflowError, MemoryError) as error:
+            raise ValueError(f"a WAV file at {rate} Hz cannot be converted: {error}") from error
     return audioop.lin2ulaw(samples, 2)
 
 
