@@ -1,0 +1,1 @@
+"""Measurements: `make bench`. Numbers of one run on one machine; compare runs on the same machine only."""

@@ -1,0 +1,28 @@
+"""`python -m bench`: one line each."""
+
+from __future__ import annotations
+
+import argparse
+
+from bench import calls, media
+
+MEASURES = {
+    "media": media.measure,
+    "mux": lambda: media.measure(mode="mux"),
+    "signalling": calls.measure_rate,
+    "memory": calls.measure_memory,
+    "start": calls.measure_start,
+    "import": calls.measure_import,
+}
+
+
+def main() -> None:
+    """Measure what was asked for, all by default."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("what", nargs="*", choices=[*MEASURES, []], help="default: all")
+    for name in parser.parse_args().what or MEASURES:
+        print(MEASURES[name](), flush=True)
+
+
+if __name__ == "__main__":
+    main()
