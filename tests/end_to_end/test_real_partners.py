@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.clients.audio import compare
+from tests.end_to_end.clients.audio import RATE, compare
 from tests.end_to_end.clients.baresip_debian import DebianBaresip
 from tests.end_to_end.clients.baresip_wheel import WheelBaresip
 from tests.end_to_end.clients.call import CallWish, RealCall, RealClient, calling
@@ -52,6 +53,11 @@ def story(call: RealCall) -> list[str]:
     return [method or status for method, status in re.findall(r"(?m)^(?:([A-Z]+) sip:\S+ SIP/2\.0|SIP/2\.0 (\d{3}) )", trace)]
 
 
+def digits(server: Server, call: str) -> list[str]:
+    """DTMF that the server heard in this call."""
+    return [key["digit"] for key in server.get(f"/api/v1/calls/{call}/media")["dtmf"]]
+
+
 def wait_ports_free(server: Server) -> None:
     """BYE frees the media port within a second."""
     wait_until(lambda: server.metric("sbc_sim_media_ports_in_use") == 0, "media ports are free again", patience=1.0)
@@ -81,6 +87,39 @@ def test_a_real_client_hears_itself_and_hangs_up(call: RealCall, saying: Saying,
     assert told["verdict"]["status"] != "fail", findings
 
 
+@pytest.mark.parametrize("client", [WheelBaresip(), Linphone()], ids=lambda client: client.name, indirect=True)
+def test_a_real_client_dials_a_digit_holds_resumes_is_refused_a_transfer_and_still_hears_itself(
+    client: RealClient, wish: CallWish, running_server: Server, tmp_path: Path
+) -> None:
+    # Not with baresip 1.0: it loses its recording over a hold, and hangs up by itself when a transfer is refused.
+    saying = Saying(tmp_path, 40.0, seed=7)
+    with calling(client, replace(wish, wav=saying.wav), tmp_path) as call:
+        call.wait_answered()
+        call.wait_heard(1.0)
+        standing = running_server.wait_for_call(sip_call_id(call), "answered")
+        call.tell("digit", "5")
+        wait_until(lambda: digits(running_server, standing["id"]) == ["5"], "the server heard the digit")
+        call.tell("hold")
+        call.conversation.wait_for(r"(?s)^a=(?:sendonly|inactive)$.*?^SIP/2\.0 200 .*?^a=(?:recvonly|inactive)$.*?^ACK sip:")
+        call.conversation.wait_for(r"^@held")
+        call.tell("resume")
+        call.conversation.wait_for(r"(?s)^@held.*?^INVITE sip:.*?^SIP/2\.0 200 .*?^a=sendrecv$.*?^ACK sip:")
+        call.tell("transfer", "sip:somebody@localhost")
+        refusal = call.conversation.wait_for(r"(?s)^SIP/2\.0 405 .*?\n\n").group()
+        assert "REFER" not in (re.search(r"(?m)^Allow: .*$", refusal) or [""])[0]
+        before = len(call.heard())
+        call.wait_heard(before / RATE + 2.5)
+        echo = compare(saying.samples, call.heard()[before:])
+        call.hang_up()
+    assert echo.fraction * saying.seconds >= 1.5, f"{echo} after the hold\n{call.trace()}"
+    told = running_server.wait_for_call(sip_call_id(call), "ended")
+    media = running_server.get(f"/api/v1/calls/{told['id']}/media")
+    assert [agreed["direction"] for agreed in (*media["earlier"], media["agreed"])] == ["sendrecv", "recvonly", "sendrecv"]
+    assert digits(running_server, told["id"]) == ["5"]
+    failed = [f["rule"] for f in running_server.get(f"/api/v1/calls/{told['id']}/verdict")["findings"] if f["status"] == "fail"]
+    assert failed == ["SBC-SIP-024"], "the REFER, and nothing else"
+
+
 def test_a_real_client_is_hung_up_on(call: RealCall, running_server: Server) -> None:
     call.wait_answered()
     call.wait_heard(1.0)
@@ -97,7 +136,7 @@ def test_a_real_client_is_hung_up_on(call: RealCall, running_server: Server) -> 
 def test_a_real_client_that_has_only_pcma_is_refused_and_told_why(
     client: RealClient, wish: CallWish, running_server: Server, tmp_path: Path
 ) -> None:
-    only_pcma = CallWish(wish.host, wish.port, wish.ca, wish.wav, codec="PCMA")
+    only_pcma = replace(wish, codec="PCMA")
     with calling(client, only_pcma, tmp_path) as call:
         ending = call.wait_closed()
         told = running_server.wait_for_call(sip_call_id(call), "ended")
@@ -110,7 +149,7 @@ def test_a_real_client_that_has_only_pcma_is_refused_and_told_why(
 def test_a_real_client_without_user_to_user_is_refused_and_told_why(
     client: RealClient, wish: CallWish, running_server: Server, tmp_path: Path
 ) -> None:
-    without = CallWish(wish.host, wish.port, wish.ca, wish.wav, user_to_user=None)
+    without = replace(wish, user_to_user=None)
     with calling(client, without, tmp_path) as call:
         ending = call.wait_closed()
         assert ending.status == 400, f"{ending}\n{call.trace()}"

@@ -5,8 +5,11 @@ address), repeats `;transport=tls` in the Request-URI, sends an empty `Supported
 listens on. Its sndfile filter records what was decoded, before any player.
 """
 
+from __future__ import annotations
+
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.end_to_end.clients.call import CALLER, CallWish, RealCall
@@ -64,7 +67,7 @@ class DebianBaresip:
         }
         return ", ".join(what for what, there in wanted.items() if not there) or None
 
-    def dial(self, wish: CallWish, folder: Path) -> "DebianBaresipCall":
+    def dial(self, wish: CallWish, folder: Path) -> DebianBaresipCall:
         """Write its configuration, start it, wait until it listens to us, dial."""
         home = folder / self.name
         recordings = home / "recordings"
@@ -83,7 +86,13 @@ class DebianBaresip:
 class DebianBaresipCall(RealCall):
     """A call by baresip 1.0."""
 
-    hang_up_command = "/hangup"
+    commands: Mapping[str, str] = {
+        "hang up": "/hangup",
+        "hold": "/hold",
+        "resume": "/resume",
+        "digit": "/sndcode",
+        "transfer": "/transfer",
+    }
 
     @property
     def recording(self) -> Path:

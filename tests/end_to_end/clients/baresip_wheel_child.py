@@ -1,15 +1,17 @@
 """Runs in a process of its own: one call by baresip-python, as told by a JSON plan in the first argument.
 
-Prints `@ringing`, `@answered`, `@closed WORDS`; hangs up on the line `hang up`; ends with its standard input.
+Prints `@ringing`, `@answered`, `@held`, `@closed WORDS`; does what its standard input says (`hang up`, `hold`, `resume`,
+`digit D`, `transfer URI`); ends with its standard input.
 """
 
 import asyncio
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from typing import Any
 
-from baresip import Account, Config, Event, Runtime, StackEvent, UserAgent
+from baresip import Account, BaresipError, Config, Event, Runtime, StackEvent, UserAgent
 
 TOLD = {Event.CALL_RINGING: "@ringing", Event.CALL_ESTABLISHED: "@answered", Event.CALL_CLOSED: "@closed"}
 
@@ -56,11 +58,23 @@ async def main(plan: dict[str, Any]) -> None:
     agent = await UserAgent.create(runtime, _account(plan))
     agent.on(_tell)
     call = await agent.dial(plan["uri"], headers=plan["headers"])
+    actions = {"hang up": call.hangup, "hold": call.hold, "resume": call.resume, "digit": call.send_dtmf, "transfer": call.transfer}
     lines = await _lines()
-    while line := await lines.readline():
-        if line.strip() == b"hang up":
-            await call.hangup()
+    while line := (await lines.readline()).decode():
+        name, arguments = _understood(line, actions)
+        try:
+            await actions[name](*arguments)
+            if name == "hold":
+                print("\n@held", flush=True)
+        except BaresipError as problem:
+            print(f"\n@refused {name}: {problem}", flush=True)
     await runtime.close()
+
+
+def _understood(line: str, actions: Iterable[str]) -> tuple[str, list[str]]:
+    """`hang up` is an action of two words, all others are followed by their arguments."""
+    name = next(action for action in actions if line.startswith(action))
+    return name, line.removeprefix(name).split()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +55,10 @@ class RealClient(Protocol):
 
 
 class RealCall:
-    """One call of a client that writes `@ringing`, `@answered`, `@closed WORDS` (or what the patterns say) as it goes."""
+    """One call of a client that writes `@ringing`, `@answered`, `@held`, `@closed WORDS` as it goes."""
 
-    answered_pattern = r"^@answered\b"
-    closed_pattern = r"^@closed ?(.*)$"
-    hang_up_command = "hang up"
+    commands: Mapping[str, str] = {}
+    """How this client calls what it is told: hang up, hold, resume, digit, transfer; the word itself unless said here."""
 
     def __init__(self, conversation: Conversation, folder: Path) -> None:
         self.conversation = conversation
@@ -72,7 +71,7 @@ class RealCall:
 
     def wait_answered(self) -> None:
         """Until the client says that the call stands."""
-        self.conversation.wait_for(self.answered_pattern)
+        self.conversation.wait_for(r"^@answered\b")
 
     def heard(self) -> array[int]:
         """The samples heard so far."""
@@ -85,12 +84,16 @@ class RealCall:
 
     def hang_up(self) -> None:
         """Let the client end the call, and wait until it has."""
-        self.conversation.say(self.hang_up_command)
+        self.tell("hang up")
         self.wait_closed()
+
+    def tell(self, action: str, *arguments: str) -> None:
+        """Let the client hold, resume, send a digit (argument) or transfer (argument: the URI); its trace shows what comes of it."""
+        self.conversation.say(" ".join([self.commands.get(action, action), *arguments]))
 
     def wait_closed(self) -> Ending:
         """Until the client says that the call is over."""
-        words = self.conversation.wait_for(self.closed_pattern).group(1).strip()
+        words = self.conversation.wait_for(r"^@closed ?(.*)$").group(1).strip()
         status = re.match(r"([3-6]\d\d)\b", words)
         return Ending(int(status.group(1)) if status else None, words)
 

@@ -1,7 +1,7 @@
 """Runs in a process of its own: one call by liblinphone (ctypes), as told by a JSON plan in the first argument.
 
-Prints `@ringing`, `@answered`, `@closed WORDS` amid liblinphone's own log (with its SIP trace); hangs up on the line
-`hang up`; ends with its standard input.
+Prints `@ringing`, `@answered`, `@held`, `@closed WORDS` amid liblinphone's own log (with its SIP trace); does what its standard
+input says (`hang up`, `hold`, `resume`, `digit D`, `transfer URI`); ends with its standard input.
 """
 
 import ctypes
@@ -32,7 +32,7 @@ bind_address=127.0.0.1
 backend=sqlite3
 uri=null
 """
-TOLD = {"LinphoneCallOutgoingRinging": "@ringing", "LinphoneCallStreamsRunning": "@answered"}
+TOLD = {"LinphoneCallOutgoingRinging": "@ringing", "LinphoneCallStreamsRunning": "@answered", "LinphoneCallPaused": "@held"}
 OVER = ("LinphoneCallEnd", "LinphoneCallError", "LinphoneCallReleased")
 
 
@@ -106,6 +106,16 @@ def _ending(library: Library, call: Pointer) -> str:
     return f"{code} {phrase.decode()}" if code >= 300 else "ended"
 
 
+def _do(library: Library, call: Pointer, line: bytes) -> None:
+    word, _, argument = line.partition(b" ")
+    if word == b"digit":
+        library.call("call_send_dtmf", call, argument[0])
+    elif word == b"transfer":
+        library.call("call_transfer", call, argument)
+    else:
+        library.call({b"hang": "call_terminate", b"hold": "call_pause", b"resume": "call_resume"}[word], call)
+
+
 def _lines_now() -> list[bytes]:
     """What came on standard input by now; an empty line of bytes stands for its end."""
     ready, _, _ = select.select([sys.stdin], [], [], 0.01)
@@ -126,10 +136,9 @@ def main(plan: dict[str, Any]) -> None:
                 print(f"\n{told}", flush=True)
             before = state
         for line in _lines_now():
-            if line == b"hang up":
-                library.call("call_terminate", call)
-            elif not line:
+            if not line:
                 os._exit(0)  # liblinphone's own way down takes seconds and has nothing left to tell
+            _do(library, call, line)
 
 
 if __name__ == "__main__":
