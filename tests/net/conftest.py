@@ -7,13 +7,14 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 from twisted.internet import reactor as _reactor
+from twisted.internet.task import Clock
 from twisted.internet.threads import blockingCallFromThread
 from twisted.logger import globalLogPublisher
 
@@ -114,6 +115,18 @@ class ScriptedCore:
         return self.told.empty()
 
 
+class SteeredReactor:
+    """The real reactor for sockets, and a clock that stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.listenTCP = reactor.listenTCP
+        self.seconds = self.clock.seconds
+
+    def callLater(self, delay: float, call: Callable[..., object], *args: object) -> Any:
+        return (self.clock if delay else reactor).callLater(delay, call, *args)
+
+
 class MediaLog:
     """Writes down what the media plane would do."""
 
@@ -137,6 +150,12 @@ class Lab:
     ca: Path
     journal: list[Entry] = field(default_factory=list)
     media: MediaLog = field(default_factory=MediaLog)
+    steered: SteeredReactor | None = None
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, when the lab was made `steered`."""
+        assert self.steered is not None
+        self.run(self.steered.clock.advance, seconds)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -207,19 +226,21 @@ def make_lab(reactor_thread: None, certificate_dir: Path, faults: list[dict[str,
         credentials: certificates.Credentials | None = None,
         client: ClientTls | None = None,
         core: ScriptedCore | None = None,
+        steered: bool = False,
         **listener: Any,
     ) -> Lab:
         shown = credentials or certificates.load(certificates.ensure(certificate_dir))
         bounds = limits or ConnectionLimits()
         scripted, journal, media = core or ScriptedCore(), [], MediaLog()
         dialler = SipDialler(reactor, client, bounds) if client else None
+        steering = SteeredReactor() if steered else None
 
         def begin() -> Lab:
             shell = Shell(reactor, scripted, media, journal.append, dialler=dialler)
-            port = SipListener(reactor, shell, shown, tls or ServerTls(), bounds, **listener)
+            port = SipListener(steering or reactor, shell, shown, tls or ServerTls(), bounds, **listener)
             port.listen("127.0.0.1", 0)
             shell.start(port)
-            return Lab(scripted, shell, port, certificate_dir / "ca.pem", journal, media)
+            return Lab(scripted, shell, port, certificate_dir / "ca.pem", journal, media, steering)
 
         lab: Lab = blockingCallFromThread(reactor, begin)
         labs.append(lab)
@@ -235,9 +256,3 @@ def make_lab(reactor_thread: None, certificate_dir: Path, faults: list[dict[str,
 @pytest.fixture
 def lab(make_lab: Callable[..., Lab]) -> Lab:
     return make_lab()
-
-
-@pytest.fixture
-def quick_limits() -> ConnectionLimits:
-    """Bounds so short that a test can meet them."""
-    return replace(ConnectionLimits(), handshake_seconds=0.3, idle_seconds=0.3, message_seconds=0.3, close_seconds=0.3, connect_seconds=1.0)

@@ -131,8 +131,8 @@ def test_nothing_is_delivered_after_the_core_has_closed(lab):
     assert lab.core.silent()
 
 
-def test_a_peer_that_never_answers_our_close_is_dropped(make_lab, quick_limits):
-    lab = make_lab(limits=quick_limits)
+def test_a_peer_that_never_answers_our_close_is_dropped(make_lab):
+    lab = make_lab(limits=replace(ConnectionLimits(), close_seconds=0.2))
     lab.core.on_receive = lambda connection, data, now: [Close(connection, "enough")]
     with lab.tls() as client:
         client.sendall(b"x")
@@ -187,66 +187,64 @@ def test_octets_that_come_with_the_end_are_still_delivered_and_answered(lab, pol
     client.tcp.close()
 
 
-def test_an_idle_connection_is_closed_but_not_one_that_is_needed(make_lab, quick_limits):
-    lab = make_lab(limits=quick_limits)
+def test_an_idle_connection_is_closed_but_not_one_that_is_needed(make_lab):
+    lab = make_lab(limits=replace(ConnectionLimits(), idle_seconds=600.0), steered=True)
     lab.core.used = True
     with lab.tls() as client:
         lab.core.next("connected")
-        time.sleep(0.5)  # longer than idle_seconds: nothing must happen
+        lab.advance(1900)
         assert lab.core.silent()
         lab.core.used = False
+        lab.advance(600)
         assert client.recv(10) == b""
         client.unwrap()
-        assert lab.core.next("lost").why == "idle for 0.3 s"
+        assert lab.core.next("lost").why == "idle for 600 s"
 
 
-def test_a_connection_with_traffic_is_not_idle(make_lab, quick_limits):
-    lab = make_lab(limits=replace(quick_limits, idle_seconds=0.4))
-    lab.core.on_receive = lambda connection, data, now: [Send(connection, data)]
+def test_traffic_either_way_keeps_a_connection(make_lab):
+    lab = make_lab(limits=replace(ConnectionLimits(), idle_seconds=600.0), steered=True)
     with lab.tls() as client:
-        for _ in range(8):
-            time.sleep(0.1)
-            client.sendall(b"\r\n")
-            assert client.recv(2) == b"\r\n"
+        number = lab.core.next("connected").connection
+        lab.advance(400)
+        client.sendall(b"ab")
+        assert lab.core.octets(2) == b"ab"
+        lab.advance(400)
+        lab.run(lab.shell.ask, lambda now: [Send(number, b"cd")])
+        assert client.recv(2) == b"cd"
+        lab.advance(599)
+        assert lab.core.silent()
+        lab.advance(2)
+        assert client.recv(2) == b""
+        client.unwrap()
 
 
-def test_a_message_that_is_not_complete_in_time_closes_the_connection(make_lab, quick_limits):
-    lab = make_lab(limits=replace(quick_limits, idle_seconds=60.0))
+def test_a_message_that_is_not_complete_in_time_closes_the_connection(make_lab):
+    lab = make_lab(limits=replace(ConnectionLimits(), message_seconds=30.0), steered=True)
     lab.core.unfinished = 1234.5
     with lab.tls() as client:
         lab.core.next("connected")
-        begun = time.monotonic()
-        client.sendall(b"INVITE")
-        client.settimeout(0.05)
-        told = None
-        while told is None:  # a slow loris: an octet now and then
-            try:
-                client.sendall(b"x")
-                if client.recv(1) == b"":
-                    client.settimeout(5)
-                    client.unwrap()
-                    break
-            except (TimeoutError, ssl.SSLWantReadError):
-                pass
-        assert time.monotonic() - begun < 3
-        while (told := lab.core.next()).what != "lost":
-            pass
-        assert told.why == "a message was not complete after 0.3 s"
+        for octet in b"INVITE":  # a slow loris: an octet now and then
+            client.sendall(bytes([octet]))
+            lab.core.octets(1)
+            lab.advance(5)
+        assert client.recv(10) == b""
+        client.unwrap()
+        assert lab.core.next("lost").why == "a message was not complete after 30 s"
 
 
-def test_a_message_that_gets_complete_is_forgotten(make_lab, quick_limits):
-    lab = make_lab(limits=replace(quick_limits, idle_seconds=60.0))
-    lab.core.on_receive = lambda connection, data, now: [Send(connection, b"k")]
+def test_the_time_for_a_message_begins_anew_with_the_next(make_lab):
+    lab = make_lab(limits=replace(ConnectionLimits(), message_seconds=30.0), steered=True)
     with lab.tls() as client:
-        lab.core.unfinished = 1.0
-        client.sendall(b"INV")
-        client.recv(1)
-        lab.core.unfinished = None
-        client.sendall(b"ITE")
-        client.recv(1)
-        time.sleep(0.5)
+        lab.core.next("connected")
+        for unfinished in (1.0, 2.0, None):
+            lab.core.unfinished = unfinished
+            client.sendall(b"x")
+            lab.core.octets(1)
+            lab.advance(20)
+        lab.advance(100)
+        assert lab.core.silent()
         client.sendall(b"more")
-        assert client.recv(1) == b"k"
+        assert lab.core.octets(4) == b"more"
 
 
 def test_a_peer_that_never_reads_is_dropped_by_amount(make_lab):
@@ -280,7 +278,7 @@ def test_a_peer_that_never_reads_is_dropped_after_a_time(make_lab):
 
 
 def test_a_slow_reader_within_bounds_is_left_alone(make_lab):
-    lab = make_lab(limits=replace(ConnectionLimits(), unsent_seconds=2.0, unsent_octets=1 << 24))
+    lab = make_lab(limits=replace(ConnectionLimits(), unsent_octets=1 << 24))
     lab.core.on_receive = lambda connection, data, now: [Send(connection, b"z" * 8_000_000)]
     with lab.tls() as client:
         client.sendall(b"go")

@@ -206,8 +206,7 @@ def test_stopping_does_not_wait_longer_than_its_grace(lab):
         client.unwrap()
 
 
-def test_stopping_drops_peers_that_do_not_leave(make_lab, quick_limits):
-    lab = make_lab(limits=quick_limits)
+def test_stopping_drops_peers_that_do_not_leave(lab):
     with lab.tls():
         lab.core.next("connected")
         lab.run(lab.shell.stop, 0.0)

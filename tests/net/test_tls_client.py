@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import trustme
@@ -19,6 +20,7 @@ from sbc_sim.calls.outputs import Close, Connect, Send
 from sbc_sim.net import certificates
 from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.net.server_name import mismatch
+from sbc_sim.net.sip_connection import ConnectionLimits
 from sbc_sim.net.tls_contexts import ClientConnections, ClientTls
 from sbc_sim.net.tls_failures import unreachable
 from sbc_sim.sip.peer import TlsProblem
@@ -89,7 +91,7 @@ def bundle(partner_ca, tmp_path):
 
 
 @pytest.fixture
-def lab(make_lab, bundle, quick_limits):
+def lab(make_lab, bundle):
     return make_lab(client=ClientTls(ca_file=bundle))
 
 
@@ -235,8 +237,8 @@ def test_each_way_not_to_reach_a_host_has_its_words(problem, words):
     assert words in unreachable(problem).detail
 
 
-def test_a_server_that_says_nothing_is_given_up(make_lab, bundle, quick_limits):
-    lab = make_lab(client=ClientTls(ca_file=bundle), limits=quick_limits)
+def test_a_server_that_says_nothing_is_given_up(make_lab, bundle):
+    lab = make_lab(client=ClientTls(ca_file=bundle), limits=replace(ConnectionLimits(), handshake_seconds=0.2))
     with socket.create_server(("127.0.0.1", 0)) as mute:
         dial(lab, mute.getsockname()[1])
         failure = lab.core.refusal()

@@ -217,8 +217,8 @@ def test_a_broken_record_ends_the_handshake_and_nothing_else(lab):
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03"])
-def test_a_handshake_that_takes_too_long_is_dropped(make_lab, quick_limits, sent):
-    lab = make_lab(limits=quick_limits)
+def test_a_handshake_that_takes_too_long_is_dropped(make_lab, sent):
+    lab = make_lab(limits=replace(ConnectionLimits(), handshake_seconds=0.3))
     with lab.tcp() as client:
         client.sendall(sent)
         read_all(client)
