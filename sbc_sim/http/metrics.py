@@ -13,13 +13,14 @@ from typing import Any
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import StoreSize
 from sbc_sim.rules.catalogue import RULES
+from sbc_sim.rules.finding import Status
 from sbc_sim.sip.errors import Malformation
 from sbc_sim.sip.peer import TlsProblem
 from sbc_sim.sip.responses import REASONS
@@ -79,6 +80,8 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         self._calls: OrderedDict[str, _CallSoFar] = OrderedDict()
         self._regions: set[str] = set()
+        self._rule_results = _RuleResults()
+        registry.register(self._rule_results)
         Info("sbc_sim_build", "What runs", registry=registry).info({"version": version})
         registry.register(_Asked(gauges))
 
@@ -97,7 +100,6 @@ class Metrics:
         self._ended = counter("calls", "Calls that ended", "direction", "region", "result")
         self._setup = histogram("call_setup_seconds", "From INVITE to 200", SECONDS_OF_SETUP)
         self._duration = histogram("call_duration_seconds", "From 200 to the end", SECONDS_OF_CALL)
-        self._rules = counter("rule_results", "What the rules said of ended calls and failed attempts", "rule", "status")
         self._rejections = counter("rejections", "Refused requests", "code", "rule")
         self._packets = counter("srtp_packets", "SRTP packets", "direction", "result")
         self._lost = counter("rtp_lost_packets", "RTP packets that never came")
@@ -177,8 +179,7 @@ class Metrics:
             self._jitter.observe(data.get("maxJitterMs", 0.0) / 1000)
 
     def _count_rules(self, findings: Iterable[Mapping[str, Any]]) -> None:
-        for finding in findings:
-            self._rules.labels(_rule_id(finding.get("rule")), str(finding.get("status"))).inc()
+        self._rule_results.count(findings)
 
     def _so_far(self, call: str | None) -> _CallSoFar:
         found = self._calls.get(call or "")
@@ -217,6 +218,30 @@ class _CallSoFar:
         before = self._counted.get(member, 0)
         self._counted[member] = max(now, before)
         return max(0, now - before)
+
+
+class _RuleResults(Collector):
+    """What the rules said, counted by hand: a verdict names every rule, and a look-up by labels for each would cost more than all else."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], int] = dict.fromkeys(((rule, status.value) for rule in RULES for status in Status), 0)
+
+    def count(self, findings: Iterable[Mapping[str, Any]]) -> None:
+        """Count findings; what is not of the catalogue is left out."""
+        counts = self._counts
+        for finding in findings:
+            key = (finding["rule"], finding["status"])
+            if key in counts:
+                counts[key] += 1
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Show what was counted."""
+        text = "What the rules said of ended calls and failed attempts"
+        family = CounterMetricFamily("sbc_sim_rule_results", text, labels=["rule", "status"])
+        for key, number in self._counts.items():
+            if number:
+                family.add_metric(list(key), number)
+        yield family
 
 
 class _Asked(Collector):

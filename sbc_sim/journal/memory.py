@@ -7,11 +7,12 @@ outside of calls, and on the octets of everything.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.sharing import SharedFindings
 from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallPage, CallQuery, EntryPage, Listener, StoreSize, Trace
 from sbc_sim.journal.view import CallView
 
@@ -89,6 +90,7 @@ class MemoryStore:
         self._outside = _Ring(self._limits.outside, share)
         self._connections: OrderedDict[int, Entry] = OrderedDict()
         self._listeners: list[Listener] = []
+        self._shared = SharedFindings()
         self._ordinal = 0
         self._call_octets = 0
         self._dropped = 0
@@ -170,7 +172,7 @@ class MemoryStore:
                 self._dropped += 1
                 return
             record = self._calls[call] = _Record(CallView(call, self._ordinal))
-        self._keep(record, entry)
+        self._keep(record, self._shared.shared(entry))
         if record.opened is None and record.view.connection is not None:
             record.opened = self._connections.get(record.view.connection)
         if record.view.over:
@@ -208,16 +210,18 @@ class MemoryStore:
 
 def entry_octets(entry: Entry) -> int:
     """Estimate the memory of an entry: its octets and texts, and a flat charge for each value."""
+    if entry.kind is Kind.VERDICT:  # the words of the catalogue are there once for all calls
+        return 1000 + sum(60 + len(str(finding.get("detail", ""))) for finding in entry.data.get("findings", ()))
     return 200 + len(entry.raw) + _value_octets(entry.data)
 
 
 def _value_octets(value: Any) -> int:
     if isinstance(value, str):
         return 60 + len(value)
-    if isinstance(value, Mapping):
-        return 60 + sum(16 + _value_octets(inner) for inner in value.values())
+    if isinstance(value, dict):
+        return 60 + sum([16 + _value_octets(inner) for inner in value.values()])
     if isinstance(value, list | tuple):
-        return 60 + sum(8 + _value_octets(inner) for inner in value)
+        return 60 + sum([8 + _value_octets(inner) for inner in value])
     return 28
 
 

@@ -138,3 +138,40 @@ def test_no_order_of_entries_breaks_a_bound_or_the_bookkeeping(events: list[tupl
     listed += [*store.attempts(500).entries, *store.outside(500).entries]
     assert store.size().octets == sum(map(entry_octets, listed))
     assert store.size().dropped == len(events) - len(listed)
+
+
+def finding(rule: str, detail: str, evidence: tuple[str, ...] = ()) -> dict[str, object]:
+    quotes = [{"text": text} for text in evidence]
+    platforms = {"AudioCodes": "IP Profile", "Oracle": "sip-interface"}
+    return {"rule": rule, "status": "pass", "detail": detail, "fix": "-", "evidence": quotes, "why": "w" * 300, "platforms": platforms}
+
+
+def test_equal_findings_of_many_calls_are_kept_once_and_read_back_equal() -> None:
+    store = MemoryStore()
+    verdicts = [
+        [finding("SBC-SIP-001", "fine"), finding("SBC-SIP-002", f"call {n}"), finding("SBC-SIP-003", "x", (str(n),))] for n in range(2)
+    ]
+    for number, findings in enumerate(verdicts):
+        start(store, f"c{number}")
+        store.append(Entry(2.0, Kind.VERDICT, f"c{number}", {"status": "pass", "counts": {}, "findings": findings}))
+    views = [store.call(f"c{number}") for number in range(2)]
+    kept_findings = [view.verdict["findings"] for view in views if view and view.verdict]
+    assert kept_findings == verdicts
+    assert kept_findings[0][0] is kept_findings[1][0]
+    assert kept_findings[0][1] is not kept_findings[1][1]
+    assert kept_findings[0][1]["platforms"] is kept_findings[1][1]["platforms"]
+
+
+def test_a_finding_that_differs_only_in_other_words_is_never_mistaken_for_a_known_one() -> None:
+    store = MemoryStore()
+    one, other = (
+        finding("SBC-SIP-001", "fine"),
+        {**finding("SBC-SIP-001", "fine"), "why": "another catalogue", "platforms": {"Oracle": "x"}},
+    )
+    for call, found in (("a", one), ("b", other)):
+        start(store, call)
+        store.append(Entry(2.0, Kind.VERDICT, call, {"status": "pass", "counts": {}, "findings": [found]}))
+    view = store.call("b")
+    assert view is not None
+    assert view.verdict is not None
+    assert view.verdict["findings"] == [other]
