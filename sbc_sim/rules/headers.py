@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"\+?[0-9]{3,}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _ASKED = ("P-Asserted-Identity", "From")
 """Where the caller's number is looked for, in this order."""
+_READ = (*_ASKED, "Diversion", "Contact")
 COOKIE = "z9hG4bK"
 
 
@@ -37,12 +38,52 @@ class PhoneNumber:
         return _E164.fullmatch(self.text) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """All values of one header that holds addresses, read once."""
+
+    name: str
+    values: list[str]
+    read: list[NameAddr]
+    """Those that can be read."""
+    unread: str
+    """Why a value cannot be read; empty when all can."""
+
+    @property
+    def numbers(self) -> list[PhoneNumber]:
+        """The phone numbers among them."""
+        return [number for number in (phone_number(address.uri, self.name) for address in self.read) if number is not None]
+
+
+Parties = dict[str, Addresses]
+"""The addresses of an INVITE by header name."""
+
+
 def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
     """Judge numbers, Contact, From tag and Via of the INVITE."""
     invite = evidence.invite
     if invite is None:
         return [skipped(f"SBC-HDR-{number:03d}", "No INVITE was read.") for number in range(1, 10)]
-    return [*_contact(invite), *_numbers(invite, policy), _asserted(invite), _diversion(invite), _from_tag(invite), *_via(invite)]
+    parties = {name: addresses(invite, name) for name in _READ}
+    return [
+        *_contact(invite, parties["Contact"]),
+        *_numbers(invite, parties, policy),
+        _asserted(invite, parties["P-Asserted-Identity"]),
+        _diversion(invite, parties["Diversion"]),
+        _from_tag(invite, parties["From"]),
+        *_via(invite),
+    ]
+
+
+def addresses(invite: Request, name: str) -> Addresses:
+    """Read every address of a header."""
+    values, read, unread = invite.headers.listed(name), [], ""
+    for value in values:
+        try:
+            read.append(NameAddr.parse(value, name))
+        except MalformedMessage as error:
+            unread = unread or sentence(error.detail)
+    return Addresses(name, values, read, unread)
 
 
 # --- numbers -------------------------------------------------------------------------------------------------------------------
@@ -54,52 +95,31 @@ def phone_number(uri: Uri, header: str) -> PhoneNumber | None:
     return PhoneNumber(user, header) if _NUMBER.fullmatch(user.translate(_SEPARATORS)) else None
 
 
-def caller_number(invite: Request) -> PhoneNumber | None:
-    """Find the caller's number: P-Asserted-Identity first, then From."""
-    return next((number for name in _ASKED for number in _numbers_of(invite, name)), None)
-
-
-def _numbers_of(invite: Request, name: str) -> list[PhoneNumber]:
-    numbers = (phone_number(address.uri, name) for address in _addresses(invite, name))
-    return [number for number in numbers if number is not None]
-
-
-def _addresses(invite: Request, name: str) -> list[NameAddr]:
-    """Addresses of a header, leaving out those that cannot be read."""
-    found = []
-    for value in invite.headers.listed(name):
-        try:
-            found.append(NameAddr.parse(value, name))
-        except MalformedMessage:
-            continue
-    return found
-
-
-def _numbers(invite: Request, policy: Policy) -> list[Finding]:
+def _numbers(invite: Request, parties: Parties, policy: Policy) -> list[Finding]:
     if policy.caller_number == "ignore":
         return [skipped(rule, "Numbers are not looked at (sip.caller_number).") for rule in ("SBC-HDR-001", "SBC-HDR-002")]
-    caller = caller_number(invite)
+    caller = next((number for name in _ASKED for number in parties[name].numbers), None)
     if caller is None:
         detail = "Neither P-Asserted-Identity nor From has a phone number."
-        return [warned("SBC-HDR-001", detail, quote_header(invite, "From")), _form_of_numbers(invite)]
-    detail = f"The caller is {escaped(caller.text)}, from {caller.header}.{_called(invite)}"
-    return [passed("SBC-HDR-001", detail), _form_of_numbers(invite)]
+        return [warned("SBC-HDR-001", detail, quote_header(invite, "From")), _form_of_numbers(invite, parties)]
+    detail = f"The caller is {escaped(caller.text)}, from {caller.header}.{_called(invite, parties)}"
+    return [passed("SBC-HDR-001", detail), _form_of_numbers(invite, parties)]
 
 
-def _called(invite: Request) -> str:
+def _called(invite: Request, parties: Parties) -> str:
     """Tell the called number and the number before forwarding."""
     try:
         dialled = Uri.parse(invite.uri, "Request-URI").user_text
     except MalformedMessage:
         dialled = ""
-    diverted = _numbers_of(invite, "Diversion")
+    diverted = parties["Diversion"].numbers
     forwarded = f" Forwarded from {escaped(diverted[0].text)} (Diversion)." if diverted else ""
     return (f" Dialled: {escaped(dialled)}, from the Request-URI." if dialled else "") + forwarded
 
 
-def _form_of_numbers(invite: Request) -> Finding:
+def _form_of_numbers(invite: Request, parties: Parties) -> Finding:
     rule = "SBC-HDR-002"
-    numbers = [number for name in ("P-Asserted-Identity", "From", "Diversion") for number in _numbers_of(invite, name)]
+    numbers = [number for name in (*_ASKED, "Diversion") for number in parties[name].numbers]
     if not numbers:
         return skipped(rule, "There is no phone number in P-Asserted-Identity, From or Diversion.")
     odd = [number for number in numbers if not number.e164]
@@ -118,50 +138,36 @@ def _quoted_number(invite: Request, number: PhoneNumber) -> Quote:
 # --- identity ------------------------------------------------------------------------------------------------------------------
 
 
-def _asserted(invite: Request) -> Finding:
-    rule, name = "SBC-HDR-003", "P-Asserted-Identity"
-    values = invite.headers.listed(name)
+def _asserted(invite: Request, asserted: Addresses) -> Finding:
+    rule, name, values = "SBC-HDR-003", asserted.name, asserted.values
     if not values:
         return skipped(rule, "There is no P-Asserted-Identity.")
-    unread = _unreadable(invite, name)
-    if unread is not None:
-        return warned(rule, f"{sentence(unread)} It was ignored.", quote_header(invite, name, 0))
-    schemes = sorted(address.uri.scheme for address in _addresses(invite, name))
+    if asserted.unread:
+        return warned(rule, f"{asserted.unread} It was ignored.", quote_header(invite, name, 0))
+    schemes = sorted(address.uri.scheme for address in asserted.read)
     if len(values) > 2 or schemes in (["sip", "sip"], ["sips", "sips"], ["sip", "sips"], ["tel", "tel"]):
         return warned(rule, f"{len(values)} values with the schemes {', '.join(schemes)}.", quote_header(invite, name, 0))
     return passed(rule, f"{escaped(values[0])}{' and one more' if len(values) > 1 else ''}.")
 
 
-def _diversion(invite: Request) -> Finding:
-    rule, name = "SBC-HDR-004", "Diversion"
-    values = invite.headers.listed(name)
-    if not values:
+def _diversion(invite: Request, diversion: Addresses) -> Finding:
+    rule = "SBC-HDR-004"
+    if not diversion.values:
         return skipped(rule, "There is no Diversion.")
-    unread = _unreadable(invite, name)
-    if unread is not None:
-        return warned(rule, f"{sentence(unread)} It was ignored.", quote_header(invite, name, 0))
-    return passed(rule, f"{escaped(values[0])}.")
-
-
-def _unreadable(invite: Request, name: str) -> str | None:
-    """Say why a value of the header cannot be read; None when all can."""
-    for value in invite.headers.listed(name):
-        try:
-            NameAddr.parse(value, name)
-        except MalformedMessage as error:
-            return error.detail
-    return None
+    if diversion.unread:
+        return warned(rule, f"{diversion.unread} It was ignored.", quote_header(invite, "Diversion", 0))
+    return passed(rule, f"{escaped(diversion.values[0])}.")
 
 
 # --- addresses of the dialog -----------------------------------------------------------------------------------------------------
 
 
-def _contact(invite: Request) -> list[Finding]:
-    wrong = _wrong_contact(invite)
+def _contact(invite: Request, contacts: Addresses) -> list[Finding]:
+    wrong = _wrong_contact(contacts)
     if wrong:
         shown = quote_header(invite, "Contact", 0)
         return [failed("SBC-HDR-005", wrong, shown, refused=refusal(400)), skipped("SBC-HDR-008", "There is no usable Contact.")]
-    contact = _addresses(invite, "Contact")[0].uri
+    contact = contacts.read[0].uri
     if invite.uri.lower().startswith("sips:") and contact.scheme != "sips":
         detail = f"The Request-URI is sips, Contact is {escaped(str(contact))}."
         sips = warned("SBC-HDR-008", detail, quote_header(invite, "Contact"))
@@ -170,20 +176,19 @@ def _contact(invite: Request) -> list[Finding]:
     return [passed("SBC-HDR-005", f"Contact is {escaped(str(contact))}."), sips]
 
 
-def _wrong_contact(invite: Request) -> str:
-    values = invite.headers.listed("Contact")
-    if len(values) != 1:
-        return "The INVITE has no Contact." if not values else f"The INVITE has {len(values)} Contact values; one is wanted."
-    unread = _unreadable(invite, "Contact")
-    if unread is not None:
-        return sentence(unread)
-    scheme = _addresses(invite, "Contact")[0].uri.scheme
+def _wrong_contact(contacts: Addresses) -> str:
+    """Say what is wrong with Contact; empty when nothing is."""
+    count = len(contacts.values)
+    if count != 1:
+        return "The INVITE has no Contact." if not count else f"The INVITE has {count} Contact values; one is wanted."
+    if contacts.unread:
+        return contacts.unread
+    scheme = contacts.read[0].uri.scheme
     return "" if scheme in ("sip", "sips") else f"Contact is a {scheme} URI; sip or sips is wanted."
 
 
-def _from_tag(invite: Request) -> Finding:
-    tagged = any(address.tag for address in _addresses(invite, "From"))
-    if tagged:
+def _from_tag(invite: Request, caller: Addresses) -> Finding:
+    if any(address.tag for address in caller.read):
         return passed("SBC-HDR-006", "From has a tag.")
     return warned("SBC-HDR-006", "From has no tag.", quote_header(invite, "From"))
 

@@ -113,8 +113,7 @@ def _srtcp(talk: Talk) -> Finding:
     bad = report.rtcp_plain + report.rtcp_auth_failures
     if not bad:
         return passed(rule, f"{report.rtcp_received} SRTCP packets.") if report.rtcp_received else skipped(rule, "No RTCP arrived.")
-    counts = f"{report.rtcp_plain} clear RTCP packets and {report.rtcp_auth_failures} with a wrong tag"
-    detail = f"{counts}; {report.rtcp_received} were in order."
+    detail = f"RTCP: {report.rtcp_plain} clear, {report.rtcp_auth_failures} with a wrong tag, {report.rtcp_received} in order."
     if not report.rtcp_auth_failures and report.rtcp_plain <= PLAIN_RTCP_NOTE:
         return passed(rule, f"{detail} So few are a note only.")
     return warned(rule, detail, Quote(f"clear {report.rtcp_plain}, wrong tag {report.rtcp_auth_failures}", "RTCP", None, "media"))

@@ -67,7 +67,8 @@ def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
         finding = _broken(problem, evidence)
         broken.setdefault(finding.rule, finding)
     _passed_over(negotiation, policy, broken)
-    kept = [_kept(rule, evidence, negotiation) for rule in RULES if rule not in broken and rule != delayed.rule]
+    texts = _seen(negotiation)
+    kept = [_kept(rule, evidence, negotiation, texts) for rule in RULES if rule not in broken and rule != delayed.rule]
     return [delayed, *broken.values(), *kept]
 
 
@@ -119,18 +120,19 @@ def _passed_over(negotiation: Negotiation, policy: Policy, broken: dict[str, Fin
 # --- rules that hold -----------------------------------------------------------------------------------------------------------
 
 
-def _kept(rule: str, evidence: Evidence, agreed: Negotiation) -> Finding:
+def _kept(rule: str, evidence: Evidence, agreed: Negotiation, texts: dict[str, str]) -> Finding:
     if rule == "SBC-SDP-018" and not evidence.offered_by_us:
         return skipped(rule, "The partner made the offer.")
     if not agreed.usable and rule != "SBC-SDP-001":
         return skipped(rule, "No session could be made.")
-    return passed(rule, _seen(rule, agreed))
+    return passed(rule, texts.get(rule) or texts[rule.split("-")[1]])
 
 
-def _seen(rule: str, agreed: Negotiation) -> str:
+def _seen(agreed: Negotiation) -> dict[str, str]:
+    """What was agreed, as sentences: for single rules, and for the rest of each area."""
     remote = f"{agreed.remote[0]}:{agreed.remote[1]}" if agreed.remote else "no address"
     codecs = f"{agreed.codec} as payload type {agreed.payload_type}; offered: {', '.join(agreed.offered_codecs[:8])}."
-    texts = {
+    return {
         "SBC-SDP-005": codecs,
         "SBC-SDP-006": codecs,
         "SBC-SDP-007": f"Media profile {agreed.profile}.",
@@ -140,9 +142,6 @@ def _seen(rule: str, agreed: Negotiation) -> str:
         "SBC-SDP-016": "RTCP shares the RTP port." if agreed.rtcp_mux else f"RTP at {remote}.",
         "SBC-SRTP-001": f"Media profile {agreed.profile}.",
         "SBC-SRTP-008": "No DTLS is offered.",
+        "SRTP": f"{agreed.crypto.suite} with tag {agreed.crypto.tag} was taken." if agreed.crypto else f"Media profile {agreed.profile}.",
+        "SDP": f"{agreed.codec} at {remote}, {agreed.profile}, m= lines: {agreed.media_count}.",
     }
-    if rule in texts:
-        return texts[rule]
-    if rule.startswith("SBC-SRTP") and agreed.crypto:
-        return f"{agreed.crypto.suite} with tag {agreed.crypto.tag} was taken."
-    return f"{agreed.codec} at {remote}, {agreed.profile}, m= lines: {agreed.media_count}."

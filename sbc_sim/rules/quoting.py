@@ -28,7 +28,7 @@ def _escaped_character(character: str) -> str:
 
 def escaped(text: str) -> str:
     """Make control, undecodable and invisible characters visible; everything else stays as it is."""
-    return "".join(map(_escaped_character, text))
+    return text if text.isprintable() else "".join(map(_escaped_character, text))
 
 
 def sentence(text: str) -> str:

@@ -147,7 +147,7 @@ def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
     findings["SBC-SIP-024"] = _refer(evidence)
     findings["SBC-SIP-030"] = _session_interval(invite, policy)
     findings["SBC-SIP-031"] = _if_used(evidence, "SBC-SIP-031", "INFO")
-    findings["SBC-SIP-032"] = _if_used(evidence, "SBC-SIP-032", "PRACK")
+    findings["SBC-SIP-032"] = _prack(evidence)
     return list(findings.values())
 
 
@@ -218,6 +218,12 @@ def _session_interval(invite: Request, policy: Policy) -> Finding:
         return passed(rule, f"Session-Expires is {asked} (at least {minimum} s).")
     detail = f"Session-Expires is {asked.delta} s, below our minimum of {minimum} s."
     return failed(rule, detail, quote_header(invite, name, 0), refused=refusal(422, 399, (("Min-SE", str(minimum)),)))
+
+
+def _prack(evidence: Evidence) -> Finding:
+    if evidence.end_reason == "no-prack":
+        return failed("SBC-SIP-032", "Our reliable 180 was not acknowledged by PRACK within 32 s, so the call was ended.")
+    return _if_used(evidence, "SBC-SIP-032", "PRACK")
 
 
 def _if_used(evidence: Evidence, rule: str, method: str) -> Finding:

@@ -79,8 +79,8 @@ _CONTENT = (
     UuiFault.WRONG_VALUE_TYPE,
 )
 """Faults of the content, governed by uui.content."""
-_FIRST_OF_CONTENT = 20
-"""Rules from this number on look at the decoded octets."""
+_FIRST_OF_CONTENT = "SBC-UUI-020"
+"""Rules from this one on look at the decoded octets."""
 
 _WARNS: dict[UuiFault, Callable[[Policy], bool]] = {
     **{fault: lambda policy: policy.uui_missing == "warn" for fault in _ABSENT},
@@ -110,7 +110,7 @@ def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
         finding = _broken(uui, problem, policy, lenient)
         earlier = broken.get(finding.rule)
         broken[finding.rule] = finding if earlier is None else replace(earlier, detail=f"{sentence(problem.detail)} {earlier.detail}")
-    return [*broken.values(), *(_kept(uui, rule) for rule in RULES if rule not in broken)]
+    return [*broken.values(), *_kept(uui, [rule for rule in RULES if rule not in broken])]
 
 
 def lengths(uui: Uui) -> str:
@@ -155,17 +155,13 @@ def _without_token(uui: Uui, raw: str) -> str:
 # --- rules that hold -----------------------------------------------------------------------------------------------------------
 
 
-def _kept(uui: Uui, rule: str) -> Finding:
+def _kept(uui: Uui, rules: list[str]) -> list[Finding]:
     absent = next((p for p in uui.problems if p.fault in _ABSENT), None)
     if absent is not None:
-        return skipped(rule, f"There is no value to look at: see {FAULTS[absent.fault]}.")
-    if rule == "SBC-UUI-032":
-        return _echo(uui)
-    if rule == "SBC-UUI-031":
-        return passed(rule, lengths(uui))
-    if int(rule[-3:]) < _FIRST_OF_CONTENT:
-        return passed(rule, f"{uui.header_name}: {_form(uui)}")
-    return _content(uui, rule)
+        return [skipped(rule, f"There is no value to look at: see {FAULTS[absent.fault]}.") for rule in rules]
+    form = f"{uui.header_name}: {_form(uui)}"
+    members = None if uui.fields is None else f"A JSON object with {', '.join(list(uui.fields)[:8]) or 'no members'}."
+    return [passed(rule, form) if rule < _FIRST_OF_CONTENT else _content(uui, rule, members) for rule in rules]
 
 
 def _form(uui: Uui) -> str:
@@ -173,7 +169,11 @@ def _form(uui: Uui) -> str:
     return f"{uui.value_length} digits, {f'parameters {named}' if named else 'no parameters'}."
 
 
-def _content(uui: Uui, rule: str) -> Finding:
+def _content(uui: Uui, rule: str, members: str | None) -> Finding:
+    if rule == "SBC-UUI-031":
+        return passed(rule, lengths(uui))
+    if rule == "SBC-UUI-032":
+        return _echo(uui)
     if uui.decoded is None:
         return skipped(rule, "The value could not be decoded.")
     if rule in ("SBC-UUI-020", "SBC-UUI-021"):
@@ -181,9 +181,7 @@ def _content(uui: Uui, rule: str) -> Finding:
     if rule == "SBC-UUI-033":
         held = f"{uui.jwt.key} holds a JWT of {uui.jwt.length} characters." if uui.jwt else ""
         return passed(rule, held) if held else skipped(rule, "The value holds no JWT.")
-    if uui.fields is None:
-        return skipped(rule, "The value holds no JSON object.")
-    return passed(rule, f"A JSON object with {', '.join(list(uui.fields)[:8]) or 'no members'}.")
+    return skipped(rule, "The value holds no JSON object.") if members is None else passed(rule, members)
 
 
 def _echo(uui: Uui) -> Finding:

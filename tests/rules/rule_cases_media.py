@@ -37,7 +37,7 @@ SRTP = [
     Case("SBC-SRTP-009", SKIP, "No media", reported(**NOTHING)),
     Case("SBC-SRTP-010", FAIL, "500 packets of clear RTP", reported(**missing(plain_rtp=500))),
     Case("SBC-SRTP-010", WARN, "2 packets of clear RTP", reported(plain_rtp=2)),
-    Case("SBC-SRTP-011", WARN, "9 clear RTCP", reported(rtcp_plain=9)),
+    Case("SBC-SRTP-011", WARN, "9 clear,", reported(rtcp_plain=9)),
     Case("SBC-SRTP-011", WARN, "1 with a wrong tag", reported(rtcp_auth_failures=1)),
     Case("SBC-SRTP-011", PASS, "a note only", reported(rtcp_plain=2)),
     Case("SBC-SRTP-011", SKIP, "No RTCP", reported(**NOTHING)),

@@ -58,6 +58,7 @@ SIP = [
     Case("SBC-SIP-030", PASS, "90", known(**invited(session_expires="90"))),
     Case("SBC-SIP-030", WARN, "ignored", known(**invited(session_expires="soon"))),
     Case("SBC-SIP-030", SKIP, "no session timer", known(**invited(session_expires=None))),
+    Case("SBC-SIP-032", FAIL, "not acknowledged by PRACK", known(answered_at=None, ended_by="sbc", end_reason="no-prack")),
     Case("SBC-SIP-031", SKIP, "No INFO", known(methods={})),
     Case("SBC-SIP-001", SKIP, "No INVITE", known(invite=None)),
 ]
