@@ -307,3 +307,22 @@ def test_whatever_the_peer_does_no_number_of_ours_is_used_twice(make_peer: Any, 
     assert len(set(numbers)) == len(numbers)
     assert {packet.payload for packet in walk.answers} <= walk.sent
     assert walk.leg.report().send_errors == 0
+
+
+@pytest.mark.parametrize("change", ["ssrc", "jump"])
+def test_audio_that_is_late_beyond_a_new_start_is_dropped_because_its_number_may_be_taken(peer: Any, change: str) -> None:
+    walk = Walk(peer, 7)
+    for step in ["audio", "audio", "audio", change, "delay", "audio", "late", "audio"]:
+        getattr(walk, step)()
+    assert [packet.sequence for packet in walk.answers] == [7, 8, 9, 10, 11]
+    assert walk.leg.report().send_errors == 0
+
+
+def test_an_ssrc_whose_state_was_dropped_may_begin_anew(peer: Any) -> None:
+    leg = leg_for(peer)
+    first = peer.packet()
+    leg.receive_rtp(first, peer.source, START)
+    for ssrc in range(1, 17):
+        peer.ssrc = ssrc
+        peer.say(leg)
+    assert leg.receive_rtp(first, peer.source, START) is not None
