@@ -195,7 +195,7 @@ def _add(rows: list[Row], row: Row, agreed: list[Row]) -> None:
     settles = row.label == "ACK" or (row.label.startswith("2") and row.label.endswith("(UPDATE)"))
     belongs = row.label in ("INVITE", "UPDATE", "PRACK") or row.label.endswith(("(INVITE)", "(UPDATE)", "(PRACK)"))
     if settles:
-        rows += [row, *agreed]
+        rows += [row, *(replace(media, at=row.at) for media in agreed)]
         agreed.clear()
     elif row.shape is Shape.ARROW and not belongs:
         rows += [*agreed, row]

@@ -67,10 +67,12 @@ def _head(verdict: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _line(finding: Mapping[str, Any], width: int) -> str:
-    """One line for a rule that is kept, not reached or undecided."""
+    """One line for a rule that is kept, not reached or undecided; what was seen is left out where it does not fit."""
     status, rule = str(finding.get("status", "")).upper(), clean(finding.get("rule", ""))
-    detail = clean(finding.get("detail") or "")
-    text = f"{status:<7} {rule:<13} {clean(finding.get('title', ''))}" + (f": {detail}" if detail else "")
+    title, detail = clean(finding.get("title", "")), clean(finding.get("detail") or "")
+    text = f"{status:<7} {rule:<13} {title}"
+    if detail and len(text) + 3 + len(detail) <= width:
+        return f"{text} - {detail}"
     return text if len(text) <= width else text[: width - 3] + "..."
 
 

@@ -271,3 +271,14 @@ def test_a_message_outside_the_grammar_is_noted_leniently() -> None:
     line = exchange.line()
     line.send(a_request("INVITE", "hello", content_type="text/plain"))
     assert "INVITE with body of 5 octets" in ladder_text(trace_of(exchange.entries))
+
+
+def test_times_never_run_backwards_down_the_ladder() -> None:
+    exchange = Exchange()
+    placed = Placed(exchange.line(), an_invite())
+    exchange.now += 0.2  # the ACK takes its time; media was agreed on with the 200
+    placed.line.send(placed.request("ACK", cseq=1))
+    placed.send("BYE")
+    times = [row.at for row in build_ladder(trace_of(exchange.entries)).rows]
+    assert times == sorted(times)
+    assert times[-1] > 0

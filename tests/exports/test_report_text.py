@@ -50,7 +50,8 @@ def test_the_worst_comes_first_and_what_passed_has_one_line() -> None:
         ["FAIL", "SBC-SIP-004"], ["WARN", "SBC-SIP-002"], ["UNKNOWN", "SBC-SIP-003"], ["PASS", "SBC-SIP-000"], ["PASS", "SBC-SIP-005"],
         ["SKIP", "SBC-SIP-001"],
     ]  # fmt: skip
-    assert "PASS    SBC-SIP-000   The hex digits come in pairs: 3 hex digits." in text
+    assert "PASS    SBC-SIP-000   The hex digits come in pairs - 3 hex digits.\n" in text
+    assert "PASS    SBC-SIP-000   The hex digits come in pairs\n" in verdict_text(verdict(finding("SBC-SIP-000", "pass")), 60)
     assert "1 failed, 1 with a warning, 2 passed, 1 not reached, 1 undecided" in text
 
 

@@ -14,8 +14,8 @@ def entry(kind: Kind, at: float, **data: object) -> Entry:
 
 STORY = [
     entry(Kind.CALL_STARTED, 1000.0, sipCallId="x@y", direction="inbound", **{"from": "sip:+1@p", "to": "sip:echo@s"},
-          requestUri="sip:echo@s",
-          region="TOKYO", partner="acme", scenario="echo", connection=3, peer="10.0.0.1:5555", userAgent="baresip", numbers={"from": "+1"}),
+          requestUri="sip:echo@s", region="TOKYO", partner="acme", scenario="echo", connection=3,
+          peer="10.0.0.1:5555", userAgent="baresip", numbers={"from": "+1"}),
     entry(Kind.UUI, 1000.0, raw="7b7d;encoding=hex", decoded="{}", fields={}, lengths={"value": 4, "line": 31, "decoded": 2}, findings=[]),
     entry(Kind.CALL_STATE, 1000.0, state="ringing"),
     entry(Kind.MEDIA_AGREED, 1000.2, codec="PCMU", suite="AES_CM_128_HMAC_SHA1_80", remote="10.0.0.1:4000", local="10.0.0.2:31000"),
