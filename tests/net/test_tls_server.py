@@ -228,3 +228,33 @@ def test_a_listener_says_clearly_that_the_port_is_taken(lab):
         taken.listen()
         with pytest.raises(ListenError, match=rf"cannot listen for SIP on 127.0.0.1 port {taken.getsockname()[1]}: Address already in use"):
             lab.run(lab.listener.listen, "127.0.0.1", taken.getsockname()[1])
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("far", ["127.0.0.1", "::1"])
+def test_a_socket_for_both_families_tells_addresses_as_their_own_family_writes_them(make_lab, far):
+    lab = make_lab()
+    lab.run(lab.listener.stop)
+    lab.run(lab.listener.listen, "[::]", 0)
+    with socket.create_connection((far, lab.listener.port), timeout=10) as tcp:
+        tcp.shutdown(socket.SHUT_WR)
+        peer = lab.core.next("refused").peer
+    assert (peer.host, peer.local_host) == (far, far)
+
+
+def test_a_host_name_can_be_listened_on(make_lab):
+    lab = make_lab()
+    lab.run(lab.listener.stop)
+    lab.run(lab.listener.listen, "localhost", 0)
+    assert lab.listener.host in ("127.0.0.1", "::1")
+    lab.tcp().close()
+    lab.core.next("refused")
