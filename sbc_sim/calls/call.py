@@ -102,7 +102,7 @@ class Call:
         try:
             self._gather(transaction.request)
         except MalformedMessage as error:
-            self.refuse(transaction, judge_malformed(error), now)
+            self.refuse(transaction, judge_malformed(error, transaction.request.raw), now)
             return
         findings = judge_invite(self.evidence, self._desk.policy)
         self._book.tell_judged(findings, now)
@@ -312,7 +312,7 @@ class Call:
         try:
             sdp = sdp_body(transaction.request)
         except MalformedMessage as error:
-            self.refuse_within(transaction, judge_malformed(error), now)
+            self.refuse_within(transaction, judge_malformed(error, transaction.request.raw), now)
             return None
         if sdp is None or self._session is None:
             return b""

@@ -137,7 +137,8 @@ class Switchboard:
         known = self._connections.get(connection)
         if known is None:
             return []
-        for event in known.stream.feed(data):
+        events = known.stream.feed(data)
+        for event in events:
             if isinstance(event, KeepAlive):
                 self._outbox.put(Send(connection, b"\r\n"))
             elif isinstance(event, StreamError):
@@ -145,8 +146,8 @@ class Switchboard:
             else:
                 self._message(connection, event, now)
             self._settle_events(now)
-        waiting = known.stream.pending > 0
-        known.unfinished_since = (known.unfinished_since or now) if waiting else None
+        since = now if events or known.unfinished_since is None else known.unfinished_since
+        known.unfinished_since = since if known.stream.pending else None
         return self._finish(now)
 
     def lost(self, connection: int, why: str, now: float) -> list[Output]:
@@ -236,7 +237,7 @@ class Switchboard:
             self._outbox.put(Close(connection, f"the stream cannot be framed any more: {error.detail}"))
 
     def _unreadable(self, event: Unreadable, now: float) -> None:
-        finding = judge_malformed(event.error)
+        finding = judge_malformed(event.error, event.request.raw)
         assert finding.refusal is not None
         extra = refusal_headers(finding, finding.refusal, self._desk)
         self._outbox.carry(self._agent.server.refuse_unreadable(event, finding.refusal.status, extra), now)

@@ -112,7 +112,7 @@ def _page() -> Iterator[str]:
     yield ""
     yield from (f"- **{name}**: {text}" for name, text in SEVERITIES.items())
     yield ""
-    yield "Settings of platforms were taken from their documentation and samples; HOST, HEX, NUMBER stand for your values."
+    yield "Settings of platforms are where to look, not tried here unless the README says so; HOST, HEX, NUMBER stand for your values."
     yield from _contents()
     for code, about in AREAS.items():
         yield from _chapter(code, about)
