@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,9 +128,14 @@ def width() -> int:
 
 
 def the_reactor() -> Any:
-    """Import Twisted's reactor, which only commands that run one should pay for."""
-    from twisted.internet import reactor
+    """Import Twisted's reactor, which only commands that run one should pay for.
 
+    Its clock is the wall clock as it comes: a step backwards would hold up every timer. It gets one that never steps.
+    """
+    from twisted.internet import reactor as global_reactor
+
+    reactor: Any = global_reactor
+    reactor.seconds = time.monotonic
     return reactor
 
 
