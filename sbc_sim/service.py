@@ -1,9 +1,9 @@
 """The simulator as one thing: every room built from Settings and joined, listened with, told about, and stopped.
 
-    service = Service(settings, reactor, version)
-    service.listen()                # raises ServiceError
-    ... reactor runs ...
-    service.stop()                  # Deferred
+service = Service(settings, reactor, version)
+service.listen()                # raises ServiceError
+... reactor runs ...
+service.stop()                  # Deferred
 """
 
 from __future__ import annotations
@@ -56,24 +56,32 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """What we call ourselves."""
+    """What we call ourselves. An empty host: on each call the one by which the partner reached us."""
 
     sip_host: str
     sip_port: int
     """0: the port listened on."""
     media_host: str
-    guessed: bool
-    """True when a wildcard had to be replaced by an address found on this machine."""
+    local: str
+    """An address of this machine, to show in place of an empty host; found without sending anything."""
+
+    @property
+    def by_connection(self) -> bool:
+        """Whether an address depends on who calls: right on a desk, wrong behind NAT."""
+        return not (self.sip_host and self.media_host)
 
 
 def addresses(settings: Settings) -> Addresses:
-    """Work out what to advertise: as set, else where it listens, else an address of this machine. Nothing is sent for it."""
+    """Work out what to advertise: as set, else where it listens; listening everywhere, it depends on the call."""
     host, port = _host_and_port(settings.sip.advertised or "")
-    media_listen = Endpoint(settings.media.listen, 0)
-    guessed = (not host and settings.sip.listen.wildcard) or (not settings.media.advertised and media_listen.wildcard)
-    local = local_address() if guessed else ""
-    media = settings.media.advertised or (local if media_listen.wildcard else settings.media.listen)
-    return Addresses(host or (local if settings.sip.listen.wildcard else settings.sip.listen.host), port, media, guessed)
+    sip = settings.sip.listen
+    media = settings.media.advertised or settings.media.listen
+    return Addresses(
+        host or ("" if sip.wildcard else sip.host),
+        port,
+        "" if not settings.media.advertised and Endpoint(media, 0).wildcard else media,
+        local_address() if sip.wildcard else sip.host,
+    )
 
 
 def _host_and_port(text: str) -> tuple[str, int]:
@@ -87,7 +95,8 @@ def _host_and_port(text: str) -> tuple[str, int]:
 def certificate_names(settings: Settings) -> tuple[str, ...]:
     """List what the certificate is for, beside localhost."""
     listens = () if settings.sip.listen.wildcard else (settings.sip.listen.host,)
-    return tuple(dict.fromkeys((*settings.tls.names, addresses(settings).sip_host, *listens)))
+    own = addresses(settings)
+    return tuple(dict.fromkeys((*settings.tls.names, own.sip_host or own.local, *listens)))
 
 
 def certificate_files(settings: Settings) -> CertificateFiles:
@@ -138,9 +147,7 @@ class Service:
         settings = self.settings
         self.credentials = self._credentials()
         media = settings.media
-        self.plane = MediaPlane(
-            self._reactor, media.listen, self.addresses.media_host, str(media.ports), media.mode, clock=self.clock
-        )
+        self.plane = MediaPlane(self._reactor, media.listen, self.addresses.media_host, str(media.ports), media.mode, clock=self.clock)
         environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes)
         identity = Identity(self.addresses.sip_host, self.addresses.sip_port)
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)
@@ -254,10 +261,13 @@ class Service:
             "version": self.version,
             "ruleSet": RULE_SET_VERSION,
             "profile": settings.rules.profile,
-            "sip": {"listen": str(Endpoint(settings.sip.listen.host, ports.sip)), "advertised": self.sip_advertised},
+            "sip": {
+                "listen": str(Endpoint(settings.sip.listen.host, ports.sip)),
+                "advertised": self.sip_advertised if self.addresses.sip_host else None,
+            },
             "media": {
                 "listen": settings.media.listen,
-                "advertised": self.addresses.media_host,
+                "advertised": self.addresses.media_host or None,
                 "mode": settings.media.mode,
                 "portStart": ports.media_start,
                 "portEnd": ports.media_end,
@@ -274,8 +284,8 @@ class Service:
 
     @property
     def sip_advertised(self) -> str:
-        """HOST:PORT by which partners reach us."""
-        return str(Endpoint(self.addresses.sip_host, self.addresses.sip_port or self.listener.port))
+        """HOST:PORT by which partners reach us, as far as this machine can tell."""
+        return str(Endpoint(self.addresses.sip_host or self.addresses.local, self.addresses.sip_port or self.listener.port))
 
     @property
     def fingerprint(self) -> str:
@@ -290,6 +300,7 @@ class Service:
             version=self.version,
             sip=str(Endpoint(settings.sip.listen.host, ports.sip)),
             sip_advertised=self.sip_advertised,
+            sip_by_connection=not self.addresses.sip_host,
             media=f"{settings.media.listen} {_range(ports)}",
             media_advertised=self.addresses.media_host,
             calls=settings.limits.calls if settings.media.mode == "mux" else min(pairs, settings.limits.calls),
@@ -309,9 +320,9 @@ class Service:
 
     def _notes(self) -> tuple[str, ...]:
         notes = list(self.credentials.warnings)
-        if self.addresses.guessed:
+        if self.addresses.by_connection:
             notes.append(
-                f"{self.addresses.media_host} was found on this machine without asking anybody; behind NAT or in a container "
+                "Contact and SDP carry the address by which each partner reached this machine; behind NAT or in a container "
                 "set sip.advertised and media.advertised"
             )
         if self.settings.tls.flaw != "none":

@@ -21,9 +21,11 @@ class Banner:
     sip: str
     """HOST:PORT listened on."""
     sip_advertised: str
+    """HOST:PORT to dial."""
     media: str
     """Address and ports."""
     media_advertised: str
+    """Empty: on each call the address by which the partner reached us."""
     calls: int
     """How many calls the media ports allow; 0: as many as the machine has ports."""
     mode: str
@@ -40,6 +42,8 @@ class Banner:
     numbers: Sequence[tuple[str, str]] = ()
     """Test numbers: user part, what it does."""
     notes: Sequence[str] = field(default=())
+    sip_by_connection: bool = False
+    """Contact carries the address by which the partner reached us."""
 
 
 def banner(about: Banner, paint: Paint = lambda text, style: text) -> str:
@@ -50,9 +54,11 @@ def banner(about: Banner, paint: Paint = lambda text, style: text) -> str:
 def _lines(about: Banner, paint: Paint) -> Iterator[str]:
     yield paint(f"sbc-sim {about.version} is ready for calls", "title")
     yield ""
-    yield _row("SIP over TLS", about.sip, f"says {about.sip_advertised} in Contact", paint)
+    reached = "the address that each partner reached"
+    contact = reached if about.sip_by_connection else about.sip_advertised
+    yield _row("SIP over TLS", about.sip, f"says {contact} in Contact", paint)
     room = f"room for {about.calls} calls" if about.calls else "as many calls as the machine has ports"
-    yield _row("SRTP media", f"{about.media}/udp", f"says {about.media_advertised} in SDP; {about.mode}, {room}", paint)
+    yield _row("SRTP media", f"{about.media}/udp", f"says {about.media_advertised or reached} in SDP; {about.mode}, {room}", paint)
     yield _row("page and API", about.http, "", paint)
     if about.token:
         yield _row("token", about.token, "made for this run; send it as Authorization: Bearer, or set http.token", paint)

@@ -16,27 +16,33 @@ class Kind(StrEnum):
     """What an entry tells. The comment lists the members of `data`."""
 
     CONNECTION_OPENED = "connection.opened"
-    # connection: int, peer: {host, port, localHost, localPort, listener, dialled}, tls: {version, cipher, serverName, clientCertificate}|null
+    # connection: int, peer: {host, port, localHost, localPort, listener, dialled}, tls: {version, cipher, serverName,
+    #   clientCertificate}|null
     CONNECTION_CLOSED = "connection.closed"
     # connection: int, why: str
     ATTEMPT = "attempt"
-    # id: str, peer: {host, port, localHost, localPort, listener}, problem: TlsProblem value, detail, alert, alertFromPeer, version, serverName,
+    # id: str, peer: {host, port, localHost, localPort, listener}, problem: TlsProblem value, detail, alert,
+    #   alertFromPeer, version, serverName,
     # clientCertificate, firstBytes (hex), findings: [finding]
     MESSAGE = "message"
-    # connection: int, direction: "in"|"out", method, status: int|null, reason, uri, cseq: int|null, sipCallId, summary ("INVITE", "200 OK (INVITE)"),
+    # connection: int, direction: "in"|"out", method, status: int|null, reason, uri, cseq: int|null, sipCallId, summary
+    #   ("INVITE", "200 OK (INVITE)"),
     # repeated: bool, peer: "host:port", warning: str|null; octets in `raw`
     PARSE_ERROR = "parse.error"
     # connection: int, malformation, detail, where, status, offset; first 4 KiB of the octets in `raw`
     REJECTED = "rejected"
     # status: int, rule, method: a request refused outside or inside a call (counted by rejections_total{code,rule})
     CALL_STARTED = "call.started"
-    # sipCallId, direction "inbound"|"outbound", from, to, requestUri, region, partner, scenario, connection, peer "host:port", userAgent, numbers {...}
+    # sipCallId, direction "inbound"|"outbound", from, to, requestUri, region, partner, scenario, connection, peer
+    #   "host:port", userAgent, numbers {...}
     CALL_STATE = "call.state"
     # state: ringing|answered|ended|rejected
     UUI = "uui"
-    # raw, decoded, fields, named, parameters, jwt {header, claims, masked}|null, lengths {value, line, decoded}, isEcho, leadingOctet, header, findings [ids]
+    # raw, decoded, fields, named, parameters, jwt {header, claims, masked}|null, lengths {value, line, decoded},
+    #   isEcho, leadingOctet, header, findings [ids]
     MEDIA_AGREED = "media.agreed"
-    # codec, payloadType, suite, tag, profile, remote "host:port", local "host:port", rtcpMux, dtmfPayloadType, direction, ptime, offeredCodecs, held, change: bool
+    # codec, payloadType, suite, tag, profile, remote "host:port", local "host:port", rtcpMux, dtmfPayloadType,
+    #   direction, ptime, offeredCodecs, held, change: bool
     MEDIA = "media"
     # LegReport fields in camelCase, final: bool
     DTMF = "dtmf"
