@@ -20,7 +20,7 @@ from sbc_sim.http.routes import Route
 from sbc_sim.http.waiting import MATCHABLE, STATES, Waiting, Wish, parse_time
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallQuery, EntryPage, Store, Trace
-from sbc_sim.journal.view import CallView, rfc3339
+from sbc_sim.journal.view import CallView, address_text, rfc3339
 from sbc_sim.rules.finding import Status
 
 Page = TypeVar("Page")
@@ -121,16 +121,16 @@ class CallsApi:
         view, secrets = self._view(asked), _secrets(asked.query)
         told = {**NO_UUI, **(view.uui or {})}
         findings = (view.verdict or {}).get("findings", view.findings)
-        explained = [finding for finding in findings if str(finding.get("rule")).startswith("SBC-UUI-")]
+        explained = [f for f in findings if str(f.get("rule")).startswith("SBC-UUI-") and f.get("status") in ("fail", "warn")]
         shown = told if secrets else mask_uui(told)
         return json_reply({"call": view.id, **shown, "explained": mask_values(explained), "secrets": "shown" if secrets else "masked"})
 
     def media(self, asked: Asked) -> Reply:
         """Tell what was agreed on and what the media plane saw."""
         view = self._view(asked)
-        agreed = [_with_times(agreement) for agreement in view.agreements]
-        report = None if view.media is None else {**_with_times(view.media), "firstPacketMs": view.first_packet_ms}
-        keys = [_with_times(key) for key in view.keys_pressed]
+        agreed = [_shown(agreement) for agreement in view.agreements]
+        report = None if view.media is None else {**_shown(view.media), "firstPacketMs": view.first_packet_ms}
+        keys = [_shown(key) for key in view.keys_pressed]
         now = agreed[-1] if agreed else None
         return json_reply({"call": view.id, "agreed": now, "earlier": agreed[:-1], "report": report, "dtmf": keys})
 
@@ -148,7 +148,7 @@ class CallsApi:
         view = self._view(asked)
         if view.over or not self._hang_up(view.id):
             raise Problem(
-                409, "call-not-live", f"The call is {view.state}; only a live call can be ended.", "Its end is in /api/v1/calls/{id}."
+                409, "call-not-live", f"The call is {view.state}; only a live call can be ended.", "Its endReason tells how it ended."
             )
         return json_reply({"id": view.id, "state": view.state}, 202)
 
@@ -294,14 +294,16 @@ def _counts(findings: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return {status.value: listed.count(status.value) for status in Status}
 
 
-def _with_times(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Members that are times (``at``, ``...At``) as RFC 3339."""
-    return {name: _time_or(name, value) for name, value in data.items()}
+def _shown(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Members that are times (``at``, ``...At``) as RFC 3339, addresses as ``host:port``."""
+    return {name: _member_shown(name, value) for name, value in data.items()}
 
 
-def _time_or(name: str, value: Any) -> Any:
+def _member_shown(name: str, value: Any) -> Any:
+    if name == "remote":
+        return address_text(value)
     if (name == "at" or name.endswith("At")) and isinstance(value, int | float):
         return rfc3339(value)
     if isinstance(value, list | tuple):
-        return [_with_times(inner) if isinstance(inner, Mapping) else inner for inner in value]
+        return [_shown(inner) if isinstance(inner, Mapping) else inner for inner in value]
     return value

@@ -175,8 +175,8 @@ def test_a_call_without_user_to_user_has_the_same_members_all_empty(lab: Lab) ->
 
 
 def test_findings_about_the_user_to_user_are_explained_beside_it(lab: Lab) -> None:
-    other = {**FINDING, "rule": "SBC-SIP-001"}
-    lab.tell(started("c1"), Entry(START, Kind.UUI, "c1", UUI), *ended("c1", findings=(FINDING, other)))
+    other, passed = {**FINDING, "rule": "SBC-SIP-001"}, {**FINDING, "rule": "SBC-UUI-009", "status": "pass"}
+    lab.tell(started("c1"), Entry(START, Kind.UUI, "c1", UUI), *ended("c1", findings=(FINDING, other, passed)))
     assert [finding["rule"] for finding in get(lab, "/api/v1/calls/c1/uui")["explained"]] == ["SBC-UUI-001"]
 
 
@@ -185,6 +185,7 @@ def test_media_tells_what_was_agreed_before_and_now_and_times_in_rfc_3339(lab: L
     report = {
         "packetsReceived": 5,
         "firstPacketAt": START + 0.5,
+        "remote": ["::1", 4000],
         "dtmf": [{"digit": "5", "at": START + 1, "durationMs": 80}],
         "final": False,
     }
@@ -196,6 +197,7 @@ def test_media_tells_what_was_agreed_before_and_now_and_times_in_rfc_3339(lab: L
     assert media["report"]["firstPacketAt"] == "2023-11-14T22:13:20.500Z"
     assert media["report"]["dtmf"][0]["at"] == "2023-11-14T22:13:21.000Z"
     assert media["report"]["firstPacketMs"] == 250.0
+    assert media["report"]["remote"] == "[::1]:4000"
     assert media["dtmf"] == [{"at": "2023-11-14T22:13:21.000Z", "digit": "5", "durationMs": 80}]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from sbc_sim.rules.catalogue import RULE_SET_VERSION, RULES
 from tests.http.conftest import Lab
 
@@ -49,3 +51,11 @@ def test_a_ca_file_that_is_gone_is_a_404_and_no_500(lab: Lab, tmp_path) -> None:
     response = lab.client.get("/api/v1/tls/ca.pem")
     assert (response.status_code, response.json()["code"]) == (404, "no-ca")
     assert str(tmp_path) not in response.text
+
+
+def test_the_page_about_the_interface_names_every_path_and_every_parameter(lab: Lab) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
+    told = {tuple(cell.strip() for cell in line.split("|")[1:3]) for line in page.splitlines() if line.startswith("| `")}
+    routes = lab.factory.front.table.routes
+    served = {(f"`{one.method} {one.template}`", " ".join(f"`{name}`" for name in one.query)) for one in routes}
+    assert told == served
