@@ -43,8 +43,10 @@ class MuxRouter:
         self._turn = 0
         self.without_leg = 0
         """Datagrams that no leg's key opened."""
+        self.trials = 0
+        """Keys tried on datagrams from addresses that no SDP named."""
         self.over_budget = 0
-        """Those of them that not every key was tried on."""
+        """Such datagrams on which none was tried."""
 
     def add(self, leg: Endpoint) -> None:
         """Route to a leg too, or to its new addresses after a change."""
@@ -101,23 +103,25 @@ class MuxRouter:
             if self._claimed(leg, datagram, source, now, rtcp=rtcp):
                 return
         if not named:
-            for leg in self._in_turn(self._unheard_first(), self._allowance(now)):
+            for leg in self._candidates(now):
                 self._budget -= 1
+                self.trials += 1
                 if self._claimed(leg, datagram, source, now, rtcp=rtcp):
                     return
         self._blame(datagram, source, now)
 
-    def _allowance(self, now: float) -> int:
-        """Give the keys that may be tried now on a datagram of a stranger."""
+    def _candidates(self, now: float) -> list[Endpoint]:
+        """Give the legs whose keys are tried on a datagram of a stranger, those that heard nothing yet first; none when over the budget."""
         passed = max(0.0, now - self._budget_at)
         self._budget_at = now
         self._budget = min(float(TRIALS_PER_SECOND), self._budget + passed * TRIALS_PER_SECOND)
-        allowed = min(TRIALS_PER_DATAGRAM, int(self._budget))
-        self.over_budget += allowed < len(self._streams_of)
-        return allowed
-
-    def _unheard_first(self) -> list[Endpoint]:
-        return sorted(self._streams_of, key=lambda leg: leg.reception.first_packet_at is not None) if self._budget >= 1 else []
+        if self._budget < min(TRIALS_PER_DATAGRAM, len(self._streams_of)):
+            self.over_budget += 1
+            return []
+        waiting = [leg for leg in self._streams_of if leg.reception.first_packet_at is None]
+        others = [leg for leg in self._streams_of if leg.reception.first_packet_at is not None]
+        first = self._in_turn(waiting, TRIALS_PER_DATAGRAM)
+        return first + self._in_turn(others, TRIALS_PER_DATAGRAM - len(first))
 
     def _in_turn(self, legs: list[Endpoint], most: int) -> list[Endpoint]:
         """Give at most so many legs; when there are more, others each time."""

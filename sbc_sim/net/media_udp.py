@@ -59,7 +59,7 @@ class MediaTotals(TypedDict):
     """0: only the system sets a limit."""
     datagrams_without_leg: int
     datagrams_over_budget: int
-    """Mux mode: datagrams on which not every key was tried."""
+    """Mux mode: datagrams of strangers on which no key was tried."""
 
 
 @dataclass(slots=True)
