@@ -54,13 +54,17 @@ def build_offer(
     if len(formats) != len(codecs):
         raise ValueError(f"no static payload type for one of {codecs}")
     before = read(previous).media if previous is not None else ()
-    place = next((index for index, section in enumerate(before) if section.port), 0)
-    profile = before[place].profile if before else "RTP/SAVP"
-    stream = _stream(local, profile, formats, dtmf_payload_type, direction, crypto, rtcp_mux)
-    lines = _head(local, ["t=0 0"])
-    for index, section in enumerate(before):
-        lines += stream if index == place else [_refused(section)]
-    return write(lines if before else lines + stream)
+    place = _place(before)
+    profile = before[place].profile if place < len(before) else "RTP/SAVP"
+    streams = [[_refused(section)] for section in before]
+    streams[place : place + 1] = [_stream(local, profile, formats, dtmf_payload_type, direction, crypto, rtcp_mux)]
+    return write([*_head(local, ["t=0 0"]), *(line for stream in streams for line in stream)])
+
+
+def _place(before: tuple[MediaSection, ...]) -> int:
+    """Where the audio stands in a new offer: where it is live, else where it was refused, else behind all others."""
+    audio = [index for index, section in enumerate(before) if section.kind.lower() == "audio"]
+    return next((index for index in audio if before[index].port), audio[0] if audio else len(before))
 
 
 def _head(local: LocalMedia, times: list[str]) -> list[str]:

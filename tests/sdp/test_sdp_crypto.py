@@ -55,6 +55,8 @@ def test_a_key_of_the_wrong_length_is_not_written() -> None:
         ("|2^20", 1 << 20, None),
         ("|2^48", 1 << 48, None),
         ("|1048576", 1_048_576, None),
+        ("|1", 1, None),
+        (f"|{2**48}", 1 << 48, None),
         ("|1:4", None, (1, 4)),
         ("|2^20|66051:4", 1 << 20, (66051, 4)),
         ("|2^31|255:1", 1 << 31, (255, 1)),
@@ -125,6 +127,7 @@ UNUSABLE_LINES = [
     (f"1 {SHA1_80} inline:{inline()} FEC_KEY=inline:{inline(9)}", "FEC_KEY asks for forward error correction"),
     (f"1 F8_128_HMAC_SHA1_80 inline:{inline()}", "not known here"),
     (f"1 AES_CM_256_HMAC_SHA1_80 inline:{inline(1, 46)}", "registered name is AES_256_CM_HMAC_SHA1_80"),
+    (f"1 AES_CM_192_HMAC_SHA1_32 inline:{inline(1, 38)}", "registered name is AES_192_CM_HMAC_SHA1_32"),
     (f"1 {SHA1_32} inline:{inline()}", f"not taken here; taken: {SHA1_80}"),
 ]
 
@@ -164,6 +167,7 @@ def test_an_offer_without_a_wanted_suite_has_no_common_suite() -> None:
     assert fatal_faults(negotiation) == [SdpFault.NO_COMMON_SUITE]
     assert SHA1_80 in the_problem(negotiation, SdpFault.NO_COMMON_SUITE).detail
     assert [refusal.line for refusal in negotiation.refused_crypto] == [11, 12]
+    assert fatal_faults(read_offer(with_crypto(f"1 {SHA1_32}"))) == [SdpFault.NO_COMMON_SUITE]
 
 
 def test_the_wanted_suite_is_found_on_the_third_line() -> None:

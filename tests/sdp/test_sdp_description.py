@@ -97,6 +97,8 @@ def test_an_origin_whose_user_name_has_blanks_is_read_with_a_note() -> None:
         (changed((GOOD[2], "s=a\rb")), 3, "bare CR"),
         (b"\xef\xbb\xbf" + sdp(*GOOD), 1, "byte order mark"),
         (changed((GOOD[5], "m=audio")), 6, "m="),
+        (changed((GOOD[5], "m=")), 6, "m="),
+        (changed((GOOD[5], "m=audio 4000")), 6, "m="),
         (changed((GOOD[5], "m=audio 70000 RTP/SAVP 0")), 6, "65535"),
         (changed((GOOD[5], "m=audio port RTP/SAVP 0")), 6, "65535"),
         (changed((GOOD[5], "m=audio \u0663 RTP/SAVP 0")), 6, "65535"),
@@ -123,6 +125,8 @@ def test_a_fatal_flaw_names_its_line_and_what_to_write(body: bytes, number: int,
         (changed((GOOD[5], GOOD[5] + "\r\ns=late")), 7, "no place"),
         (changed((GOOD[5], "m=audio 40000/2 RTP/SAVP 0")), 6, "several ports"),
         (sdp(*GOOD, "m=video 0 RTP/AVP"), 14, "no format"),
+        (sdp(*GOOD, "m=video 5000 RTP/AVP"), 14, "no format"),
+        (sdp(*GOOD, "m=audio 0 RTP/AVP"), 14, "no format"),
     ],
 )
 def test_a_harmless_flaw_is_noted_and_read_over(body: bytes, number: int, words: str) -> None:

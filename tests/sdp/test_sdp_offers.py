@@ -262,6 +262,16 @@ def test_formats_are_listed_in_order_with_name_and_rate() -> None:
     assert negotiation.offered_codecs == ("opus/48000/2", "G722/8000", "PCMU/8000", unmapped, "telephone-event/8000")
 
 
+def test_static_payload_types_have_the_names_of_rfc_3551() -> None:
+    names = {
+        0: "PCMU/8000", 3: "GSM/8000", 4: "G723/8000", 5: "DVI4/8000", 6: "DVI4/16000", 7: "LPC/8000", 8: "PCMA/8000", 9: "G722/8000",
+        10: "L16/44100/2", 11: "L16/44100", 12: "QCELP/8000", 13: "CN/8000", 14: "MPA/90000", 15: "G728/8000", 16: "DVI4/11025",
+        17: "DVI4/22050", 18: "G729/8000",
+    }  # fmt: skip
+    offered = read_offer(with_formats(" ".join(str(number) for number in range(20)))).offered_codecs
+    assert offered == tuple(names.get(number, f"payload type {number} without rtpmap") for number in range(20))
+
+
 @pytest.mark.parametrize("formats", ["8", "8 13", "18 8"])
 def test_pcma_without_pcmu_has_its_own_fault_unless_pcma_is_taken(formats: str) -> None:
     offer = with_formats(formats)

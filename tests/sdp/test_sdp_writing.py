@@ -192,6 +192,18 @@ def test_our_new_offer_keeps_the_media_lines_and_the_profile_of_the_session() ->
     assert media == ["m=video 0 RTP/AVP 96", "m=audio 31000 RTP/SAVPF 0 101", "m=text 0 RTP/AVP 98"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (("m=video 0 RTP/AVP 96", "m=audio 0 RTP/SAVPF 0"), ["m=video 0 RTP/AVP 96", "m=audio 31000 RTP/SAVPF 0 101"]),
+        (("m=audio 0 RTP/AVP 0", "m=audio 9 RTP/SAVP 0"), ["m=audio 0 RTP/AVP 0", "m=audio 31000 RTP/SAVP 0 101"]),
+        (("m=video 0 RTP/AVP 96",), ["m=video 0 RTP/AVP 96", "m=audio 31000 RTP/SAVP 0 101"]),
+    ],
+)
+def test_our_new_offer_opens_audio_where_it_was_or_behind_the_rest(before: tuple[str, ...], after: list[str]) -> None:
+    assert [line for line in offer_lines(previous=sdp(*GOOD[:5], *before)) if line.startswith("m=")] == after
+
+
 def test_our_offer_can_be_taken_by_our_own_side() -> None:
     body = build_offer(local_media(), (SHA1_80,), (key_salt(50),))
     negotiation = read_offer(body)
