@@ -44,8 +44,8 @@ def build_offer(
 ) -> bytes:
     """Write an offer with one crypto line per suite (`keys` runs beside `suites`); `local.crypto_key` is not used.
 
-    `previous`, our last description in the dialog, is needed once the session has several m= lines, or another profile than
-    RTP/SAVP: a new offer keeps the lines that were ever there (RFC 3264 section 8).
+    `previous`, our last description in the dialog, is needed once the session has several m= lines or another profile than
+    RTP/SAVP: a new offer keeps every m= line that was ever there (RFC 3264 section 8).
     """
     if not suites or len(suites) != len(keys) or not codecs:
         raise ValueError("an offer needs codecs, suites and one key by suite")
@@ -55,7 +55,7 @@ def build_offer(
         raise ValueError(f"no static payload type for one of {codecs}")
     before = read(previous).media if previous is not None else ()
     place = _place(before)
-    profile = before[place].profile if place < len(before) else "RTP/SAVP"
+    profile = before[place].profile if place < len(before) and before[place].port else "RTP/SAVP"
     streams = [[_refused(section)] for section in before]
     streams[place : place + 1] = [_stream(local, profile, formats, dtmf_payload_type, direction, crypto, rtcp_mux)]
     return write([*_head(local, ["t=0 0"]), *(line for stream in streams for line in stream)])

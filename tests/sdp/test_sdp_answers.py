@@ -116,7 +116,9 @@ def test_a_plain_answer_is_told_both_ways() -> None:
 
 
 def test_another_number_of_media_lines_is_a_mismatch() -> None:
-    assert "2 m= lines, our offer has 1" in mismatch(answered(add=("m=video 0 RTP/SAVP 96",)))
+    two = answered(add=("m=video 0 RTP/SAVP 96",))
+    assert "2 m= lines, our offer has 1" in mismatch(two)
+    assert the_problem(two, SdpFault.ANSWER_MISMATCH).line == 10
     missing = negotiate(sdp(*ANSWER[:5]), CAPABILITIES, offer=OFFER)
     assert fatal_faults(missing) == [SdpFault.ANSWER_MISMATCH, SdpFault.NO_AUDIO]
 

@@ -195,7 +195,7 @@ def test_our_new_offer_keeps_the_media_lines_and_the_profile_of_the_session() ->
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (("m=video 0 RTP/AVP 96", "m=audio 0 RTP/SAVPF 0"), ["m=video 0 RTP/AVP 96", "m=audio 31000 RTP/SAVPF 0 101"]),
+        (("m=video 0 RTP/AVP 96", "m=audio 0 RTP/SAVPF 0"), ["m=video 0 RTP/AVP 96", "m=audio 31000 RTP/SAVP 0 101"]),
         (("m=audio 0 RTP/AVP 0", "m=audio 9 RTP/SAVP 0"), ["m=audio 0 RTP/AVP 0", "m=audio 31000 RTP/SAVP 0 101"]),
         (("m=video 0 RTP/AVP 96",), ["m=video 0 RTP/AVP 96", "m=audio 31000 RTP/SAVP 0 101"]),
     ],
