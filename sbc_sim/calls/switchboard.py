@@ -22,6 +22,7 @@ from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding
 from sbc_sim.rules.judge import first_refusal, judge_options
 from sbc_sim.rules.policy import Policy
+from sbc_sim.rules.quoting import quote, quote_header
 from sbc_sim.rules.signalling import judge_malformed, request_finding
 from sbc_sim.rules.tls import judge_attempt
 from sbc_sim.sip import inspection
@@ -334,7 +335,10 @@ class Switchboard:
         self._outbox.carry(self._agent.server.respond(transaction, 200, now, accept), now)
 
     def _obstructed(self, transaction: ServerTransaction, obstacle: inspection.Obstacle, now: float) -> None:
-        finding = request_finding(obstacle.fault, obstacle.detail, self._policy, _demanded(obstacle))
+        request = transaction.request
+        line = f"{request.method} {request.uri} {request.version}"
+        shown = quote(line, "start line", request.method, 0) if obstacle.header == "start line" else quote_header(request, obstacle.header)
+        finding = request_finding(obstacle.fault, obstacle.detail, self._policy, _demanded(obstacle), shown)
         call = self._owner(transaction)
         if call is None or call.over:
             self._refuse(transaction, finding, now)

@@ -9,7 +9,7 @@ from sbc_sim.calls.outbox import address_of
 from sbc_sim.rtp.leg import LegDescription, LegReport
 from sbc_sim.rules.catalogue import rule
 from sbc_sim.rules.explain import finding_data
-from sbc_sim.rules.finding import Finding, Verdict
+from sbc_sim.rules.finding import Finding, Status, Verdict
 from sbc_sim.sdp.answer import Negotiation
 from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.headers import NameAddr
@@ -80,7 +80,7 @@ def user_to_user(uui: Uui, findings: list[Finding]) -> dict[str, Any]:
         "isEcho": uui.is_echo,
         "leadingOctet": uui.leading_octet,
         "problems": [{"fault": p.fault.value, "detail": p.detail, "position": p.position, "within": p.within} for p in uui.problems],
-        "findings": [f.rule for f in findings if f.rule.startswith("SBC-UUI-")],
+        "findings": [f.rule for f in findings if f.rule.startswith("SBC-UUI-") and f.status in (Status.WARN, Status.FAIL)],
     }
 
 
