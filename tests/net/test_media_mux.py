@@ -91,7 +91,7 @@ def test_reports_find_their_leg_before_and_after_its_media() -> None:
 
     def report(n: int, source: tuple[str, int]) -> None:
         peer = mux.peers[n]
-        mux.router.receive(peer.sender.protect_rtcp(rtcp.build_report(rtcp.Report(peer.ssrc))), source, START)  # type: ignore[arg-type]
+        mux.router.receive(peer.sender.protect_rtcp(rtcp.build_report(rtcp.Report(peer.ssrc))), source, START)
 
     report(1, mux.peers[1].source)
     report(2, ("10.0.0.1", 778))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pylibsrtp
@@ -175,11 +176,20 @@ def test_any_datagram_is_opened_or_refused_without_an_exception(datagram: bytes)
     assert isinstance(receiver.open_rtcp(datagram), Refusal)
 
 
-def test_many_sessions_share_one_buffer_without_mixing_their_packets() -> None:
+def test_many_sessions_do_not_mix_their_packets() -> None:
     pairs = [(SrtpSender(key(fill=n)), SrtpReceiver(key(fill=n))) for n in range(1, 20)]
     protected = [sender.protect(packet(3, payload=bytes([n]) * 100)) for n, (sender, _) in enumerate(pairs)]
     for n, (_, receiver) in enumerate(pairs):
         assert receiver.open(protected[n]) == packet(3, payload=bytes([n]) * 100)
+
+
+def test_sessions_in_several_threads_do_not_disturb_each_other() -> None:
+    def talk(fill: int) -> int:
+        sender, receiver = SrtpSender(key(fill=fill)), SrtpReceiver(key(fill=fill))
+        return sum(receiver.open(sender.protect(packet(n))) == packet(n) for n in range(2000))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(talk, range(1, 5))) == [2000] * 4
 
 
 def test_a_binding_with_other_functions_is_not_called_directly(monkeypatch: pytest.MonkeyPatch) -> None:
