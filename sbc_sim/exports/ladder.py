@@ -345,7 +345,7 @@ def _named(finding: Finding) -> str:
 
 
 def _area(finding: Finding) -> str:
-    return (str(finding.get("rule", "")).split("-") + [""])[1]
+    return [*str(finding.get("rule", "")).split("-"), ""][1]
 
 
 def _mark(finding: Finding) -> Mark:
