@@ -37,6 +37,12 @@ from sbc_sim.sip.peer import TlsFailure
 QUIET_END = 0.7
 """Seconds without audio before the BYE: what was sent last has time to come back, so the proof is exact."""
 
+SLACK = 75.0
+"""Connecting, CANCEL and BYE may take so long on top of the rest, seconds."""
+
+PATIENCE = 3.0
+"""After an interrupt: longest wait for the answers of the SBC, seconds."""
+
 LEAST_SHARE = 0.99
 """Of the frames that were sent, so many must come back unchanged."""
 
@@ -115,19 +121,30 @@ class Placement:
             raise PlacingError(f"no UDP port for the media: {error.strerror or error}") from None
         self.shell.start()
         self.shell.ask(self.caller.start)
+        plan = self.order.plan
+        self._last_resort(plan.ring_seconds + plan.seconds + self.order.calls * self.order.interval + SLACK)
         return self._done
 
     def hang_up(self) -> None:
-        """End every call now; `run` fires when that is done."""
+        """End every call now; `run` fires when that is done, or after a few seconds of an SBC that does not answer."""
         self.shell.ask(self.caller.hang_up)
         self._finish_if_over()
+        self._last_resort(PATIENCE)
+
+    def _last_resort(self, seconds: float) -> None:
+        """End without the SBC, or in spite of a fault of our own: a command must not hang."""
+        self._reactor.callLater(seconds, self._finish)
 
     def _watch(self, entry: Entry) -> None:
         if entry.kind is Kind.CALL_ENDED and self.caller.finished:
             self._reactor.callLater(0, self._finish_if_over)
 
     def _finish_if_over(self) -> None:
-        if self.caller.finished and not self._closing:
+        if self.caller.finished:
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._closing:
             self._closing = True
             stopped = self.shell.stop(grace=1.0)
             stopped.addCallback(lambda _: self.plane.close_all(self._clock()))

@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 RULE_ID = re.compile(r"SBC-[A-Z0-9]+-\d{3}")
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM")
 TARGET = "tls:HOST:PORT"
+READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 
 @click.command()
 @click.argument("target", metavar=TARGET)
-@click.option("--ca", "ca_file", type=click.Path(path_type=Path), help="CA (PEM) of the SBC's certificate. Default: certs/ca.pem if there.")
+@click.option("--ca", "ca_file", type=READABLE, help="CA (PEM) of the SBC's certificate. Default: certs/ca.pem if there.")
 @click.option("--insecure", is_flag=True, help="Do not check the SBC's certificate.")
 @click.option("--server-name", default="", help="Name that the certificate must be for. Default: HOST.")
 @click.option("--uui", "uui_value", metavar="VALUE", help="User-to-User; bare hex digits get ;encoding=hex. Default: the echo content.")
@@ -51,7 +52,7 @@ TARGET = "tls:HOST:PORT"
 @click.option("--from", "caller", default="+15550100", show_default=True, help="Number, or a whole SIP URI.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="One more header; may be repeated.")
 @click.option("--suite", "suites", multiple=True, type=click.Choice(SUITES), help="SRTP suite to offer; may be repeated, in order.")
-@click.option("--wav", type=click.Path(path_type=Path), help="Audio to play. Default: a tone that no other call has.")
+@click.option("--wav", type=READABLE, help="Audio to play. Default: a tone that no other call has.")
 @click.option("--seconds", type=click.FloatRange(0.1, 86400), default=5.0, show_default=True, help="From answer to BYE.")
 @click.option("--calls", type=click.IntRange(1, 5000), default=1, show_default=True, help="How many at the same time.")
 @click.option("--interval", type=click.FloatRange(0, 60), default=0.02, show_default=True, help="Seconds between two INVITEs.")

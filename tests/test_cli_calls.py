@@ -1,0 +1,210 @@
+"""`serve`, `call`, `ready` and `demo` as processes: real TLS, real SRTP, real signals."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SBC_SIM_")} | {
+    "NO_COLOR": "1",
+    "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+}
+
+
+@dataclass
+class Running:
+    process: subprocess.Popen
+    folder: Path
+    banner: str
+    ports: dict
+
+    @property
+    def target(self) -> str:
+        return f"tls:127.0.0.1:{self.ports['sip']}"
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.ports['http']}"
+
+    @property
+    def ca(self) -> str:
+        return str(self.folder / "certs" / "ca.pem")
+
+
+def start(folder: Path, *flags: str) -> Running:
+    """Start `serve` on free ports and read its banner, which comes when everything listens."""
+    words = ["--sip-listen", "127.0.0.1:0", "--media-listen", "127.0.0.1", "--media-ports", "0", "--http-listen", "127.0.0.1:0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sbc_sim", "serve", *words, "--ports-file", "ports.json", *flags],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=(folder / "log").open("w"),
+        text=True,
+    )
+    banner = ""
+    while "a refusal" not in banner:
+        line = process.stdout.readline()
+        assert line, (folder / "log").read_text()
+        banner += line
+    return Running(process, folder, banner, json.loads((folder / "ports.json").read_text()))
+
+
+def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "sbc_sim", *words], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory):
+    running = start(tmp_path_factory.mktemp("serve"))
+    yield running
+    running.process.terminate()
+    assert running.process.wait(20) == 0, "SIGTERM is an orderly end"
+    log = (running.folder / "log").read_text()
+    assert "Traceback" not in log
+    running.process.stdout.close()
+
+
+def test_the_banner_names_addresses_ca_fingerprint_and_the_next_step(serving):
+    for part in (f"127.0.0.1:{serving.ports['sip']}", f"{serving.api}/", "certs/ca.pem", "test numbers", "sbc-sim explain"):
+        assert part in serving.banner
+    assert f"sbc-sim call {serving.target} --ca certs/ca.pem" in serving.banner
+    fingerprint = json.loads(run("tls", "show", serving.ca, "--json").stdout)[0]["fingerprint"]
+    assert fingerprint in serving.banner
+
+
+def test_the_command_of_the_banner_places_a_call_whose_echo_is_proved(serving):
+    command = next(line for line in serving.banner.splitlines() if "a first call" in line).split("sbc-sim ")[1].split()
+    done = run(*command, "--seconds", "2", "--json", cwd=serving.folder)
+    told = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    call = told["calls"][0]
+    assert call["passed"]
+    assert call["status"] == 200
+    assert call["byeStatus"] == 200
+    assert call["echo"]["identical"] == call["echo"]["sent"] >= 50
+    assert call["echo"]["altered"] == 0
+
+
+def test_the_api_tells_the_same_story_as_the_caller(serving):
+    done = run("call", serving.target, "--ca", serving.ca, "--seconds", "1", "--json", "--to", "+15550123")
+    sip_call_id = json.loads(done.stdout)["calls"][0]["sipCallId"]
+    calls = {call["sipCallId"]: call for call in httpx.get(f"{serving.api}/api/v1/calls").json()["calls"]}
+    call = calls[sip_call_id]
+    assert call["state"] == "ended"
+    assert call["endedBy"] == "partner"
+    assert call["numbers"]["to"] == "+15550123"
+    assert call["media"]["packetsReceived"] == json.loads(done.stdout)["calls"][0]["echo"]["sent"]
+    assert "sbc_sim_media_ports_in_use 0" in httpx.get(f"{serving.api}/metrics").text, "the ports are free again"
+
+
+def test_a_call_without_user_to_user_is_refused_and_the_rule_is_named(serving):
+    done = run("call", serving.target, "--ca", serving.ca, "--no-uui")
+    assert done.returncode == 1
+    assert "400 Bad Request" in done.stdout
+    assert "sbc-sim explain SBC-UUI-001" in done.stdout
+
+
+@pytest.mark.parametrize("suite", ["AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM"])
+def test_every_suite_can_be_offered(serving, suite):
+    done = run("call", serving.target, "--ca", serving.ca, "--seconds", "1", "--suite", suite, "--json")
+    assert (done.returncode, json.loads(done.stdout)["calls"][0]["suite"]) == (0, suite)
+
+
+def test_several_calls_at_once_each_hear_their_own_tone(serving):
+    done = run("call", serving.target, "--ca", serving.ca, "--calls", "4", "--seconds", "1", "--ladder")
+    assert done.returncode == 0, done.stdout
+    assert "4 of 4 calls passed" in done.stdout
+    assert "INVITE" in done.stdout
+
+
+def test_a_wrong_ca_is_3_and_the_server_lists_the_attempt(serving, tmp_path):
+    other = tmp_path / "certs"
+    assert run("tls", "ca", "--tls-dir", str(other)).returncode == 0
+    done = run("call", serving.target, "--ca", str(other / "ca.pem"))
+    assert done.returncode == 3
+    assert "SBC-TLS-012" in done.stdout
+    attempts = httpx.get(f"{serving.api}/api/v1/attempts").json()["attempts"]
+    assert any(attempt["problem"] == "unknown-ca" for attempt in attempts)
+
+
+def test_nothing_listening_is_3():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        done = run("call", f"tls:127.0.0.1:{closed.getsockname()[1]}", "--insecure")
+    assert done.returncode == 3
+    assert "no connection" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["udp:127.0.0.1:5060"], ["tls:127.0.0.1:0"], ["tls:127.0.0.1:5061", "--uui", "00", "--no-uui"]])
+def test_a_target_or_flags_that_make_no_sense_are_2(words):
+    assert run("call", *words).returncode == 2
+
+
+def test_ready_is_0_while_it_serves(serving):
+    assert run("ready", "--wait", "--timeout", "20", "--ports-file", "ports.json", cwd=serving.folder).returncode == 0
+    assert run("ready", "--http-listen", f"127.0.0.1:{serving.ports['http']}").returncode == 0
+
+
+def test_a_taken_port_is_3_with_one_sentence(serving, tmp_path):
+    done = run("serve", "--sip-listen", f"127.0.0.1:{serving.ports['sip']}", "--http-listen", "127.0.0.1:0", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"sbc-sim: cannot listen for SIP on 127.0.0.1 port {serving.ports['sip']}: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_during_a_call_ends_both_sides_in_order(tmp_path):
+    running = start(tmp_path)
+    words = ["call", running.target, "--ca", running.ca, "--seconds", "60"]
+    caller = subprocess.Popen([sys.executable, "-m", "sbc_sim", *words], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    asked = {"state": "answered", "timeoutS": 30}
+    call = httpx.post(f"{running.api}/api/v1/calls/wait", json=asked, timeout=40)
+    assert call.status_code == 200, call.text
+    caller.send_signal(signal.SIGINT)
+    assert caller.wait(20) == 130
+    caller.stderr.close()
+    ended = httpx.post(f"{running.api}/api/v1/calls/wait", json={"state": "ended", "timeoutS": 20}, timeout=30).json()
+    assert ended["endedBy"] == "partner"
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(20) == 130
+    running.process.stdout.close()
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_shutting_down_says_bye_to_a_call_that_is_up(tmp_path):
+    running = start(tmp_path)
+    words = ["call", running.target, "--ca", running.ca, "--seconds", "60", "--json"]
+    caller = subprocess.Popen([sys.executable, "-m", "sbc_sim", *words], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    httpx.post(f"{running.api}/api/v1/calls/wait", json={"state": "answered", "timeoutS": 30}, timeout=40).raise_for_status()
+    running.process.terminate()
+    told = json.loads(caller.communicate(timeout=30)[0])
+    assert caller.returncode == 1
+    assert told["calls"][0]["endedBy"] == "sbc"
+    assert running.process.wait(20) == 0
+    running.process.stdout.close()
+
+
+def test_the_demo_prints_ladder_verdict_and_proof_and_leaves_nothing_behind(tmp_path):
+    done = run("demo", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for word in ("INVITE", "200 OK", "ACK", "BYE", "PASS", "SBC-UUI-001", "frames came back octet by octet, 0 altered, 0 lost"):
+        assert word in done.stdout
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_as_json_holds_the_call_and_what_the_caller_heard(tmp_path):
+    done = run("demo", "--seconds", "2", "--json", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout
+    assert told["call"]["verdict"]["status"] == "pass"
+    assert told["partner"]["echo"]["share"] == 1.0
