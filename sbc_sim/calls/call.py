@@ -219,8 +219,9 @@ class Call:
         if negotiation is None or not negotiation.usable or sdp is None:
             self.hang_up("refused", "the answer to our offer is missing or cannot be used", now)
             return
+        change = session.leg is not None
         session.settle(sdp, negotiation)
-        self._start_media(negotiation, False, now)
+        self._start_media(negotiation, change, now)
 
     def provisional_acknowledged(self, now: float) -> None:
         """Go on after the PRACK to our reliable 180."""

@@ -37,8 +37,6 @@ class CallInput(StrEnum):
 CALL: Mapping[tuple[CallState, CallInput], CallState] = {
     (CallState.INVITED, CallInput.REFUSE): CallState.REJECTED,
     (CallState.INVITED, CallInput.RING): CallState.RINGING,
-    # cancelled while the user agent already gave 487, before the call heard of the INVITE
-    (CallState.INVITED, CallInput.CANCEL): CallState.ENDED,
     (CallState.RINGING, CallInput.REFUSE): CallState.REJECTED,
     (CallState.RINGING, CallInput.ANSWER): CallState.ANSWERED,
     (CallState.RINGING, CallInput.CANCEL): CallState.ENDED,

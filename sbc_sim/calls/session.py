@@ -13,7 +13,6 @@ from sbc_sim.calls.outputs import Environment
 from sbc_sim.rtp.leg import Direction, LegDescription, MediaAddress, SrtpKey
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sdp.answer import KEY_SALT_LENGTH, Capabilities, LocalMedia, Negotiation, build_answer, build_offer, negotiate
-from sbc_sim.sdp.answer import Direction as SdpDirection
 from sbc_sim.sip.peer import Peer
 
 
@@ -70,7 +69,7 @@ class Session:
 
     def read_answer(self, sdp: bytes) -> Negotiation:
         """Read the peer's answer to our last offer."""
-        return negotiate(sdp, capabilities(self._policy), offer=self.local)
+        return negotiate(sdp, capabilities(self._policy), offer=self.local, previous=self.remote or None)
 
     def answer(self, offer: bytes, agreed: Negotiation) -> bytes:
         """Write the answer to a usable offer and settle the leg."""
@@ -80,15 +79,14 @@ class Session:
         self.leg = self._leg(agreed, key)
         return self._versioned(lambda version: build_answer(offer, agreed, self._local_media(key, version, self._ptime(agreed))))
 
-    def offer(self, direction: str = "sendrecv") -> bytes:
+    def offer(self) -> bytes:
         """Write an offer: every suite that we may use, or just the agreed one once the session stands."""
         suites = (self.leg.receive_key.suite,) if self.leg else self._policy.suites
         keys = tuple(self._key(suite) for suite in suites)
         dtmf = self.leg.dtmf_payload_type if self.leg else 101
+        previous = self.local or None
         return self._versioned(
-            lambda version: build_offer(
-                self._local_media(b"", version, 20), suites, keys, self._policy.codecs, dtmf, SdpDirection(direction)
-            )
+            lambda version: build_offer(self._local_media(b"", version, 20), suites, keys, self._policy.codecs, dtmf, previous=previous)
         )
 
     def settle(self, sdp: bytes, agreed: Negotiation) -> None:

@@ -34,8 +34,6 @@ class DialogInput(StrEnum):
     ACK = "ack"
     BYE = "bye"
     """Sent or received."""
-    GONE = "gone"
-    """408 or 481 to a request within the dialog, or no ACK (12.2.1.2, 13.3.1.4)."""
 
 
 DIALOG: Mapping[tuple[DialogState, DialogInput], DialogState] = {
@@ -43,19 +41,15 @@ DIALOG: Mapping[tuple[DialogState, DialogInput], DialogState] = {
     (DialogState.EARLY, DialogInput.SUCCESS): DialogState.ANSWERED,
     (DialogState.EARLY, DialogInput.FAILURE): DialogState.TERMINATED,
     (DialogState.EARLY, DialogInput.BYE): DialogState.TERMINATED,
-    (DialogState.EARLY, DialogInput.GONE): DialogState.TERMINATED,
     (DialogState.ANSWERED, DialogInput.SUCCESS): DialogState.ANSWERED,
     (DialogState.ANSWERED, DialogInput.ACK): DialogState.CONFIRMED,
     (DialogState.ANSWERED, DialogInput.BYE): DialogState.TERMINATED,
-    (DialogState.ANSWERED, DialogInput.GONE): DialogState.TERMINATED,
     (DialogState.CONFIRMED, DialogInput.SUCCESS): DialogState.CONFIRMED,
     (DialogState.CONFIRMED, DialogInput.ACK): DialogState.CONFIRMED,
     (DialogState.CONFIRMED, DialogInput.BYE): DialogState.TERMINATED,
-    (DialogState.CONFIRMED, DialogInput.GONE): DialogState.TERMINATED,
     # BYE from both sides at once, and what was on the wire when the dialog ended
     (DialogState.TERMINATED, DialogInput.ACK): DialogState.TERMINATED,
     (DialogState.TERMINATED, DialogInput.BYE): DialogState.TERMINATED,
-    (DialogState.TERMINATED, DialogInput.GONE): DialogState.TERMINATED,
 }
 
 DialogId = tuple[str, str, str]

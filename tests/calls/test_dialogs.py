@@ -370,3 +370,13 @@ class _Silent(dict[str, LegReport]):
 def _origin(message: Response) -> tuple[str, str]:
     line = next(line for line in message.body.decode().splitlines() if line.startswith("o="))
     return line.split()[1], line.split()[2]
+
+
+def test_a_reinvite_without_sdp_is_offered_the_session_as_it_stands_with_every_stream():
+    exchange = Exchange()
+    placed = exchange.line().call(an_invite(SDP + "m=video 26000 RTP/SAVP 96\r\na=rtpmap:96 H264/90000\r\n"))
+    ok = placed.final("INVITE")
+    assert [line.split()[0] for line in ok.body.decode().splitlines() if line.startswith("m=")] == ["m=audio", "m=video"]
+    assert _origin(ok)[0] == _origin(placed.ok)[0]
+    placed.line.send(placed.request("ACK", SDP.replace("o=- 77 1", "o=- 77 2") + "m=video 0 RTP/SAVP 96\r\n", cseq=2))
+    assert len(exchange.started_media()) == 2
