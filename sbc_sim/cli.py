@@ -6,6 +6,7 @@ Exit codes: 0 passed, 1 a rule failed, 2 usage or settings, 3 could not run (por
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ from sbc_sim.commands.uui import uui
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code. No command at all means `serve`."""
+    if arguments is None:  # a process of our own: nothing that is made during its start is garbage; `run_reactor` switches it on again
+        gc.disable()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look through every installed package for them
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or (words[0].startswith("-") and words[0] not in {"--help", "-h", "--version"}):
         words.insert(0, "serve")

@@ -151,7 +151,8 @@ _DEFAULTS = Policy()
 class Section(BaseModel):
     """One group of settings."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    # The schema of all sections is built once, as part of Settings.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 class Sip(Section):

@@ -94,7 +94,7 @@ def _tell(service: Service, placement: Placement, as_json: bool) -> int:
         _say_all(placement, trace, wrong)
     if placement.failure is not None:
         return CANNOT_RUN
-    failed = trace is None or (trace.call.verdict or {}).get("status") != "pass"
+    failed = trace is None or (trace.call.verdict or {}).get("status") not in ("pass", "warn")
     return RULE_FAILED if failed or wrong else PASSED
 
 

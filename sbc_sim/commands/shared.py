@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import json
 import os
 import signal
@@ -155,6 +156,8 @@ def run_reactor(reactor: Any, stop: Callable[[], object]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupted)
+    gc.freeze()  # modules and rooms stay for good: no collection need look at them again
+    gc.enable()
     reactor.run(installSignalHandlers=False)
     return code or PASSED
 
