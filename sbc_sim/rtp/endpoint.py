@@ -169,7 +169,6 @@ class Endpoint:
     def report(self) -> LegReport:
         """Say all that has been seen and done so far."""
         heard, sent, exchange = self.reception, self.transmission, self.exchange
-        heard.meter.measure()
         totals = heard.totals
         stream = heard.stream if heard.streams else None
         return LegReport(

@@ -1,7 +1,7 @@
 """Everything that arrives for one leg on its RTP port: opened, sorted, counted, measured.
 
 One call per datagram, `receive`, and most datagrams are audio packets in their order: that path is kept short on purpose, and what is
-rare leaves it early. Batches (audio.py) and sums over streams (`report`) are made when somebody asks.
+rare leaves it early. Sums over streams are made when somebody asks.
 """
 
 from __future__ import annotations
@@ -173,10 +173,7 @@ class Reception:
         if flags != PLAIN_FLAGS or second != self._usual or len(packet) == HEADER_OCTETS:
             return self._look_closer(packet, stream, now)
         payload = packet[HEADER_OCTETS:]
-        meter = self.meter
-        meter.waiting.append(payload)
-        if len(meter.waiting) >= meter.BATCH:
-            meter.measure()
+        self.meter.add(payload)
         return stream, stream.take_audio(sequence, timestamp, now), timestamp, False, payload
 
     def _switch(self, ssrc: int, sequence: int, now: float) -> StreamStatistics:
