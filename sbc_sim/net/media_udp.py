@@ -200,8 +200,8 @@ class MediaPlane:
         if line is None:
             raise ValueError("media was started for a call that has no port")
         for address in (description.remote, description.remote_rtcp or description.remote):
-            if not numeric(address[0]):
-                raise ValueError("media goes to addresses, not to names")
+            if not numeric(address[0]) or not 0 <= address[1] <= 65535:
+                raise ValueError("media goes to IP addresses and UDP ports, not to names")
         if line.leg is not None:
             line.leg.change(description)
         else:

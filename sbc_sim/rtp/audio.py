@@ -22,8 +22,16 @@ _FULL_SCALE = 32768.0
 
 _LINEAR: dict[str, Callable[[bytes, int], bytes]] = {"PCMU": audioop.ulaw2lin, "PCMA": audioop.alaw2lin}
 
-_SILENCE = {"PCMU": b"\xff\x7f\xfe\x7e", "PCMA": b"\xd5\x55\xd4\x54"}
-"""The two quietest steps on either side of zero: what a muted microphone sends (0xFF and 0x7F are zero in PCMU)."""
+SILENCE_DBFS = -55.0
+"""A packet without a sample above this is silent. In PCMU 0xFF and 0x7F are zero, and seven steps on either side are as quiet."""
+
+
+def _quiet_codes(linear: Callable[[bytes, int], bytes]) -> bytes:
+    loudest = int(_FULL_SCALE * 10 ** (SILENCE_DBFS / 20))
+    return bytes(code for code in range(256) if audioop.max(linear(bytes([code]), 2), 2) <= loudest)
+
+
+_SILENCE = {codec: _quiet_codes(linear) for codec, linear in _LINEAR.items()}
 
 PCMU_SILENCE = 0xFF
 

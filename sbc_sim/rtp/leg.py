@@ -121,6 +121,7 @@ class LegReport:
     """Mean level of received audio; None before any audio."""
     peak_dbfs: float | None = None
     silent_packets: int = 0
+    """Without a sample above -55 dBFS."""
     audio_packets: int = 0
     dtmf: tuple[DtmfEvent, ...] = ()
     """At most the first 128."""

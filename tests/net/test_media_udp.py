@@ -486,7 +486,12 @@ def test_media_for_a_call_without_a_port_or_to_a_name_is_our_mistake(plane: Plan
     with pytest.raises(ValueError, match="no port"):
         plane.start(phone.described("other"), time.time())
     plane.opened()
-    for changes in ({"remote": ("sbc.example.net", 4000)}, {"remote_rtcp": ("sbc.example.net", 4000)}, {"remote": ("", 4000)}):
+    for changes in (
+        {"remote": ("sbc.example.net", 4000)},
+        {"remote_rtcp": ("sbc.example.net", 4000)},
+        {"remote": ("", 4000)},
+        {"remote": (HOST, 70_000)},
+    ):
         with pytest.raises(ValueError, match="not to names"):
             plane.start(phone.described(**changes), time.time())
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbc_sim.rtp.audio import QUIETEST_DBFS, AudioMeter, cut, dbfs, tone, wav_frames
+from sbc_sim.rtp.audio import QUIETEST_DBFS, SILENCE_DBFS, AudioMeter, cut, dbfs, tone, wav_frames
 
 
 def sine(amplitude: int, seconds: float = 0.2, rate: int = 8000, hertz: float = 1000) -> bytes:
@@ -48,12 +48,17 @@ def test_before_any_audio_there_is_no_level() -> None:
     assert (meter.level_dbfs, meter.peak_dbfs, meter.packet_ms, meter.packets) == (None, None, None, 0)
 
 
-@pytest.mark.parametrize("octets", [b"\xff", b"\x7f", b"\xff\x7f", b"\xfe\x7e"])
+@pytest.mark.parametrize("octets", [b"\xff", b"\x7f", b"\xff\x7f", b"\xfe\x7e", b"\xf8\x78"])
 def test_packets_of_the_quietest_codes_are_silent(octets: bytes) -> None:
     meter = measured([octets * (160 // len(octets))] * 7)
     assert (meter.silent_packets, meter.packets) == (7, 7)
     assert meter.level_dbfs is not None
-    assert QUIETEST_DBFS <= meter.level_dbfs < -70
+    assert QUIETEST_DBFS <= meter.level_dbfs < SILENCE_DBFS
+
+
+@pytest.mark.parametrize("octet", [0xF7, 0x77, 0x80, 0x00])
+def test_packets_of_a_louder_code_are_not_silent(octet: int) -> None:
+    assert measured([bytes([octet]) * 160]).silent_packets == 0
 
 
 def test_alaw_silence_is_its_own() -> None:
