@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sbc_sim.rules.explain import as_markdown
-from sbc_sim.settings import Settings, all_settings
+from sbc_sim.settings import SECTIONS, all_settings
 
 HERE = Path(__file__).parent
 
@@ -29,9 +29,7 @@ def _settings_lines() -> Iterator[str]:
     yield "`section.name` is `--section-name` on the command line and `SBC_SIM_SECTION__NAME` in the environment; a secret can also come"
     yield "from the file that `SBC_SIM_SECTION__NAME_FILE` names. Lists are words between commas, mappings `a=b,c=d`."
     yield "`sbc-sim config show` tells where each value came from."
-    for section, about in Settings.model_fields.items():
-        model = about.annotation
-        assert model is not None
+    for section, model in SECTIONS.items():
         yield ""
         yield f"## {section}"
         yield ""
@@ -40,10 +38,9 @@ def _settings_lines() -> Iterator[str]:
         yield "| setting | default | meaning |"
         yield "|---|---|---|"
         for setting in all_settings().values():
-            if setting.key.startswith(f"{section}."):
+            if setting.section == section:
                 default = f"`{setting.default}`" if setting.default else ""
-                choices = _choices(Settings.model_json_schema()["$defs"][section.capitalize()]["properties"][setting.key.partition(".")[2]])
-                yield f"| `{setting.key}` | {default} | {setting.description}{choices} |"
+                yield f"| `{setting.key}` | {default} | {setting.description}{_choices(setting.schema)} |"
 
 
 def _choices(schema: dict[str, object]) -> str:
