@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,8 +71,10 @@ class DebianBaresip:
     def dial(self, wish: CallWish, folder: Path) -> DebianBaresipCall:
         """Write its configuration, start it, wait until it listens to us, dial."""
         home = folder / self.name
-        recordings = home / "recordings"
-        recordings.mkdir(parents=True)
+        home.mkdir(parents=True)
+        # Its recorder cuts the whole file name at 127 characters, which a test's own folder can come near: a short one, then.
+        shelf = tempfile.TemporaryDirectory(prefix="sbc-", dir="/tmp")
+        recordings = Path(shelf.name)
         modules = _modules(home / "modules")
         (home / "config").write_text(CONFIG.format(ca=wish.ca, wav=wish.wav, modules=modules, recordings=recordings))
         (home / "accounts").write_text(_account(wish))
@@ -80,7 +83,7 @@ class DebianBaresip:
         conversation = Conversation(self.name, ["stdbuf", "-o0", "baresip", "-f", str(home), "-s"], home, environment)
         conversation.wait_for(r"^baresip is ready")
         conversation.say(f"/dial sip:{wish.number}@{wish.host}:{wish.port}")
-        return DebianBaresipCall(conversation, recordings)
+        return DebianBaresipCall(conversation, shelf)
 
 
 class DebianBaresipCall(RealCall):
@@ -93,6 +96,10 @@ class DebianBaresipCall(RealCall):
         "digit": "/sndcode",
         "transfer": "/transfer",
     }
+
+    def __init__(self, conversation: Conversation, shelf: tempfile.TemporaryDirectory[str]) -> None:
+        super().__init__(conversation, Path(shelf.name))
+        self._shelf = shelf  # gone with the call
 
     @property
     def recording(self) -> Path:
