@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sbc_sim.rules.explain import as_markdown
-from sbc_sim.settings import SECTIONS, all_settings
+from sbc_sim.settings import Settings, all_settings
 
 HERE = Path(__file__).parent
 
@@ -29,7 +29,9 @@ def _settings_lines() -> Iterator[str]:
     yield "`section.name` is `--section-name` on the command line and `SBC_SIM_SECTION__NAME` in the environment; a secret can also come"
     yield "from the file that `SBC_SIM_SECTION__NAME_FILE` names. Lists are words between commas, mappings `a=b,c=d`."
     yield "`sbc-sim config show` tells where each value came from."
-    for section, model in SECTIONS.items():
+    for section, about in Settings.model_fields.items():
+        model = about.annotation
+        assert model is not None
         yield ""
         yield f"## {section}"
         yield ""
@@ -38,9 +40,10 @@ def _settings_lines() -> Iterator[str]:
         yield "| setting | default | meaning |"
         yield "|---|---|---|"
         for setting in all_settings().values():
-            if setting.section == section:
+            if setting.key.startswith(f"{section}."):
                 default = f"`{setting.default}`" if setting.default else ""
-                yield f"| `{setting.key}` | {default} | {setting.description}{_choices(setting.schema)} |"
+                choices = _choices(Settings.model_json_schema()["$defs"][section.capitalize()]["properties"][setting.key.partition(".")[2]])
+                yield f"| `{setting.key}` | {default} | {setting.description}{choices} |"
 
 
 def _choices(schema: dict[str, object]) -> str:

@@ -24,7 +24,6 @@ from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.http.metrics import Gauges, Metrics
 from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
 from sbc_sim.journal.memory import MemoryStore, StoreLimits
-from sbc_sim.kinds import Endpoint
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
 from sbc_sim.net.media_udp import MediaPlane
@@ -35,7 +34,7 @@ from sbc_sim.net.sip_tls import ListenError, SipDialler, SipListener
 from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
 from sbc_sim.rtp.leg import LegDescription
 from sbc_sim.rules.catalogue import RULE_SET_VERSION
-from sbc_sim.settings import Settings, local_address
+from sbc_sim.settings import Endpoint, Settings, local_address
 from sbc_sim.sip.connections import Identity
 from sbc_sim.terminal import Banner
 
@@ -191,7 +190,7 @@ class Service:
         if http.auth == "none":
             return None
         if http.token is not None:
-            return http.token.value
+            return http.token.get_secret_value()
         return secrets.token_urlsafe(18) if token_needed(http.listen.host) else None
 
     # --- running -----------------------------------------------------------------------------------------------------

@@ -1,13 +1,12 @@
 """Settings: flag > environment > file > default, from one model that also makes the flags, the JSON schema and `config show`.
 
-The model is nine dataclasses; kinds.py reads and refuses values. Each value carries its origin, and an unknown key is answered with the
-nearest valid one. No validation library: importing one takes a fifth of the start (docs/decisions/0006). Lower rooms never see this
-module: `Settings.policy` and its siblings build the plain dataclasses that they take.
+pydantic checks the values. The merging is here and not in pydantic-settings, since each value carries its origin, an unknown key is
+answered with the nearest valid one, and importing that package takes longer than the start of the whole simulator may
+(docs/decisions/0006). Lower rooms never see this module: `Settings.policy` and its siblings build the plain dataclasses that they take.
 
-Annotations are evaluated at once here (no `from __future__ import annotations`): the kind of a setting follows from them.
+Annotations are evaluated at once here (no `from __future__ import annotations`): pydantic would compile each of them from text at start.
 """
 
-import dataclasses
 import difflib
 import ipaddress
 import os
@@ -17,11 +16,21 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from sbc_sim import kinds
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
 from sbc_sim.calls.limits import Limits as CallLimits
-from sbc_sim.kinds import Endpoint, Kind, PortRange, Secret
 from sbc_sim.rules.policy import Policy
 
 DEFAULT_FILE = Path("/etc/sbc-sim/config.yaml")
@@ -37,162 +46,250 @@ class SettingsError(Exception):
     """Settings that cannot be used: one sentence for the person who wrote them. Exit code 2."""
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address to listen on. Port 0: any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return HOST:PORT, an IPv6 host in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def wildcard(self) -> bool:
+        """True when it means every address of the machine."""
+        return ipaddress.ip_address(self.host).is_unspecified
+
+    @property
+    def loopback(self) -> bool:
+        """True when only this machine can reach it."""
+        return ipaddress.ip_address(self.host).is_loopback
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """UDP ports for media, both ends included; 0-0: any free ones."""
+
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        """Return START-END, or one number."""
+        return str(self.start) if self.start == self.end else f"{self.start}-{self.end}"
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ValueError(f"{text!r} is not a port number (0 to 65535)")
+    return int(text)
+
+
+def _address(text: str) -> str:
+    """Check an IP address to listen on; names other than localhost would need a look-up."""
+    try:
+        return str(ipaddress.ip_address("127.0.0.1" if text == "localhost" else text.strip("[]")))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address (0.0.0.0 means every address of this machine)") from None
+
+
+def _endpoint(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    host, colon, port = value.rpartition(":")
+    if not colon or not host:
+        raise ValueError(f"{value!r} is not HOST:PORT, for example 0.0.0.0:5061")
+    return Endpoint(_address(host), _port(port))
+
+
+def _port_range(value: object) -> object:
+    if isinstance(value, PortRange):
+        return value
+    first, dash, last = str(value).replace(" ", "").partition("-")
+    ports = PortRange(_port(first), _port(last if dash else first))
+    if ports.start > ports.end or (ports.start == 0 and ports.end != 0):
+        raise ValueError(f"{value!r} is not a port range, for example 31000-31019, or 0 for any free ports")
+    return ports
+
+
+def _network(value: object) -> str:
+    return str(ipaddress.ip_network(str(value), strict=False))
+
+
+def _words(value: object) -> object:
+    """Let the environment and flags write a list as words between commas."""
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+
+def _pairs(value: object) -> object:
+    """Let the environment and flags write a mapping as a=b,c=d."""
+    if not isinstance(value, str):
+        return value
+    named = (word.partition("=") for word in value.split(",") if "=" in word)
+    return {name.strip(): member.strip() for name, _, member in named}
+
+
+def _number(value: object) -> object:
+    """Choices among numbers are exact in pydantic, so text has to become a number first."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
+_TEXT = PlainSerializer(str, return_type=str)
+Listen: TypeAlias = Annotated[Endpoint, BeforeValidator(_endpoint), _TEXT, WithJsonSchema({"type": "string", "pattern": r"^.+:\d+$"})]
+Ports: TypeAlias = Annotated[PortRange, BeforeValidator(_port_range), _TEXT, WithJsonSchema({"type": "string", "pattern": r"^\d+(-\d+)?$"})]
+Address: TypeAlias = Annotated[str, BeforeValidator(lambda value: _address(str(value)))]
+Words: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Networks: TypeAlias = Annotated[tuple[Annotated[str, BeforeValidator(_network)], ...], BeforeValidator(_words)]
+Pairs: TypeAlias = Annotated[dict[str, str], BeforeValidator(_pairs)]
 Suite: TypeAlias = Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM"]
 ALL_SUITES: tuple[Suite, ...] = get_args(Suite)
+Suites: TypeAlias = Annotated[tuple[Suite, ...], BeforeValidator(_words), Field(min_length=1)]
 _DEFAULTS = Policy()
-_ADDRESS_OR_NONE = kinds.optional(kinds.ADDRESS)
-_NETWORKS = kinds.several(kinds.NETWORK)
-_SUITES = kinds.several(kinds.choice(*ALL_SUITES), least=1)
-_BASE_PATH = kinds.matching(r"(/[\w.~-]+)*")
 
 
-def setting(default: Any, description: str, kind: Kind | None = None, **bounds: float) -> Any:
-    """Declare one setting. Its kind follows from the annotation unless it is given; numbers may have bounds (kinds.bounded)."""
-    return field(default_factory=lambda: default, metadata={"default": default, "description": description, "kind": kind, "bounds": bounds})
+class Section(BaseModel):
+    """One group of settings."""
+
+    # The schema of all sections is built once, as part of Settings.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
-@dataclass(frozen=True)
-class Sip:
+class Sip(Section):
     """Signalling: where to listen, what to be called, and how lenient to be."""
 
-    listen: Endpoint = setting(Endpoint("0.0.0.0", 5061), "Address and port for SIP over TLS.")
-    advertised: str | None = setting(None, "HOST or HOST:PORT in Contact and Via. Default: where it listens, or a local address.")
-    allow_from: tuple[str, ...] = setting((), "Source networks (CIDR) that may call. Empty: everyone.", kind=_NETWORKS)
-    off_list: Literal["403", "503", "close"] = setting("403", "What a source that is not allowed gets.")
-    users: tuple[str, ...] = setting((), "User parts of the Request-URI that are served, others get 404. Empty: any.")
-    hosts: tuple[str, ...] = setting((), "Hosts of the Request-URI that are served, others get 404. Empty: any.")
-    accept_tel: bool = setting(False, "Accept tel: Request-URIs.")
-    unknown_method: Literal[501, 405] = setting(501, "Answer to an unheard-of method.")
-    refer: Literal[405, 603] = setting(405, "Answer to REFER.")
-    max_forwards_zero: Literal["accept", "refuse"] = setting("accept", "A call that arrives with Max-Forwards 0.")
-    delayed_offer: Literal["accept", "refuse"] = setting("accept", "An INVITE without SDP.")
-    reliable_provisional: bool = setting(True, "Answer Require: 100rel with RSeq and PRACK (RFC 3262).")
-    min_session_expires: int = setting(90, "Shortest session interval, seconds (RFC 4028).", least=90)
-    ring_seconds: float = setting(0.2, "From 180 to 200, seconds.", least=0, most=180)
-    caller_number: Literal["warn", "ignore"] = setting("warn", "A call without a caller's number.")
+    listen: Listen = Field(Endpoint("0.0.0.0", 5061), description="Address and port for SIP over TLS.")
+    advertised: str | None = Field(None, description="HOST or HOST:PORT in Contact and Via. Default: where it listens, or a local address.")
+    allow_from: Networks = Field((), description="Source networks (CIDR) that may call. Empty: everyone.")
+    off_list: Literal["403", "503", "close"] = Field("403", description="What a source that is not allowed gets.")
+    users: Words = Field((), description="User parts of the Request-URI that are served, others get 404. Empty: any.")
+    hosts: Words = Field((), description="Hosts of the Request-URI that are served, others get 404. Empty: any.")
+    accept_tel: bool = Field(False, description="Accept tel: Request-URIs.")
+    unknown_method: Annotated[Literal[501, 405], BeforeValidator(_number)] = Field(501, description="Answer to an unheard-of method.")
+    refer: Annotated[Literal[405, 603], BeforeValidator(_number)] = Field(405, description="Answer to REFER.")
+    max_forwards_zero: Literal["accept", "refuse"] = Field("accept", description="A call that arrives with Max-Forwards 0.")
+    delayed_offer: Literal["accept", "refuse"] = Field("accept", description="An INVITE without SDP.")
+    reliable_provisional: bool = Field(True, description="Answer Require: 100rel with RSeq and PRACK (RFC 3262).")
+    min_session_expires: int = Field(90, ge=90, description="Shortest session interval, seconds (RFC 4028).")
+    ring_seconds: float = Field(0.2, ge=0, le=180, description="From 180 to 200, seconds.")
+    caller_number: Literal["warn", "ignore"] = Field("warn", description="A call without a caller's number.")
 
 
-@dataclass(frozen=True)
-class Media:
+class Media(Section):
     """SRTP ports, suites and what counts as good media."""
 
-    listen: str = setting("0.0.0.0", "Address for SRTP.", kind=kinds.ADDRESS)
-    advertised: str | None = setting(None, "Address in the SDP. Default: where it listens, or a local address.", kind=_ADDRESS_OR_NONE)
-    ports: PortRange = setting(PortRange(31000, 31019), "UDP ports, two for each call; 0: any free ones.")
-    mode: Literal["ports", "mux"] = setting("ports", "A port for each call, or one port for all calls.")
-    suites: tuple[Suite, ...] = setting(ALL_SUITES, "SRTP suites accepted (RFC 4568, RFC 7714).", kind=_SUITES)
-    crypto_in_avp: Literal["refuse", "accept"] = setting("refuse", "Crypto lines under RTP/AVP.")
-    mki: Literal["refuse"] = setting("refuse", "A crypto line with an MKI is skipped.")
-    ipv6: bool = setting(False, "Accept IPv6 in SDP.")
-    min_ptime: int = setting(10, "Shortest packets accepted, ms.", least=1, most=200)
-    max_ptime: int = setting(60, "Longest packets accepted, ms.", least=1, most=200)
-    min_packets: int = setting(50, "Fewer packets each way and the echo counts as unproved.", least=1)
-    max_loss: float = setting(0.01, "More loss (fraction) is a warning.", least=0, most=1)
-    max_jitter_ms: float = setting(30.0, "More jitter is a warning.", least=0)
-    max_first_packet_ms: float = setting(1000.0, "A first packet later than this after the answer is a warning.", least=0)
-    auth_failure_limit: int = setting(10, "So many authentication failures and the key is called wrong.", least=1)
-    silence_dbfs: float = setting(-55.0, "Audio below this level is silence.", most=0)
-    latch: bool = setting(True, "Send to the real source when it differs from the SDP.")
+    listen: Address = Field("0.0.0.0", description="Address for SRTP.")
+    advertised: Address | None = Field(None, description="Address in the SDP. Default: where it listens, or a local address.")
+    ports: Ports = Field(PortRange(31000, 31019), description="UDP ports, two for each call; 0: any free ones.")
+    mode: Literal["ports", "mux"] = Field("ports", description="A port for each call, or one port for all calls.")
+    suites: Suites = Field(ALL_SUITES, description="SRTP suites accepted (RFC 4568, RFC 7714).")
+    crypto_in_avp: Literal["refuse", "accept"] = Field("refuse", description="Crypto lines under RTP/AVP.")
+    mki: Literal["refuse"] = Field("refuse", description="A crypto line with an MKI is skipped.")
+    ipv6: bool = Field(False, description="Accept IPv6 in SDP.")
+    min_ptime: int = Field(10, ge=1, le=200, description="Shortest packets accepted, ms.")
+    max_ptime: int = Field(60, ge=1, le=200, description="Longest packets accepted, ms.")
+    min_packets: int = Field(50, ge=1, description="Fewer packets each way and the echo counts as unproved.")
+    max_loss: float = Field(0.01, ge=0, le=1, description="More loss (fraction) is a warning.")
+    max_jitter_ms: float = Field(30.0, ge=0, description="More jitter is a warning.")
+    max_first_packet_ms: float = Field(1000.0, ge=0, description="A first packet later than this after the answer is a warning.")
+    auth_failure_limit: int = Field(10, ge=1, description="So many authentication failures and the key is called wrong.")
+    silence_dbfs: float = Field(-55.0, le=0, description="Audio below this level is silence.")
+    latch: bool = Field(True, description="Send to the real source when it differs from the SDP.")
 
 
-@dataclass(frozen=True)
-class Tls:
+class Tls(Section):
     """Certificates and handshakes."""
 
-    dir: Path = setting(Path("certs"), "Where the CA and server certificate are made and kept.")
-    cert_file: Path | None = setting(None, "Own server certificate (PEM, leaf first, then the chain).")
-    key_file: Path | None = setting(None, "Its private key (PEM).")
-    ca_file: Path | None = setting(None, "CA bundle (PEM) that partners' servers are checked against.")
-    names: tuple[str, ...] = setting((), "Further names and addresses for the certificate that is made.")
-    client_certificates: Literal["reject", "report", "ignore"] = setting("reject", "A partner that shows a client certificate.")
-    flaw: Literal["none", "expired", "wrong-name", "self-signed", "missing-intermediate"] = setting(
-        "none", "Show a certificate with this flaw, so that a partner can test its own checks."
+    dir: Path = Field(Path("certs"), description="Where the CA and server certificate are made and kept.")
+    cert_file: Path | None = Field(None, description="Own server certificate (PEM, leaf first, then the chain).")
+    key_file: Path | None = Field(None, description="Its private key (PEM).")
+    ca_file: Path | None = Field(None, description="CA bundle (PEM) that partners' servers are checked against.")
+    names: Words = Field((), description="Further names and addresses for the certificate that is made.")
+    client_certificates: Literal["reject", "report", "ignore"] = Field("reject", description="A partner that shows a client certificate.")
+    flaw: Literal["none", "expired", "wrong-name", "self-signed", "missing-intermediate"] = Field(
+        "none", description="Show a certificate with this flaw, so that a partner can test its own checks."
     )
-    min_version: Literal["1.2", "1.3"] = setting("1.2", "Oldest TLS version accepted.")
+    min_version: Literal["1.2", "1.3"] = Field("1.2", description="Oldest TLS version accepted.")
 
-    def __post_init__(self) -> None:
-        """Check what belongs together. Raises ValueError."""
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("tls.cert_file and tls.key_file belong together: set both, or none")
+        return self
 
 
-@dataclass(frozen=True)
-class Uui:
+class Uui(Section):
     """The User-to-User header."""
 
-    missing: Literal["reject", "warn"] = setting("reject", "An INVITE without User-to-User.")
-    content: Literal["warn", "require"] = setting("warn", "Content that is not the JSON object with the expected keys.")
-    over_limit: Literal["warn", "refuse"] = setting("warn", "A value longer than the limit.")
-    limit: int = setting(1024, "Longest value, characters.", least=1)
-    limit_scope: Literal["value", "decoded", "line"] = setting("value", "What the limit counts.")
-    several: Literal["refuse", "first", "first_json"] = setting("refuse", "More than one value.")
-    leading_octet: Literal["strip", "refuse"] = setting("strip", "One octet before the text (protocol discriminator).")
-    encoding: Literal["strict", "lenient"] = setting("strict", "An encoding parameter other than hex.")
-    purpose: Literal["optional", "required"] = setting("optional", "The purpose parameter.")
-    x_header: bool = setting(False, "Read X-User-to-User too.")
-    max_depth: int = setting(8, "Deepest nesting of the JSON.", least=1, most=64)
-    aliases: dict[str, str] = setting(dict(_DEFAULTS.uui_aliases), "Key in the JSON = name of the field.")
-    echo_org: str = setting(_DEFAULTS.echo_org, "orgId that selects the echo test.")
-    echo_domain: str = setting(_DEFAULTS.echo_domain, "scrt2Domain of the echo test.")
+    missing: Literal["reject", "warn"] = Field("reject", description="An INVITE without User-to-User.")
+    content: Literal["warn", "require"] = Field("warn", description="Content that is not the JSON object with the expected keys.")
+    over_limit: Literal["warn", "refuse"] = Field("warn", description="A value longer than the limit.")
+    limit: int = Field(1024, ge=1, description="Longest value, characters.")
+    limit_scope: Literal["value", "decoded", "line"] = Field("value", description="What the limit counts.")
+    several: Literal["refuse", "first", "first_json"] = Field("refuse", description="More than one value.")
+    leading_octet: Literal["strip", "refuse"] = Field("strip", description="One octet before the text (protocol discriminator).")
+    encoding: Literal["strict", "lenient"] = Field("strict", description="An encoding parameter other than hex.")
+    purpose: Literal["optional", "required"] = Field("optional", description="The purpose parameter.")
+    x_header: bool = Field(False, description="Read X-User-to-User too.")
+    max_depth: int = Field(8, ge=1, le=64, description="Deepest nesting of the JSON.")
+    aliases: Pairs = Field(dict(_DEFAULTS.uui_aliases), description="Key in the JSON = name of the field.")
+    echo_org: str = Field(_DEFAULTS.echo_org, description="orgId that selects the echo test.")
+    echo_domain: str = Field(_DEFAULTS.echo_domain, description="scrt2Domain of the echo test.")
 
 
-@dataclass(frozen=True)
-class Http:
+class Http(Section):
     """The HTTP interface."""
 
-    listen: Endpoint = setting(Endpoint("127.0.0.1", 8061), "Address and port for API and metrics.")
-    auth: Literal["token", "none"] = setting("token", "Off loopback: ask for a token, or for nothing.")
-    token: Secret | None = setting(None, "The token. Default: made at start and shown in the banner when one is needed.")
-    base_path: str = setting("", "Sub-path behind a reverse proxy, /sbc-sim say.", kind=_BASE_PATH)
-    hosts: tuple[str, ...] = setting((), "Further Host names by which clients may call; * allows any.")
-    origins: tuple[str, ...] = setting((), "Further origins (https://host) that pages may ask from.")
+    listen: Listen = Field(Endpoint("127.0.0.1", 8061), description="Address and port for API and metrics.")
+    auth: Literal["token", "none"] = Field("token", description="Off loopback: ask for a token, or for nothing.")
+    token: SecretStr | None = Field(None, description="The token. Default: made at start and shown in the banner when one is needed.")
+    base_path: str = Field("", pattern=r"^(/[\w.~-]+)*$", description="Sub-path behind a reverse proxy, /sbc-sim say.")
+    hosts: Words = Field((), description="Further Host names by which clients may call; * allows any.")
+    origins: Words = Field((), description="Further origins (https://host) that pages may ask from.")
 
 
-@dataclass(frozen=True)
-class Store:
+class Store(Section):
     """What the journal keeps."""
 
-    url: Literal["memory:"] = setting("memory:", "Where calls are kept.")
-    max_calls: int = setting(1000, "Calls kept; the oldest go first.", least=1)
-    max_bytes: int = setting(64 * 1024 * 1024, "Octets kept, about; the oldest calls go first.", least=65536)
+    url: Literal["memory:"] = Field("memory:", description="Where calls are kept.")
+    max_calls: int = Field(1000, ge=1, description="Calls kept; the oldest go first.")
+    max_bytes: int = Field(64 * 1024 * 1024, ge=65536, description="Octets kept, about; the oldest calls go first.")
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Section):
     """Bounds: what is over them is refused clearly and disturbs nobody else."""
 
-    calls: int = setting(200, "Calls at the same time; more get 503.", least=1)
-    calls_per_second: float = setting(50.0, "New calls each second; more get 503.", above=0)
-    connections: int = setting(1000, "SIP connections at the same time.", least=1)
-    idle_seconds: float = setting(600.0, "A connection without a call or a keep-alive is closed after this.", above=0)
-    handshake_seconds: float = setting(10.0, "Longest TLS handshake.", above=0)
-    message_seconds: float = setting(30.0, "Longest time from the first to the last octet of one message.", above=0)
-    transactions: int = setting(20_000, "SIP transactions at the same time; more get 503.", least=100)
-    uri_bytes: int = setting(2048, "Longest Request-URI; longer gets 414.", least=256)
-    header_bytes: int = setting(32 * 1024, "Longest header section; longer gets 513.", least=2048)
-    body_bytes: int = setting(64 * 1024, "Longest body; longer gets 413.", least=1024)
-    call_seconds: float = setting(3600.0, "Longest call; then BYE.", above=0)
-    media_timeout_seconds: float = setting(60.0, "No media for so long, hold excepted: BYE.", above=0)
+    calls: int = Field(200, ge=1, description="Calls at the same time; more get 503.")
+    calls_per_second: float = Field(50.0, gt=0, description="New calls each second; more get 503.")
+    connections: int = Field(1000, ge=1, description="SIP connections at the same time.")
+    idle_seconds: float = Field(600.0, gt=0, description="A connection without a call or a keep-alive is closed after this.")
+    handshake_seconds: float = Field(10.0, gt=0, description="Longest TLS handshake.")
+    message_seconds: float = Field(30.0, gt=0, description="Longest time from the first to the last octet of one message.")
+    transactions: int = Field(20_000, ge=100, description="SIP transactions at the same time; more get 503.")
+    uri_bytes: int = Field(2048, ge=256, description="Longest Request-URI; longer gets 414.")
+    header_bytes: int = Field(32 * 1024, ge=2048, description="Longest header section; longer gets 513.")
+    body_bytes: int = Field(64 * 1024, ge=1024, description="Longest body; longer gets 413.")
+    call_seconds: float = Field(3600.0, gt=0, description="Longest call; then BYE.")
+    media_timeout_seconds: float = Field(60.0, gt=0, description="No media for so long, hold excepted: BYE.")
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(Section):
     """Which rules hold."""
 
-    profile: Literal["published", "extended"] = setting("published", "The guide as published, or with its newer additions.")
+    profile: Literal["published", "extended"] = Field("published", description="The guide as published, or with its newer additions.")
 
 
-@dataclass(frozen=True)
-class Log:
+class Log(Section):
     """Log lines on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = setting("info", "Least important line that is written.")
-    format: Literal["auto", "console", "json"] = setting("auto", "auto: console on a terminal, json elsewhere.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important line that is written.")
+    format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, json elsewhere.")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(BaseModel):
     """Everything that can be set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     sip: Sip = Sip()
     media: Media = Media()
@@ -215,13 +312,13 @@ class Settings:
         }
         for name in set(Policy.__dataclass_fields__) - set(values):
             short = name.removeprefix("uui_")
-            sections = (self.uui,) if name != short else (self.sip, self.media, self.uui)
-            values[name] = next(getattr(section, short) for section in sections if hasattr(section, short))
+            sections: tuple[Section, ...] = (self.uui,) if name != short else (self.sip, self.media, self.uui)
+            values[name] = next(getattr(section, short) for section in sections if short in type(section).model_fields)
         return Policy(**values)
 
     def call_limits(self) -> CallLimits:
         """Build the bounds of the switchboard."""
-        owners = {name: self.sip if hasattr(self.sip, name) else self.limits for name in CallLimits.__dataclass_fields__}
+        owners = {name: self.sip if name in Sip.model_fields else self.limits for name in CallLimits.__dataclass_fields__}
         return CallLimits(**{name: getattr(owner, name) for name, owner in owners.items()})
 
     def value(self, key: str) -> object:
@@ -230,40 +327,15 @@ class Settings:
         return getattr(getattr(self, section), name)
 
 
-SECTIONS: dict[str, type[Any]] = {section.name: type(section.default) for section in dataclasses.fields(Settings)}
-
-
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One key, for flags and documents."""
 
     key: str
-    """section.name"""
+    """section.key"""
     description: str
-    value: object
-    """What holds when nobody sets it."""
-    kind: Kind
+    default: str
     secret: bool = False
-
-    @property
-    def default(self) -> str:
-        """The default as a flag or variable would take it."""
-        return shown(self.value)
-
-    @property
-    def section(self) -> str:
-        """The part before the dot."""
-        return self.key.partition(".")[0]
-
-    @property
-    def name(self) -> str:
-        """The part behind the dot."""
-        return self.key.partition(".")[2]
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """What the JSON schema says of it."""
-        return {**self.kind.schema, "description": self.description, "default": kinds.to_json(self.value)}
 
     @property
     def variable(self) -> str:
@@ -291,35 +363,13 @@ def all_settings() -> dict[str, Setting]:
 
 
 def _all_settings() -> Iterator[tuple[str, Setting]]:
-    for section, model in SECTIONS.items():
-        for declared in dataclasses.fields(model):
-            key, about = f"{section}.{declared.name}", declared.metadata
-            kind = about["kind"] or kinds.of_annotation(declared.type)
-            if about["bounds"]:
-                kind = kinds.bounded(kind, **about["bounds"])
-            secret = Secret in (declared.type, *get_args(declared.type))
-            yield key, Setting(key, about["description"], about["default"], kind, secret)
-
-
-def json_schema() -> dict[str, Any]:
-    """Say as JSON schema (2020-12) what a settings file may hold."""
-    known = all_settings().values()
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Settings",
-        "description": Settings.__doc__,
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            section: {
-                "description": model.__doc__,
-                "type": "object",
-                "additionalProperties": False,
-                "properties": {one.name: one.schema for one in known if one.section == section},
-            }
-            for section, model in SECTIONS.items()
-        },
-    }
+    for section, about in Settings.model_fields.items():
+        model = about.annotation
+        assert isinstance(model, type)
+        assert issubclass(model, Section)
+        for name, info in model.model_fields.items():
+            secret = SecretStr in (info.annotation, *get_args(info.annotation))
+            yield f"{section}.{name}", Setting(f"{section}.{name}", info.description or "", shown(info.default), secret)
 
 
 def shown(value: object) -> str:
@@ -375,8 +425,8 @@ def _from_file(path: Path, known: Mapping[str, Setting]) -> Source:
         raise SettingsError(f"the settings file {path} is not YAML: {' '.join(str(error).split())}") from None
     found: Source = {}
     for section, members in _mapping(tree, str(path)).items():
-        if section not in SECTIONS:
-            raise _unknown(f"{path}: {section}", section, list(SECTIONS))
+        if section not in Settings.model_fields:
+            raise _unknown(f"{path}: {section}", section, list(Settings.model_fields))
         for name, value in _mapping(members, f"{path}: {section}").items():
             if (key := f"{section}.{name}") not in known:
                 raise _unknown(f"{path}: {key}", key, list(known))
@@ -428,18 +478,20 @@ def _unknown(what: str, word: str, valid: list[str]) -> SettingsError:
 
 
 def _checked(values: Mapping[str, object], origins: Mapping[str, str], known: Mapping[str, Setting]) -> Settings:
-    sections: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
+    tree: dict[str, dict[str, object]] = {}
     for key, value in values.items():
-        one = known[key]
-        try:
-            sections[one.section][one.name] = one.kind.read(value)
-        except ValueError as reason:
-            given = "" if one.secret else f" {shown(value)!r}:"
-            raise SettingsError(f"{key} ({origins[key]}):{given} {reason}") from None
+        section, _, name = key.partition(".")
+        tree.setdefault(section, {})[name] = value
     try:
-        return Settings(**{section: SECTIONS[section](**members) for section, members in sections.items()})
-    except ValueError as reason:  # settings that are fine one by one, but not together
-        raise SettingsError(str(reason)) from None
+        return Settings.model_validate(tree)
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False)[0]
+    reason = str(first.get("ctx", {}).get("error", "")) or first["msg"][:1].lower() + first["msg"][1:]
+    key = ".".join(str(part) for part in first["loc"][:2])
+    if key not in known:
+        raise SettingsError(reason)
+    given = "" if known[key].secret else f" {shown(values[key])!r}:"
+    raise SettingsError(f"{key} ({origins[key]}):{given} {reason}")
 
 
 def local_address(names: list[tuple[int, str]] | None = None) -> str:

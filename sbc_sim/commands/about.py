@@ -31,13 +31,14 @@ def config() -> None:
 @click.pass_context
 def config_show(ctx: click.Context, changed: bool, as_json: bool) -> None:
     """Print the effective settings with the origin of each value."""
-    from sbc_sim.kinds import to_json
     from sbc_sim.settings import shown
 
     current = loaded(ctx)
     rows = {key: (current.settings.value(key), origin) for key, origin in current.origins.items() if not changed or origin != "default"}
     if as_json:
-        say_json({key: {"value": to_json(value), "origin": origin} for key, (value, origin) in rows.items()})
+        dumped = current.settings.model_dump(mode="json")
+        parts = {key: key.split(".") for key in rows}
+        say_json({key: {"value": dumped[parts[key][0]][parts[key][1]], "origin": origin} for key, (_, origin) in rows.items()})
         return
     key_width = max(map(len, rows), default=0)
     value_width = min(40, max((len(shown(value)) for value, _ in rows.values()), default=0))
@@ -57,9 +58,9 @@ def config_check(ctx: click.Context) -> None:
 @config.command("schema")
 def config_schema() -> None:
     """Print the JSON schema of the settings file."""
-    from sbc_sim.settings import json_schema
+    from sbc_sim.settings import Settings
 
-    say_json(json_schema())
+    say_json(Settings.model_json_schema())
 
 
 @click.command()
