@@ -186,12 +186,19 @@ class ClientConnections:
         """Raise `CertificateError` when the CA bundle cannot be used."""
         self.options = options
         self._context = _context(options.min_version)
-        _trust(self._context, options.ca_file)
+        # A bundle is read now, so that a bad one is known at start. To read the CAs of the whole machine takes ten milliseconds, and a
+        # server that never dials need not.
+        self._trusts = options.ca_file is not None
+        if options.ca_file is not None:
+            _trust(self._context, options.ca_file)
         # A verify callback is set in any case: it is what names the fault.
         self._context.set_verify(SSL.VERIFY_PEER, self._verify)
 
     def clientConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Twisted asks for one connection."""
+        if not self._trusts:
+            self._context.set_default_verify_paths()
+            self._trusts = True
         connection = _new_connection(self._context, protocol)
         handshake: Handshake = protocol.wrappedProtocol.handshake
         name = handshake.server_name
@@ -271,12 +278,9 @@ def _show(context: SSL.Context, credentials: Credentials) -> None:
         raise CertificateError(f"OpenSSL does not take the certificate {subject}: {_openssl_text(problem)}") from problem
 
 
-def _trust(context: SSL.Context, ca_file: Path | None) -> None:
+def _trust(context: SSL.Context, ca_file: Path) -> None:
     try:
-        if ca_file is None:
-            context.set_default_verify_paths()
-        else:
-            context.load_verify_locations(str(ca_file))
+        context.load_verify_locations(str(ca_file))
     except SSL.Error as problem:
         raise CertificateError(f"{ca_file} is no CA bundle that can be read: it must hold PEM certificates") from problem
 

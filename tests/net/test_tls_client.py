@@ -127,6 +127,20 @@ def test_without_a_server_name_the_host_is_checked(lab, partner_ca, name):
         lab.run(lab.shell.ask, lambda now: [Close(NUMBER, "done")])
 
 
+def test_without_a_bundle_the_trust_store_of_the_machine_decides_on_every_connection(make_lab, partner_ca, bundle, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))  # where OpenSSL takes the machine's store from
+    lab = make_lab(client=ClientTls())
+    for _ in range(2):
+        with partner(tls_server(partner_ca)) as server:
+            dial(lab, server.port)
+            lab.core.next("connected")
+            lab.run(lab.shell.ask, lambda now: [Close(NUMBER, "done")])
+            lab.core.next("lost")
+    with partner(tls_server(trustme.CA())) as server:
+        dial(lab, server.port)
+        assert lab.core.refusal().problem is TlsProblem.UNTRUSTED_SERVER
+
+
 def test_a_server_of_an_unknown_ca_is_not_trusted_and_gets_the_alert(lab):
     with partner(tls_server(trustme.CA())) as server:
         dial(lab, server.port)
