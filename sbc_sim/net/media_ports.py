@@ -6,6 +6,7 @@ Twisted watches as one, hundreds of media ports cost it one wake-up for whatever
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import time
@@ -148,8 +149,19 @@ class PortPairs:
 class MediaPort:
     """One socket and who takes what arrives on it: `receive(datagram, source, now)` may give an answer for its leg's destination."""
 
-    __slots__ = ("_answered", "_clock", "_leg", "_nobody", "_receive", "_recvfrom", "_sendto", "_short_source", "_socket", "_stamped",
-                 "number", "read_errors")  # fmt: skip
+    __slots__ = (
+        "_answered",
+        "_clock",
+        "_nobody",
+        "_receive",
+        "_recvfrom",
+        "_short_source",
+        "_socket",
+        "leg",
+        "number",
+        "read_errors",
+        "sendto",
+    )
 
     _log = Logger()
 
@@ -159,27 +171,24 @@ class MediaPort:
         self._clock = clock
         self._nobody = nobody
         self._recvfrom = udp.recvfrom
-        self._sendto = udp.sendto
+        self.sendto = udp.sendto
         self.number: int = udp.getsockname()[1]
         self._short_source = udp.family == socket.AF_INET
         self.read_errors = 0
-        self._stamped = self._ask_for_stamps()
+        self._ask_for_stamps()
         self._answered: deque[Endpoint] = deque(maxlen=1)
         """The leg that `send` was last called for: with many legs behind one port, the only trace of who answered."""
         self.detach()
 
-    def _ask_for_stamps(self) -> bool:
+    def _ask_for_stamps(self) -> None:
         """Have the system note when datagrams arrive: the only way to know how long they lay in the socket."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        except OSError:
-            return False
-        return True
 
     def attach(self, receive: Receive, leg: Any = None) -> None:
         """Give what arrives to a function, and what it answers to the destination of its leg; without a leg it must answer nothing."""
         self._receive = receive if self._short_source else lambda datagram, source, now: receive(datagram, source[:2], now)
-        self._leg = leg
+        self.leg = leg
 
     def detach(self) -> None:
         """Give what arrives to nobody."""
@@ -196,67 +205,58 @@ class MediaPort:
     def doRead(self) -> None:
         """Read what has arrived, up to a limit: the reactor comes back while there is more."""
         now = self._clock()
-        if self.read_measured(now):
-            for _ in range(MOST_PER_TURN - 1):
-                if not self.read(now):
-                    return
+        arrivals: list[Arrival] = []
+        more = self.read_measured(now)
+        while more and len(arrivals) < MOST_PER_TURN:
+            more = self.read(arrivals)
+        pass_on(arrivals, now)
 
-    def read(self, now: float) -> bool:
-        """Read one datagram, let the leg have it and send the answer: the whole path of an echoed packet. False: there was none."""
+    def read(self, arrivals: list[Arrival]) -> bool:
+        """Put one datagram on the list; False when there was none."""
+        recvfrom = self._recvfrom  # by way of a local: Python 3.11 calls what a slot holds slowly when it looks like a method
         try:
-            datagram, source = self._recvfrom(LARGEST)
+            datagram, source = recvfrom(LARGEST)
         except OSError as error:
-            return self._unreadable(error)
-        try:
-            answer = self._receive(datagram, source, now)
-        except Exception:
-            self._give_up()
-            return True
-        if answer is not None:
-            leg = self._leg
-            try:
-                self._sendto(answer, leg.destination)
-            except OSError:
-                leg.send_errors += 1
+            return self._go_on(error)
+        arrivals.append((self, datagram, source))
         return True
 
     def read_measured(self, now: float) -> bool:
-        """Read one datagram as `read` does, and tell the leg how long after its arrival the answer went out."""
-        if not self._stamped:
-            return self.read(now)
+        """Read one datagram and pass it on at once, and tell its leg how long after its arrival the answer went out."""
         try:
             datagram, controls, _, source = self._socket.recvmsg(LARGEST, 64)
         except OSError as error:
-            return self._unreadable(error)
+            return self._go_on(error)
         self._answered.clear()
-        try:
-            answer = self._receive(datagram, source, now)
-        except Exception:
-            self._give_up()
-            return True
+        answer = self.take(datagram, source, now)
         if answer is not None:
-            self.send(answer, self._leg.destination, self._leg)
+            self.send(answer, self.leg.destination, self.leg)
         for leg in self._answered:
             leg.sent_after(_age(controls))
         return True
 
-    def _unreadable(self, error: OSError) -> bool:
+    def take(self, datagram: bytes, source: Address, now: float) -> bytes | None:
+        """Let the leg have a datagram and give its answer. A bug of ours must cost one leg, not all, and one log entry in all."""
+        receive = self._receive
+        try:
+            return receive(datagram, source, now)
+        except Exception:
+            self._log.failure("a media leg failed and is switched off")
+            self.detach()
+            return None
+
+    def _go_on(self, error: OSError) -> bool:
         """Tell whether to go on reading: after an error that belongs to an earlier datagram, but not when there is none."""
         if isinstance(error, BlockingIOError):
             return False
         self.read_errors += 1
-        return True
-
-    def _give_up(self) -> None:
-        """A bug of ours must cost one leg, not all of them, and one log entry, not one per packet."""
-        self._log.failure("a media leg failed and is switched off")
-        self.detach()
+        return self.fileno() >= 0
 
     def send(self, datagram: bytes, destination: Address, leg: Endpoint) -> None:
         """Send a datagram; what the system refuses is counted in the leg."""
         self._answered.append(leg)
         try:
-            self._sendto(datagram, destination)
+            self.sendto(datagram, destination)
         except OSError:
             leg.send_errors += 1
 
@@ -267,6 +267,28 @@ class MediaPort:
     def close(self) -> None:
         """Close the socket: its port is free at once."""
         self._socket.close()
+
+
+Arrival = tuple[MediaPort, bytes, Address]
+
+
+def pass_on(arrivals: list[Arrival], now: float) -> None:
+    """Let the legs have what arrived, then send all answers.
+
+    In two rounds, after a first one that read everything: a processor that does one thing many times keeps its caches, and a packet costs
+    a tenth less than when each goes the whole way alone.
+    """
+    answers = []
+    for port, datagram, source in arrivals:
+        answer = port.take(datagram, source, now)
+        if answer is not None:
+            answers.append((port, answer))
+    for port, answer in answers:
+        leg, sendto = port.leg, port.sendto
+        try:
+            sendto(answer, leg.reception.expected_source)
+        except OSError:
+            leg.send_errors += 1
 
 
 def _age(controls: list[tuple[int, int, bytes]]) -> float:
@@ -326,8 +348,10 @@ class GatheredPorts:
         ports, now = self._ports, self._clock()
         # The first one has waited longest. It alone is measured, so the others need not ask for the time.
         ports[ready.pop(0)[0]].read_measured(now)
+        arrivals: list[Arrival] = []
         for descriptor, _ in ready:
-            ports[descriptor].read(now)
+            ports[descriptor].read(arrivals)
+        pass_on(arrivals, now)
 
     def connectionLost(self, reason: Failure) -> None:
         """Do nothing: Twisted calls this when the reactor stops, and the ports are closed by their owner."""

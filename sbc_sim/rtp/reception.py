@@ -61,7 +61,6 @@ class Reception:
 
     __slots__ = (
         "_description",
-        "_expected",
         "_latched",
         "_may_receive",
         "_old",
@@ -74,6 +73,7 @@ class Reception:
         "comfort_noise",
         "dtmf",
         "duplicates",
+        "expected_source",
         "first_packet_at",
         "last_packet_at",
         "malformed",
@@ -121,11 +121,6 @@ class Reception:
         """The peer's key as it is now."""
         return self._receiver
 
-    @property
-    def expected_source(self) -> Address:
-        """Where packets are to come from, and where ours go: the SDP's address, or the one latched to (RFC 4961)."""
-        return self._expected
-
     def change(self, description: LegDescription) -> None:
         """Go on under a new description. With a new key the old one opens nothing any more (RFC 3264 section 8.3.1)."""
         before, self._description = self._description, description
@@ -141,7 +136,8 @@ class Reception:
 
     def _use(self, description: LegDescription) -> None:
         if not self._latched:
-            self._expected = description.remote
+            self.expected_source = description.remote
+            """Where packets are to come from, and where ours go: the SDP's address, or the one latched to (RFC 4961)."""
         self._payload_type = description.payload_type
         self._may_receive = description.direction in (Direction.SENDRECV, Direction.RECVONLY)
         self._usual = description.payload_type if self._may_receive else -1
@@ -158,8 +154,9 @@ class Reception:
 
         With `blame` False a packet that is not authentic is not counted: NOT_OURS is given, for it may be another leg's.
         """
-        packet = self._open(datagram)
-        if packet.__class__ is not bytes:
+        unprotect = self._open  # by way of a local: Python 3.11 calls what a slot holds slowly when it looks like a method
+        packet = unprotect(datagram)
+        if not isinstance(packet, bytes):
             if blame:
                 self._refuse(datagram, packet)
             return None if blame else NOT_OURS
@@ -168,7 +165,7 @@ class Reception:
         if ssrc != stream.ssrc:
             stream = self._switch(ssrc, sequence, now)
         self.last_packet_at = now
-        if source != self._expected:
+        if source != self.expected_source:
             self._from_elsewhere(source)
         if flags != PLAIN_FLAGS or second != self._usual or len(packet) == HEADER_OCTETS:
             return self._look_closer(packet, stream, now)
@@ -196,7 +193,7 @@ class Reception:
     def _from_elsewhere(self, source: Address) -> None:
         self.source = source
         if self._description.latch and not self._latched:
-            self._expected, self._latched = source, True
+            self.expected_source, self._latched = source, True
         else:
             self.stray += 1
 
@@ -278,4 +275,4 @@ class Reception:
         received = self.totals.received
         if not received:
             return None
-        return self.source if self.source is not None and self.stray * 2 > received else self._expected
+        return self.source if self.source is not None and self.stray * 2 > received else self.expected_source

@@ -30,8 +30,8 @@ SUITES: tuple[str, ...] = tuple(PROFILES)
 TAG_OCTETS = {"AES_CM_128_HMAC_SHA1_80": 10, "AES_CM_128_HMAC_SHA1_32": 4, "AEAD_AES_128_GCM": 16, "AEAD_AES_256_GCM": 16}
 """What each suite appends to an RTP packet."""
 
-REPLAY_WINDOW = 1024
-"""Packets (RFC 3711 section 3.3.2 asks for 64 or more); also how late a packet may come. 20 s of 20 ms packets."""
+REPLAY_WINDOW = 128
+"""Packets (RFC 3711 section 3.3.2 asks for 64 or more); also how late a packet may come: two and a half seconds. A wide one costs time."""
 
 LONGEST = 1500
 """No longer datagram is opened: Ethernet's MTU."""

@@ -215,11 +215,13 @@ def test_a_flood_on_one_port_does_not_keep_another_call_from_its_echo(plane: Pla
     thread = threading.Thread(target=flood)
     thread.start()
     try:
-        assert len(quiet.echoed(port, 50)) == 50
+        heard = 0
+        while plane.report("loud").auth_failures < 500:
+            heard += len(quiet.echoed(port, 10))
     finally:
         over.set()
         thread.join()
-    assert plane.report("loud").auth_failures + plane.report("loud").plain_rtp > 100
+    assert plane.report("quiet").echoed_packets == heard >= 10
 
 
 def test_with_latching_the_echo_goes_where_the_packets_come_from(plane: Plane, phone: Phone) -> None:
