@@ -31,13 +31,23 @@ LARGEST = 2048
 MOST_PER_TURN = 128
 """Datagrams read before the reactor may do something else: about two milliseconds."""
 
+RESTING_FROM = 64
+"""With so many ports (32 calls) the reactor is not woken for each packet."""
+
+REST_S = 0.002
+"""It is then woken this long after the last time, for all that has come meanwhile: the echo comes later by up to that, and costs a
+quarter less when packets come one by one. Arrival times, and so jitter, are known that much less exactly."""
+
 _SO_TIMESTAMPNS = 35  # both of Linux; Python has no names for them
 _SO_RCVBUFFORCE = 33
 _TIMESPEC = Struct("@ll")
 
 
 class Watcher(Protocol):
-    """What is needed of a reactor here (IReactorFDSet)."""
+    """What is needed of a reactor here (IReactorFDSet and IReactorTime)."""
+
+    def callLater(self, delay: float, call: Callable[..., object], *arguments: Any) -> Any:
+        """Call a function after so many seconds."""
 
     def addReader(self, reader: Any) -> Any:
         """Call `doRead` whenever there is something to read."""
@@ -311,6 +321,7 @@ class GatheredPorts:
         self._clock = clock
         self._epoll = select.epoll()
         self._ports: dict[int, MediaPort] = {}
+        self._rest: Any = None
         reactor.addReader(self)
 
     def add(self, port: MediaPort) -> None:
@@ -326,6 +337,8 @@ class GatheredPorts:
     def close(self) -> None:
         """Watch nothing any more."""
         if not self._epoll.closed:
+            if self._rest is not None:
+                self._rest.cancel()
             self._reactor.removeReader(self)
             self._epoll.close()
 
@@ -345,6 +358,9 @@ class GatheredPorts:
         ready = self._epoll.poll(0, MOST_PER_TURN)
         if not ready:
             return
+        if len(self._ports) >= RESTING_FROM and len(ready) < MOST_PER_TURN:
+            self._reactor.removeReader(self)
+            self._rest = self._reactor.callLater(REST_S, self._go_on)
         ports, now = self._ports, self._clock()
         # The first one has waited longest. It alone is measured, so the others need not ask for the time.
         ports[ready.pop(0)[0]].read_measured(now)
@@ -352,6 +368,10 @@ class GatheredPorts:
         for descriptor, _ in ready:
             ports[descriptor].read(arrivals)
         pass_on(arrivals, now)
+
+    def _go_on(self) -> None:
+        self._rest = None
+        self._reactor.addReader(self)
 
     def connectionLost(self, reason: Failure) -> None:
         """Do nothing: Twisted calls this when the reactor stops, and the ports are closed by their owner."""

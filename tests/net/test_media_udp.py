@@ -15,7 +15,7 @@ import pytest
 from twisted.internet import reactor as _reactor
 from twisted.internet.threads import blockingCallFromThread
 
-from sbc_sim.net.media_ports import _age, parse_ports
+from sbc_sim.net.media_ports import RESTING_FROM, _age, parse_ports
 from sbc_sim.net.media_udp import MOST_REPORTS, MediaPlane
 from sbc_sim.rtp import rtcp
 from sbc_sim.rtp.audio import tone
@@ -187,9 +187,12 @@ def test_what_a_phone_says_comes_back_octet_by_octet_from_the_port_it_was_sent_t
     assert report.remote == phone.peer.source
 
 
-def test_many_calls_at_once_each_hear_only_themselves(make_plane: Callable[..., Plane], make_phone: Callable[..., Phone]) -> None:
+@pytest.mark.parametrize("calls", [20, RESTING_FROM])
+def test_many_calls_at_once_each_hear_only_themselves(
+    make_plane: Callable[..., Plane], make_phone: Callable[..., Phone], calls: int
+) -> None:
     plane = make_plane()
-    phones = [make_phone() for _ in range(20)]
+    phones = [make_phone() for _ in range(calls)]
     ports = []
     for n, phone in enumerate(phones):
         ports.append(plane.opened(str(n)).rtp_port)
@@ -643,6 +646,31 @@ def test_closing_says_goodbye_frees_everything_and_may_be_repeated(make_plane: C
     assert len(blockingCallFromThread(reactor, reactor.getReaders)) == before
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind((HOST, port))
+
+
+def test_a_plane_that_rests_between_packets_can_be_closed_at_any_moment(make_plane: Callable[..., Plane], phone: Phone) -> None:
+    plane = make_plane()
+    port = plane.opened().rtp_port
+    plane.start(phone.described(), time.time())
+    for n in range(RESTING_FROM // 2):
+        plane.opened(f"idle {n}")
+    for _ in range(20):
+        assert len(phone.echoed(port)) == 1
+    watch = plane.plane._watch
+
+    def close_while_resting() -> bool:
+        if watch._rest is not None:
+            return False
+        phone.say(port)
+        watch.doRead()
+        plane.plane.close_all(time.time())
+        return True
+
+    until = time.monotonic() + WAIT
+    while not blockingCallFromThread(reactor, close_while_resting):
+        assert time.monotonic() < until
+    assert watch not in reactor.getReaders()
+    assert not [call for call in reactor.getDelayedCalls() if call.func == watch._go_on]
 
 
 def test_mux_mode_has_one_port_for_any_number_of_calls(make_plane: Callable[..., Plane], make_phone: Callable[..., Phone]) -> None:
