@@ -182,6 +182,8 @@ class Service:
             store_size=self.store.size,
             reactor_lag=self.shell.lag.take_peak,
             certificate_expiry=lambda: expiry,
+            refused_datagrams=lambda: self.plane.refused_datagrams,
+            internal_errors=lambda: self.shell.door_errors,
         )
 
     def _token(self) -> str | None:

@@ -69,6 +69,10 @@ class Gauges:
     """notAfter of the server certificate, unix seconds; None: none loaded."""
     faults: Callable[[], Mapping[str, int]] = _nothing
     """Active faults by type."""
+    refused_datagrams: Callable[[], Mapping[str, int]] = _nothing
+    """Datagrams on the media ports that no leg took, by reason."""
+    internal_errors: Callable[[], int] = int
+    """Faults of our own that the shell caught."""
 
 
 class Metrics:
@@ -250,7 +254,7 @@ class _Asked(Collector):
     def __init__(self, gauges: Gauges) -> None:
         self._gauges = gauges
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Ask."""
         gauges = self._gauges
         in_use, limit = gauges.media_ports()
@@ -260,6 +264,12 @@ class _Asked(Collector):
         yield _gauge("store_calls", "Calls kept", size.calls)
         yield _gauge("store_size_bytes", "Estimated size of what is kept", size.octets)
         yield _gauge("reactor_lag_seconds", "How late the event loop runs", gauges.reactor_lag())
+        yield _counter("store_dropped_entries", "Journal entries dropped for a bound", size.dropped)
+        yield _counter("internal_errors", "Faults of the simulator itself: look into the log", gauges.internal_errors())
+        refused = CounterMetricFamily("sbc_sim_media_datagrams_refused", "Datagrams that no leg took", labels=["reason"])
+        for reason, number in gauges.refused_datagrams().items():
+            refused.add_metric([reason], number)
+        yield refused
         expiry = gauges.certificate_expiry()
         if expiry is not None:
             yield _gauge("tls_certificate_expiry_timestamp_seconds", "When the server certificate expires", expiry)
@@ -322,3 +332,7 @@ def _result(data: Mapping[str, Any], answered: bool) -> str:
     if not answered:
         return "cancelled" if data.get("endReason") == "cancelled" else "unanswered"
     return "completed" if data.get("endReason") in ORDERLY_ENDS else "failed"
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(f"sbc_sim_{name}", text, value=value)

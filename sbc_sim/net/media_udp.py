@@ -21,10 +21,10 @@ The partner's side is the same plane with another kind of leg, each call's audio
 from __future__ import annotations
 
 import select
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -44,22 +44,6 @@ PACE_S = 0.01
 
 MOST_REPORTS = 256
 """Reports of ended legs that are kept."""
-
-
-class MediaTotals(TypedDict):
-    """What all legs together have seen since the start, and what the ports are doing."""
-
-    srtp_packets: dict[tuple[str, str], int]
-    """By direction (in, out) and result (in: ok, auth_failure, replayed, plain, malformed; out: ok, error)."""
-    rtp_lost_packets: int
-    rtp_jitter_seconds: float | None
-    """Mean of the live legs that have heard anything; None without any."""
-    media_ports_in_use: int
-    media_ports_limit: int
-    """0: only the system sets a limit."""
-    datagrams_without_leg: int
-    datagrams_over_budget: int
-    """Mux mode: datagrams of strangers on which no key was tried."""
 
 
 @dataclass(slots=True)
@@ -111,9 +95,6 @@ class MediaPlane:
         self._pairs = PortPairs(listen_host, first, last, receive_buffer) if mode == "ports" else None
         self._lines: dict[str, _Line] = {}
         self._reports: OrderedDict[str, LegReport] = OrderedDict()
-        self._ended: Counter[tuple[str, str]] = Counter()
-        self._ended_lost = 0
-        self._highest_lost = 0
         self._without_leg = 0
         self._watch: GatheredPorts | SinglePorts | None = None
         self._mux_port: MediaPort | None = None
@@ -237,12 +218,9 @@ class MediaPlane:
             self._router.remove(leg)
 
     def _keep(self, call: str, leg: Endpoint) -> None:
-        report = leg.report()
-        self._reports[call] = report
+        self._reports[call] = leg.report()
         if len(self._reports) > MOST_REPORTS:
             self._reports.popitem(last=False)
-        self._ended.update(_by_result(report))
-        self._ended_lost += report.lost
 
     def _close(self, line: _Line) -> None:
         for port in (line.rtp, line.rtcp):
@@ -331,33 +309,11 @@ class MediaPlane:
             return 1
         return 2 * self._pairs.limit if self._pairs.limit is not None else 0
 
-    def totals(self) -> MediaTotals:
-        """Add up live and ended legs; costs some microseconds per live leg and nothing per packet."""
-        packets = Counter(self._ended)
-        reports = [line.leg.report() for line in self._lines.values() if line.leg is not None]
-        for report in reports:
-            packets.update(_by_result(report))
-        # Late packets make a leg's loss shrink again, which a counter must not.
-        self._highest_lost = max(self._highest_lost, self._ended_lost + sum(report.lost for report in reports))
-        heard = [report.jitter_ms for report in reports if report.packets_received]
-        return MediaTotals(
-            srtp_packets=dict(packets),
-            rtp_lost_packets=self._highest_lost,
-            rtp_jitter_seconds=sum(heard) / len(heard) / 1000 if heard else None,
-            media_ports_in_use=self.ports_in_use,
-            media_ports_limit=self.ports_limit,
-            datagrams_without_leg=self._without_leg + (self._router.without_leg if self._router is not None else 0),
-            datagrams_over_budget=self._router.over_budget if self._router is not None else 0,
-        )
-
-
-def _by_result(report: LegReport) -> dict[tuple[str, str], int]:
-    return {
-        ("in", "ok"): report.packets_received,
-        ("in", "auth_failure"): report.auth_failures + report.old_key,
-        ("in", "replayed"): report.replayed,
-        ("in", "plain"): report.plain_rtp,
-        ("in", "malformed"): report.malformed,
-        ("out", "ok"): report.packets_sent,
-        ("out", "error"): report.send_errors,
-    }
+    @property
+    def refused_datagrams(self) -> dict[str, int]:
+        """Datagrams that no leg took, by reason: no leg there, or (mux mode) no key was tried on a stranger's because of the budget."""
+        router = self._router
+        return {
+            "no_leg": self._without_leg + (router.without_leg if router is not None else 0),
+            "over_budget": router.over_budget if router is not None else 0,
+        }

@@ -22,12 +22,13 @@ NAMES = {
     "rule_results_total": ["rule", "status"], "rejections_total": ["code", "rule"], "srtp_packets_total": ["direction", "result"],
     "rtp_lost_packets_total": [], "rtp_jitter_seconds": [], "media_ports_in_use": [], "media_ports_limit": [], "uui_bytes": [],
     "faults_active": ["type"], "store_calls": [], "store_size_bytes": [], "reactor_lag_seconds": [],
+    "store_dropped_entries_total": [], "internal_errors_total": [], "media_datagrams_refused_total": ["reason"],
 }  # fmt: skip
 
 
 def a_metrics(**changed: Callable[[], object]) -> Metrics:
     gauges = {"media_ports": lambda: (2, 20), "store_size": lambda: StoreSize(3, 4000, 0), "reactor_lag": lambda: 0.002}
-    gauges |= {"certificate_expiry": lambda: 2e9, "faults": lambda: {"loss": 1}, **changed}
+    gauges |= {"certificate_expiry": lambda: 2e9, "faults": lambda: {"loss": 1}, "refused_datagrams": lambda: {"no_leg": 3}, **changed}
     return Metrics(Gauges(**gauges), "1.2.3")  # type: ignore[arg-type]
 
 
@@ -150,7 +151,7 @@ def test_hostile_methods_codes_and_words_make_no_series_of_their_own(values: lis
     text = metrics.exposition()[0].decode()
     named = re.findall(r'(direction|method|code|reason|version|rule)="([^"]*)"', text)
     allowed = {
-        "direction": r"in|out|other", "method": f"{'|'.join(METHODS)}|other", "code": r"[1-6]\d\d|[1-6]xx|other", "reason": r"[a-z-]*",
+        "direction": r"in|out|other", "method": f"{'|'.join(METHODS)}|other", "code": r"[1-6]\d\d|[1-6]xx|other", "reason": r"[a-z_-]*",
         "version": r"(TLSv1(\.\d)?|SSLv3|other|1\.2\.3)?", "rule": r"other",
     }  # fmt: skip
     assert all(re.fullmatch(allowed[name], value) for name, value in named), named

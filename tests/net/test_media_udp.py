@@ -21,7 +21,7 @@ from sbc_sim.rtp import rtcp
 from sbc_sim.rtp.audio import tone
 from sbc_sim.rtp.echo import EchoLeg
 from sbc_sim.rtp.leg import Direction, LegReport, MediaAddress
-from sbc_sim.rtp.packet import RtpPacket, build
+from sbc_sim.rtp.packet import RtpPacket
 from sbc_sim.rtp.play import PlayLeg
 from sbc_sim.rtp.reception import Heard
 from tests.support.srtp_peer import Peer
@@ -472,7 +472,7 @@ def test_what_arrives_before_the_media_starts_is_counted_for_nobody(plane: Plane
     port = plane.opened().rtp_port
     phone.rtp.sendto(b"early", (HOST, port))
     until = time.monotonic() + WAIT
-    while plane.totals()["datagrams_without_leg"] == 0:
+    while plane.refused_datagrams["no_leg"] == 0:
         assert time.monotonic() < until
     plane.start(phone.described(), time.time())
     assert len(phone.echoed(port)) == 1
@@ -544,7 +544,7 @@ def test_a_bug_in_one_leg_is_logged_once_and_the_others_go_on(
         bad.say(ports[0], payload=bytes(160))
     assert len(good.echoed(ports[1], 3)) == 3
     until = time.monotonic() + WAIT
-    while plane.totals()["datagrams_without_leg"] < 2:
+    while plane.refused_datagrams["no_leg"] < 2:
         assert time.monotonic() < until
     assert ["a bug" in str(event["log_failure"]) for event in faults] == [True]
     faults.clear()
@@ -592,47 +592,6 @@ def test_the_report_of_an_ended_call_can_still_be_read_and_such_reports_are_boun
     assert plane.report("call-1") is None
     assert plane.report("x1") is not None
     assert len(plane.plane._reports) == MOST_REPORTS
-
-
-def test_totals_are_of_live_and_ended_calls_together(plane: Plane, make_phone: Callable[..., Phone]) -> None:
-    ended, live = make_phone(), make_phone()
-    for call, phone in (("ended", ended), ("live", live)):
-        port = plane.opened(call).rtp_port
-        plane.start(phone.described(call), time.time())
-        phone.echoed(port, 3)
-        phone.peer.packet()
-        phone.echoed(port, 1)
-        phone.rtp.sendto(build(RtpPacket(0, 1, 1, 1, bytes(160))), (HOST, port))
-        phone.rtp.sendto(b"\x80" + bytes(181), (HOST, port))
-        plane.wait_for(call, lambda report: report.auth_failures == 1)
-        if call == "ended":
-            plane.stopped(call)
-    totals = plane.totals()
-    assert totals["srtp_packets"] == {
-        ("in", "ok"): 8,
-        ("in", "auth_failure"): 2,
-        ("in", "replayed"): 0,
-        ("in", "plain"): 2,
-        ("in", "malformed"): 0,
-        ("out", "ok"): 8,
-        ("out", "error"): 0,
-    }
-    assert totals["rtp_lost_packets"] == 2
-    assert totals["rtp_jitter_seconds"] is not None
-    assert (totals["media_ports_in_use"], totals["media_ports_limit"]) == (2, 0)
-
-
-def test_the_total_of_lost_packets_never_shrinks(plane: Plane, phone: Phone) -> None:
-    port = plane.opened().rtp_port
-    plane.start(phone.described(), time.time())
-    phone.echoed(port, 1)
-    late = phone.peer.packet()
-    phone.echoed(port, 1)
-    assert plane.totals()["rtp_lost_packets"] == 1
-    phone.rtp.sendto(late, (HOST, port))
-    phone.hear()
-    assert plane.report("call-1").lost == 0
-    assert plane.totals()["rtp_lost_packets"] == 1
 
 
 def test_closing_says_goodbye_frees_everything_and_may_be_repeated(make_plane: Callable[..., Plane], phone: Phone) -> None:
