@@ -472,7 +472,7 @@ def test_what_arrives_before_the_media_starts_is_counted_for_nobody(plane: Plane
     port = plane.opened().rtp_port
     phone.rtp.sendto(b"early", (HOST, port))
     until = time.monotonic() + WAIT
-    while plane.refused_datagrams["no_leg"] == 0:
+    while plane.plane.refused_datagrams["no_leg"] == 0:
         assert time.monotonic() < until
     plane.start(phone.described(), time.time())
     assert len(phone.echoed(port)) == 1
@@ -544,7 +544,7 @@ def test_a_bug_in_one_leg_is_logged_once_and_the_others_go_on(
         bad.say(ports[0], payload=bytes(160))
     assert len(good.echoed(ports[1], 3)) == 3
     until = time.monotonic() + WAIT
-    while plane.refused_datagrams["no_leg"] < 2:
+    while plane.plane.refused_datagrams["no_leg"] < 2:
         assert time.monotonic() < until
     assert ["a bug" in str(event["log_failure"]) for event in faults] == [True]
     faults.clear()
