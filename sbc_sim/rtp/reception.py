@@ -226,11 +226,13 @@ class Reception:
             self.wrong_payload += 1
 
     def _refuse(self, datagram: bytes, refusal: bytes | Refusal) -> None:
-        if refusal is Refusal.REPLAYED or refusal is Refusal.TOO_OLD:
+        if refusal is Refusal.REPLAYED:
             self.replayed += 1
-            self.duplicates += refusal is Refusal.REPLAYED
+            self.duplicates += 1
         elif self._looks_plain(datagram):
             self.plain_rtp += 1
+        elif refusal is Refusal.TOO_OLD:
+            self.replayed += 1
         elif refusal is not Refusal.AUTHENTICATION:
             self.malformed += 1
         elif self._old is not None and isinstance(self._old.open(datagram), bytes):
