@@ -34,9 +34,12 @@ MOST_PER_TURN = 128
 RESTING_FROM = 64
 """With so many ports (32 calls) the reactor is not woken for each packet."""
 
+FEW = 8
+"""After a turn that found fewer packets than this ..."""
+
 REST_S = 0.002
-"""It is then woken this long after the last time, for all that has come meanwhile: the echo comes later by up to that, and costs a
-quarter less when packets come one by one. Arrival times, and so jitter, are known that much less exactly."""
+"""... the next turn comes this much later, for all that has arrived meanwhile. An echo is later by up to that, and costs a quarter less when
+packets come one by one; arrival times, and so jitter, are known that much less exactly."""
 
 _SO_TIMESTAMPNS = 35  # both of Linux; Python has no names for them
 _SO_RCVBUFFORCE = 33
@@ -358,7 +361,7 @@ class GatheredPorts:
         ready = self._epoll.poll(0, MOST_PER_TURN)
         if not ready:
             return
-        if len(self._ports) >= RESTING_FROM and len(ready) < MOST_PER_TURN:
+        if len(self._ports) >= RESTING_FROM and len(ready) < FEW:
             self._reactor.removeReader(self)
             self._rest = self._reactor.callLater(REST_S, self._go_on)
         ports, now = self._ports, self._clock()
