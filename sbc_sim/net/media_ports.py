@@ -38,7 +38,7 @@ FEW = 8
 """After a turn that found fewer packets than this ..."""
 
 REST_S = 0.002
-"""... the next turn comes this much later, for all that has arrived meanwhile. An echo is later by up to that, and costs a quarter less when
+"""... the next turn comes this much later, for all that has arrived meanwhile. An echo is later by up to that, and costs a fifth less when
 packets come one by one; arrival times, and so jitter, are known that much less exactly."""
 
 _SO_TIMESTAMPNS = 35  # both of Linux; Python has no names for them
