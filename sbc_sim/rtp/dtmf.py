@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sbc_sim.rtp.leg import DtmfEvent
 from sbc_sim.rtp.packet import CLOCK_RATE
 
@@ -15,23 +17,45 @@ _LONGEST = 0xFFFF
 """A longer event goes on in a new segment (section 2.5.1.3)."""
 
 
+MOST_STREAMS = 16
+"""SSRCs of which it is known which key is pressed."""
+
+
+@dataclass(slots=True)
+class _Press:
+    """The newest event of one SSRC."""
+
+    timestamp: int
+    digit: str
+    place: int | None
+    """Among the events; None when there were too many to keep it."""
+    duration: int = 0
+    before: int = 0
+    """Duration of the segments before this one."""
+    ended: bool = False
+
+    def goes_on(self, timestamp: int, digit: str) -> bool:
+        """Tell the next segment of a long event from a new one: it begins where the full one stopped, which had no end bit."""
+        if self.ended or digit != self.digit or self.duration != _LONGEST:
+            return False
+        return timestamp == (self.timestamp + _LONGEST) & 0xFFFFFFFF
+
+
 class DtmfReader:
-    """Makes one event of all its packets. An event is its timestamp: neither the marker nor the end packets are relied on."""
+    """Makes one event of all its packets. An event is its SSRC and timestamp: neither the marker nor the end packets are relied on."""
 
     def __init__(self) -> None:
         """Begin with no key pressed."""
         self._events: list[DtmfEvent] = []
-        self._timestamp: int | None = None
-        self._digit = ""
-        self._duration = 0
-        self._before = 0
-        """Duration of the segments before this one."""
-        self._ended = False
-        self._kept = False
+        self._presses: dict[int, _Press] = {}
         self.malformed = 0
 
-    def take(self, timestamp: int, payload: bytes, now: float) -> None:
-        """Read one packet. Late repeats of an event that is over are recognised by their timestamp."""
+    def take(self, timestamp: int, payload: bytes, now: float, *, ssrc: int = 0, late: bool = False) -> None:
+        """Read one packet. `late` says that its sequence number is not the newest of its SSRC.
+
+        Only a late packet can be a repeat of an event before the newest one, and then its timestamp is smaller. In its order a smaller
+        timestamp is a new event too: the sender's clock was set anew.
+        """
         if len(payload) < 4:
             self.malformed += 1
             return
@@ -39,35 +63,41 @@ class DtmfReader:
         digit = DIGITS[code] if code < len(DIGITS) else "flash" if code == 16 else ""
         if not digit:
             return
-        if self._timestamp is None or 0 < ((timestamp - self._timestamp) & 0xFFFFFFFF) < 0x80000000:
-            self._begin(timestamp, digit, now)
-        if timestamp == self._timestamp and digit == self._digit:
-            self._lengthen(duration, ended=flags >= 0x80)
+        press = self._presses.get(ssrc)
+        if press is None or (timestamp != press.timestamp and not (late and _is_behind(timestamp, press.timestamp))):
+            press = self._begin(ssrc, timestamp, digit, now)
+        if timestamp == press.timestamp and digit == press.digit:
+            self._lengthen(press, duration, ended=flags >= 0x80)
 
-    def _begin(self, timestamp: int, digit: str, now: float) -> None:
-        if self._goes_on(timestamp, digit):
-            self._before += self._duration
+    def _begin(self, ssrc: int, timestamp: int, digit: str, now: float) -> _Press:
+        last = self._presses.pop(ssrc, None)
+        if last is not None and last.goes_on(timestamp, digit):
+            press = _Press(timestamp, digit, last.place, before=last.before + last.duration)
         else:
-            self._before = 0
-            self._kept = len(self._events) < MOST
-            if self._kept:
-                self._events.append(DtmfEvent(digit, now, 0))
-        self._timestamp, self._digit, self._duration, self._ended = timestamp, digit, 0, False
+            press = _Press(timestamp, digit, self._keep(digit, now))
+        if len(self._presses) >= MOST_STREAMS:
+            del self._presses[next(iter(self._presses))]
+        self._presses[ssrc] = press
+        return press
 
-    def _goes_on(self, timestamp: int, digit: str) -> bool:
-        """Tell the next segment of a long event from a new one: it begins where the full one stopped, which had no end bit."""
-        if self._timestamp is None or self._ended or digit != self._digit or self._duration != _LONGEST:
-            return False
-        return timestamp == (self._timestamp + _LONGEST) & 0xFFFFFFFF
+    def _keep(self, digit: str, now: float) -> int | None:
+        if len(self._events) >= MOST:
+            return None
+        self._events.append(DtmfEvent(digit, now, 0))
+        return len(self._events) - 1
 
-    def _lengthen(self, duration: int, *, ended: bool) -> None:
-        self._ended = self._ended or ended
-        self._duration = max(self._duration, duration)
-        if self._kept:
-            total = round((self._before + self._duration) * 1000 / CLOCK_RATE)
-            self._events[-1] = DtmfEvent(self._digit, self._events[-1].at, total)
+    def _lengthen(self, press: _Press, duration: int, *, ended: bool) -> None:
+        press.ended = press.ended or ended
+        press.duration = max(press.duration, duration)
+        if press.place is not None:
+            total = round((press.before + press.duration) * 1000 / CLOCK_RATE)
+            self._events[press.place] = DtmfEvent(press.digit, self._events[press.place].at, total)
 
     @property
     def events(self) -> tuple[DtmfEvent, ...]:
         """The first 128 key presses, in order."""
         return tuple(self._events)
+
+
+def _is_behind(timestamp: int, other: int) -> bool:
+    return ((other - timestamp) & 0xFFFFFFFF) < 0x80000000

@@ -209,20 +209,21 @@ class Reception:
                 stream.forget_transit()
             self.meter.add(payload)
             return stream, stream.take_audio(sequence, timestamp, now), timestamp, second >= MARKER, payload
-        stream.skip(stream.take(sequence))
-        self._no_audio(payload_type, timestamp, payload, now)
+        extended = stream.take(sequence)
+        stream.skip(extended)
+        if payload is not None and payload_type == self._description.dtmf_payload_type:
+            self.dtmf.take(timestamp, payload, now, ssrc=stream.ssrc, late=extended != stream.highest)
+        self._count_no_audio(payload_type, payload)
         return None
 
-    def _no_audio(self, payload_type: int, timestamp: int, payload: bytes | None, now: float) -> None:
+    def _count_no_audio(self, payload_type: int, payload: bytes | None) -> None:
         if payload_type != self._payload_type and (payload_type in self.other_payloads or len(self.other_payloads) < MOST_PAYLOAD_TYPES):
             self.other_payloads[payload_type] += 1
         if payload is None:
             self.malformed += 1
-        elif payload_type == self._description.dtmf_payload_type:
-            self.dtmf.take(timestamp, payload, now)
         elif payload_type == COMFORT_NOISE:
             self.comfort_noise += 1
-        elif payload_type != self._payload_type:
+        elif payload_type not in (self._payload_type, self._description.dtmf_payload_type):
             self.wrong_payload += 1
 
     def _refuse(self, datagram: bytes, refusal: bytes | Refusal) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_sim.rtp.dtmf import DIGITS, MOST, DtmfReader
+from sbc_sim.rtp.dtmf import DIGITS, MOST, MOST_STREAMS, DtmfReader
 
 
 def packets(code: int, timestamp: int, durations: list[int], ends: int = 3) -> list[tuple[int, bytes]]:
@@ -46,7 +46,38 @@ def test_without_end_packets_the_next_event_still_begins() -> None:
 
 def test_an_end_packet_that_comes_after_the_next_event_began_changes_nothing() -> None:
     first, second = packets(1, 5000, [800]), packets(2, 6600, [160, 320])
-    assert read([*first[:2], *second, first[-1]]) == [("1", 100), ("2", 40)]
+    reader = DtmfReader()
+    for timestamp, payload in (*first[:2], *second):
+        reader.take(timestamp, payload, 100.0)
+    reader.take(*first[-1], 101.0, late=True)
+    assert [(event.digit, event.duration_ms) for event in reader.events] == [("1", 100), ("2", 40)]
+
+
+def test_a_key_after_the_senders_clock_was_set_back_is_a_digit() -> None:
+    assert read(packets(1, 900_000, [800]), packets(2, 5000, [800]), packets(2, 6600, [160])) == [("1", 100), ("2", 100), ("2", 20)]
+
+
+def test_a_late_first_packet_of_a_newer_event_begins_it() -> None:
+    reader = DtmfReader()
+    reader.take(*packets(1, 5000, [800])[-1], 100.0)
+    reader.take(*packets(2, 6600, [160])[0], 100.1, late=True)
+    assert [event.digit for event in reader.events] == ["1", "2"]
+
+
+def test_packets_of_two_ssrcs_that_arrive_mixed_are_one_digit_each() -> None:
+    reader = DtmfReader()
+    for one, other in zip(packets(1, 900_000, [160, 320]), packets(2, 5000, [160, 480]), strict=True):
+        reader.take(*one, 100.0, ssrc=7)
+        reader.take(*other, 100.0, ssrc=8)
+    assert [(event.digit, event.duration_ms) for event in reader.events] == [("1", 40), ("2", 60)]
+
+
+def test_the_ssrcs_that_are_remembered_are_bounded() -> None:
+    reader = DtmfReader()
+    for ssrc in range(3 * MOST_STREAMS):
+        reader.take(*packets(1, 5000, [160])[0], 100.0, ssrc=ssrc)
+    assert len(reader._presses) == MOST_STREAMS
+    assert len(reader.events) == 3 * MOST_STREAMS
 
 
 def test_a_late_packet_with_a_smaller_duration_does_not_shorten_the_event() -> None:

@@ -212,3 +212,52 @@ def test_rtcp_latches_on_its_own_and_only_to_authentic_reports(peer: Any) -> Non
     assert leg.rtcp_destination == ("192.0.2.10", 40001)
     leg.receive_rtcp(report, ("198.51.100.7", 5556), START)
     assert leg.rtcp_destination == ("198.51.100.7", 5556)
+
+
+# --- DTMF (RFC 4733) over such changes ---------------------------------------------------------------------------------------
+
+
+def press(peer: Any, leg: EchoLeg, code: int) -> None:
+    """One key, with the three end packets."""
+    for duration, end in [(160, 0), (320, 0), (480, 0x80), (480, 0x80), (480, 0x80)]:
+        peer.say(leg, payload_type=101, payload=bytes([code, end | 10]) + duration.to_bytes(2, "big"), step=0)
+    peer.timestamp += 800
+
+
+def new_ssrc(peer: Any, leg: EchoLeg) -> None:
+    peer.ssrc, peer.timestamp = 0xD00D, 160
+
+
+def new_key(peer: Any, leg: EchoLeg) -> None:
+    peer.rekey(50)
+    peer.sequence, peer.timestamp = 3, 160
+    leg.change(peer.description())
+
+
+def new_numbers(peer: Any, leg: EchoLeg) -> None:
+    peer.sequence, peer.timestamp = peer.sequence + 10_000, 160
+
+
+def new_timestamps(peer: Any, leg: EchoLeg) -> None:
+    peer.timestamp = 160
+
+
+@pytest.mark.parametrize("change", [new_ssrc, new_key, new_numbers, new_timestamps])
+def test_keys_are_read_once_each_when_a_sender_starts_anew_with_smaller_timestamps(peer: Any, change: Any) -> None:
+    leg = leg_for(peer)
+    press(peer, leg, 1)
+    change(peer, leg)
+    press(peer, leg, 2)
+    press(peer, leg, 3)
+    assert [(event.digit, event.duration_ms) for event in leg.report().dtmf] == [("1", 60), ("2", 60), ("3", 60)]
+
+
+def test_an_end_packet_that_is_overtaken_by_the_next_key_is_no_digit(peer: Any) -> None:
+    leg = leg_for(peer)
+    press(peer, leg, 1)
+    peer.timestamp -= 800
+    late = peer.packet(payload_type=101, payload=b"\x01\x8a\x01\xe0", step=800)
+    press(peer, leg, 2)
+    leg.receive_rtp(late, peer.source, peer.now)
+    press(peer, leg, 3)
+    assert [event.digit for event in leg.report().dtmf] == ["1", "2", "3"]
