@@ -43,10 +43,8 @@ class MuxRouter:
         self._turn = 0
         self.without_leg = 0
         """Datagrams that no leg's key opened."""
-        self.trials = 0
-        """Keys tried on datagrams from addresses that no SDP named."""
         self.over_budget = 0
-        """Such datagrams on which none was tried."""
+        """Datagrams from addresses that no SDP named, on which no key was tried."""
 
     def add(self, leg: Endpoint) -> None:
         """Route to a leg too, or to its new addresses after a change."""
@@ -105,7 +103,6 @@ class MuxRouter:
         if not named:
             for leg in self._candidates(now):
                 self._budget -= 1
-                self.trials += 1
                 if self._claimed(leg, datagram, source, now, rtcp=rtcp):
                     return
         self._blame(datagram, source, now)

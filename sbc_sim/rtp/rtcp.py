@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
-SR, RR, SDES, BYE, APP = 200, 201, 202, 203, 204
+SR, RR, SDES, BYE = 200, 201, 202, 203
 
 _CNAME = 1
 _HEADER = Struct("!BBH")
