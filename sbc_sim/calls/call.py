@@ -15,12 +15,15 @@ from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.media_watch import MediaWatch
 from sbc_sim.calls.outbox import Outbox
 from sbc_sim.calls.outputs import Environment, StartMedia, StopMedia
+from sbc_sim.calls.renewal import Renewal
 from sbc_sim.calls.session import Session, capabilities, seen_by
-from sbc_sim.calls.session_timer import SessionTimer, timer_after_refresh, timer_for, timer_headers
+from sbc_sim.calls.session_timer import requested
 from sbc_sim.journal.entries import Kind
+from sbc_sim.rtp.leg import Direction
 from sbc_sim.rules import offer as offer_rules
+from sbc_sim.rules.answers import RETRY_AFTER_S
 from sbc_sim.rules.evidence import Evidence
-from sbc_sim.rules.finding import Finding, Refusal
+from sbc_sim.rules.finding import Finding, Refusal, Status
 from sbc_sim.rules.judge import first_refusal, judge_invite
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.signalling import judge_malformed, request_finding
@@ -85,8 +88,7 @@ class Call:
         self._offer: bytes | None = None
         self._awaits_answer = False
         """Our offer went out in a 2xx: the ACK must bring the answer."""
-        self._timer: SessionTimer | None = None
-        self._refresh: ClientTransaction | None = None
+        self._renewal = Renewal(self._book, desk.agent, desk.outbox, desk.environment)
         self._ring_until: float | None = None
         self._expires: float | None = None
         self._awaits_prack = False
@@ -127,7 +129,7 @@ class Call:
         address = desk.environment.open_media(self.id)
         if address is None:
             finding = request_finding(
-                RequestFault.OVERLOADED, "all media ports are in use (media.ports)", desk.policy, (("Retry-After", "5"),)
+                RequestFault.OVERLOADED, "all media ports are in use (media.ports)", desk.policy, (("Retry-After", str(RETRY_AFTER_S)),)
             )
             self.evidence.overloaded = "all media ports are in use (media.ports)"
             self.refuse(transaction, finding, now)
@@ -158,11 +160,11 @@ class Call:
             assert self.evidence.negotiation is not None
             body = session.answer(self._offer, self.evidence.negotiation)
             self._start_media(self.evidence.negotiation, False, now)
-        self._timer = timer_for(transaction.request, now)
+        extra = self._renewal.agree(transaction.request, now)
         self.evidence.answered_at = now
         self._watch = self._watch or MediaWatch(self._book, self._desk.limits, self._desk.environment, now)
         self._move(CallInput.ANSWER, now)
-        self._carry(self._desk.agent.server.respond(transaction, 200, now, timer_headers(self._timer), body), now)
+        self._carry(self._desk.agent.server.respond(transaction, 200, now, extra, body), now)
 
     def refuse(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
         """Refuse the INVITE for a finding that carries its refusal."""
@@ -192,11 +194,12 @@ class Call:
 
     # --- what the peer does ------------------------------------------------------------------------------------------
 
-    def acknowledged(self, request: Request, expected: bool, now: float) -> None:
-        """Take the ACK: to the first 200 or to a re-INVITE; with a delayed offer it brings the answer."""
-        if not expected:
+    def acknowledged(self, request: Request, invite: ServerTransaction | None, now: float) -> None:
+        """Take the ACK: to the first 200 or to that of a re-INVITE; with a delayed offer it brings the answer."""
+        if invite is None:
+            self._unexpected_ack(request)
             return
-        if self.state is CallState.ANSWERED:
+        if invite is self._invite and self.state is CallState.ANSWERED:
             self.evidence.acknowledged_at = now
             self._move(CallInput.ACK, now)
         if self._awaits_answer:
@@ -205,23 +208,49 @@ class Call:
         if self._hang_up is not None and self.state is CallState.ESTABLISHED:
             self.hang_up(*self._hang_up, now)
 
+    def _unexpected_ack(self, ack: Request) -> None:
+        """An ACK may come again, but with the CSeq of an INVITE."""
+        invite = self._invite
+        wanted = None if invite is None else invite.request.headers.first("CSeq")
+        number = (ack.headers.first("CSeq") or "").split()[:1]
+        if self.state is CallState.ANSWERED and wanted is not None and wanted.split()[:1] != number:
+            self._book.mistake(f"ACK with CSeq {printable(' '.join(number), 20)}, the INVITE's is {printable(wanted, 30)}")
+
     def _take_answer(self, ack: Request, now: float) -> None:
+        """Take the answer to our offer; without one that can be used there is no session."""
+        if not self._settle_answer(ack, now):
+            self.hang_up("refused", "the answer to our offer is missing or cannot be used", now)
+
+    def _settle_answer(self, message: Request | Response, now: float) -> bool:
         session = self._session
         assert session is not None
         try:
-            sdp = sdp_body(ack)
+            sdp = sdp_body(message)
         except MalformedMessage as error:
-            self._book.mistake(f"the answer in the ACK cannot be read: {error}")
+            self._book.mistake(f"the answer to our offer cannot be read: {error}")
             sdp = None
-        self.evidence.offer = sdp
         negotiation = session.read_answer(sdp) if sdp is not None else None
-        self.evidence.negotiation = negotiation
-        if negotiation is None or not negotiation.usable or sdp is None:
-            self.hang_up("refused", "the answer to our offer is missing or cannot be used", now)
-            return
         change = session.leg is not None
+        if not change:
+            self.evidence.offer, self.evidence.negotiation = sdp, negotiation
+        elif sdp is not None and negotiation is not None:
+            self._judge_change(message, sdp, negotiation, now)
+        if sdp is None or negotiation is None or not negotiation.usable:
+            return False
         session.settle(sdp, negotiation)
         self._start_media(negotiation, change, now)
+        return True
+
+    def _judge_change(self, message: Request | Response, sdp: bytes, negotiation: Negotiation, now: float) -> list[Finding]:
+        """Judge a later description; what is wrong with it stands in the verdict beside what was said of the first."""
+        invite = message if isinstance(message, Request) else self.evidence.invite
+        trial = Evidence(peer=self.evidence.peer, invite=invite, offer=sdp, negotiation=negotiation)
+        findings = offer_rules.judge(trial, self._desk.policy)
+        if first_refusal(findings) is None:
+            for finding in findings:
+                if finding.status in (Status.WARN, Status.FAIL):
+                    self.found_out(finding, now)
+        return findings
 
     def provisional_acknowledged(self, now: float) -> None:
         """Go on after the PRACK to our reliable 180."""
@@ -252,7 +281,7 @@ class Call:
 
     def _bye(self, transaction: ServerTransaction, now: float) -> None:
         agent = self._desk.agent
-        self.evidence.bye_reason = transaction.request.headers.first("Reason")
+        self.evidence.bye_reason = ", ".join(transaction.request.headers.all("Reason")) or None
         pending = agent.server.unanswered_within(transaction.dialog) if transaction.dialog else []
         self._carry(agent.server.respond(transaction, 200, now), now)
         for other in pending:
@@ -290,22 +319,20 @@ class Call:
         offer = self._changed(transaction, now)
         if offer is None:
             return
-        self._timer = timer_for(transaction.request, now)
-        if offer:
-            self._carry(self._desk.agent.server.respond(transaction, 200, now, timer_headers(self._timer), offer), now)
-        else:
+        if not offer:
             self._awaits_answer = True
             assert self._session is not None
-            body = self._session.offer()
-            self._carry(self._desk.agent.server.respond(transaction, 200, now, timer_headers(self._timer), body), now)
+            offer = self._session.offer()
+        extra = self._renewal.agree(transaction.request, now)
+        self._carry(self._desk.agent.server.respond(transaction, 200, now, extra, offer), now)
         self._rearm()
 
     def _updated(self, transaction: ServerTransaction, now: float) -> None:
         answer = self._changed(transaction, now)
         if answer is None:
             return
-        self._timer = timer_for(transaction.request, now)
-        self._carry(self._desk.agent.server.respond(transaction, 200, now, timer_headers(self._timer), answer), now)
+        extra = self._renewal.agree(transaction.request, now)
+        self._carry(self._desk.agent.server.respond(transaction, 200, now, extra, answer), now)
         self._rearm()
 
     def _changed(self, transaction: ServerTransaction, now: float) -> bytes | None:
@@ -315,16 +342,21 @@ class Call:
         except MalformedMessage as error:
             self.refuse_within(transaction, judge_malformed(error, transaction.request.raw), now)
             return None
+        wanted = requested(transaction.request)
+        if wanted is not None and wanted.delta < self._desk.policy.min_session_expires:
+            shortest = str(self._desk.policy.min_session_expires)
+            detail = f"Session-Expires {wanted.delta} is below {shortest} s"
+            finding = request_finding(RequestFault.SESSION_INTERVAL, detail, self._desk.policy, (("Min-SE", shortest),))
+            self.refuse_within(transaction, finding, now)
+            return None
         if sdp is None or self._session is None:
             return b""
         negotiation = self._session.read(sdp)
-        trial = Evidence(peer=self.evidence.peer, invite=transaction.request, offer=sdp, negotiation=negotiation)
-        stands_against = first_refusal(offer_rules.judge(trial, self._desk.policy))
+        stands_against = first_refusal(self._judge_change(transaction.request, sdp, negotiation, now))
         if stands_against is not None:
             self.refuse_within(transaction, stands_against[0], now)
             return None
         answer = self._session.answer(sdp, negotiation)
-        self.evidence.negotiation = negotiation
         self._start_media(negotiation, True, now)
         return answer
 
@@ -334,7 +366,8 @@ class Call:
         assert session.leg is not None
         self.evidence.leg = session.leg
         self._watch = self._watch or MediaWatch(self._book, self._desk.limits, self._desk.environment, now)
-        self._watch.changed(negotiation.held, now)
+        expects = session.leg.direction in (Direction.SENDRECV, Direction.RECVONLY)
+        self._watch.changed(negotiation.held, expects, now)
         self._desk.outbox.put(StartMedia(session.leg))
         local = f"{session.address.host}:{session.address.rtp_port}"
         self._book.record(Kind.MEDIA_AGREED, now, telling.agreed(session.leg, negotiation, local, change))
@@ -344,9 +377,7 @@ class Call:
     def hang_up(self, reason: str, text: str, now: float) -> None:
         """End the call from our side: refuse while it rings, BYE later, never before the ACK (section 15)."""
         if self.state is CallState.RINGING and self._invite is not None:
-            self._carry(self._desk.agent.server.respond(self._invite, 480, now, (("Reason", _reason(reason, text)),)), now)
-            self._move(CallInput.REFUSE, now)
-            self._finish("sbc", reason, now)
+            self._give_up_ringing(480, reason, text, now)
         elif self.state is CallState.ANSWERED and reason != "no-ack":
             self._hang_up = (reason, text)
         elif self.state in (CallState.ANSWERED, CallState.ESTABLISHED) and self.dialog is not None:
@@ -355,13 +386,23 @@ class Call:
             self._settle_evidence("sbc", reason, now)
             self._carry(effects, now)
 
+    def _give_up_ringing(self, status: int, reason: str, text: str, now: float) -> None:
+        """Refuse a call that rings, for a reason of our own."""
+        assert self._invite is not None
+        warning = f'399 {self._desk.warn_host} "{text}"'
+        extra = (("Reason", _reason(reason, text)), ("Warning", warning))
+        self._carry(self._desk.agent.server.respond(self._invite, status, now, extra), now)
+        self.evidence.refused_status = status
+        self._move(CallInput.REFUSE, now)
+        self._finish("sbc", reason, now)
+
     def answered(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """Take the answer to a request of ours: BYE, or the refresh of the session."""
         if response.status < 200:
             return
         if transaction.request.method == "BYE":
             self._bye_over(now)
-        elif transaction is self._refresh:
+        elif self._renewal.owns(transaction):
             self._refreshed(transaction, response, now)
 
     def unanswered(self, transaction: ClientTransaction, status: int, why: str, now: float) -> None:
@@ -369,48 +410,33 @@ class Call:
         self._book.mistake(why)
         if transaction.request.method == "BYE":
             self._bye_over(now)
-        elif transaction is self._refresh:
-            self._refresh = None
-            self.hang_up("session-expired", f"{transaction.request.method} to refresh the session: {why}", now)
+        elif self._renewal.owns(transaction):
+            self.hang_up(*self._renewal.unanswered(why), now)
 
     def _bye_over(self, now: float) -> None:
         if self.state is CallState.ENDING:
             self._move(CallInput.OVER, now)
             self._finish(self.evidence.ended_by, self.evidence.end_reason, now)
 
-    def _send_refresh(self, now: float) -> None:
-        assert self.dialog is not None
-        assert self._timer is not None
-        extra: Extra = (("Session-Expires", f"{self._timer.interval};refresher=uac"),)
-        invite = self.evidence.invite
-        allowed = [m.upper() for m in invite.headers.listed("Allow")] if invite else []
-        method, body = ("UPDATE", b"") if "UPDATE" in allowed else ("INVITE", self._session.local if self._session else b"")
-        self._refresh, effects = self._desk.agent.client.request(self.dialog, method, now, extra, body)
-        self._carry(effects, now)
-
     def _refreshed(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        self._refresh = None
-        if response.status in (408, 481):
-            self.hang_up("session-expired", f"the refresh was answered {response.status}", now)
-            return
+        """Take the answer to our refresh; that to a re-INVITE brings a description, perhaps with a new key or address."""
         if self.dialog is not None and transaction.request.method == "INVITE" and response.status < 300:
             self._carry(self._desk.agent.client.acknowledge(transaction, self.dialog), now)
-        if self._timer is None:
-            return
-        if response.status < 300:
-            self._timer = timer_after_refresh(self._timer, response, now)
-        else:
-            self._book.mistake(f"the session refresh was refused with {response.status}")
-            self._timer = SessionTimer(self._timer.interval, False, self._timer.started)
+            if not self._settle_answer(response, now):
+                self._book.mistake("the answer to our refresh cannot be used; the session goes on as it was")
+        ending = self._renewal.answered(response, now)
+        if ending is not None:
+            self.hang_up(*ending, now)
         self._rearm()
 
-    def unacknowledged(self, provisional: bool, now: float) -> None:
-        """64*T1 passed without ACK to our 200, or without PRACK to our 180."""
-        if provisional and self._invite is not None and self.state is CallState.RINGING:
-            self._book.mistake("our reliable 180 was never acknowledged by PRACK")
-            self._carry(self._desk.agent.server.respond(self._invite, 504, now), now)
-            self._move(CallInput.REFUSE, now)
-            self._finish("sbc", "no-prack", now)
+    def unacknowledged(self, transaction: ServerTransaction, provisional: bool, now: float) -> None:
+        """64*T1 passed without ACK to our final answer, or without PRACK to our 180."""
+        if transaction.last is not None and transaction.last.status >= 300:
+            self._book.mistake(f"our {transaction.last.status} was never acknowledged")
+        elif provisional and self._invite is not None and self.state is CallState.RINGING:
+            text = "our reliable 180 was never acknowledged by PRACK"
+            self._book.mistake(text)
+            self._give_up_ringing(504, "no-prack", text, now)
         elif self.state is CallState.ANSWERED:
             self.hang_up("no-ack", "no ACK within 32 s", now)
         elif self.state is CallState.ESTABLISHED:
@@ -427,8 +453,10 @@ class Call:
             ending = self._watch.look(now)
             if ending is not None and self.state is CallState.ESTABLISHED:
                 self.hang_up(*ending, now)
-        if self._timer is not None and self.state is CallState.ESTABLISHED and now >= self._timer.alarm:
-            self._timer_rings(now)
+        if self.state is CallState.ESTABLISHED and self.dialog is not None:
+            expired = self._renewal.look(self.dialog, self._session.local if self._session else b"", now)
+            if expired is not None:
+                self.hang_up(*expired, now)
         self._rearm()
 
     def _ringing_on(self, now: float) -> None:
@@ -440,14 +468,6 @@ class Call:
         elif not self._awaits_prack and self._ring_until is not None and now >= self._ring_until:
             self._answer(transaction, now)
 
-    def _timer_rings(self, now: float) -> None:
-        assert self._timer is not None
-        if not self._timer.ours:
-            self.hang_up("session-expired", f"no refresh within {self._timer.interval} s", now)
-        elif self._refresh is None:
-            self._send_refresh(now)
-            self._timer = SessionTimer(self._timer.interval, True, now)
-
     def _rearm(self) -> None:
         """Keep the earliest of what the state waits for."""
         waits: list[float | None] = []
@@ -456,7 +476,7 @@ class Call:
         elif self.state in (CallState.ANSWERED, CallState.ESTABLISHED):
             waits = [
                 self._watch.deadline if self._watch else None,
-                self._timer.alarm if self._timer and self.state is CallState.ESTABLISHED else None,
+                self._renewal.deadline if self.state is CallState.ESTABLISHED else None,
             ]
         self.deadline = min((w for w in waits if w is not None), default=None)
 
@@ -478,6 +498,20 @@ class Call:
             self._watch.close(now)
         if self._session is not None:
             self._desk.outbox.put(StopMedia(self.id))
+
+    def fail(self, now: float) -> None:
+        """End the call after a bug of ours met it: 500 or BYE, ports freed, no verdict."""
+        agent, waiting = self._desk.agent, self._invite
+        if self.state in (CallState.INVITED, CallState.RINGING) and waiting is not None and not waiting.answered:
+            self._carry(agent.server.respond(waiting, 500, now), now)
+            self.evidence.refused_status = 500
+        elif self.dialog is not None and not self.dialog.over:
+            self._carry(agent.client.request(self.dialog, "BYE", now, (("Reason", _reason("shutdown", "internal error")),))[1], now)
+        self.state = CallState.ENDED
+        self.deadline = None
+        self._desk.outbox.put(StopMedia(self.id))
+        data = {"endedBy": "sbc", "endReason": "internal-error", "state": "ended", "status": self.evidence.refused_status}
+        self._book.record(Kind.CALL_ENDED, now, data)
 
     def _finish(self, by: str, reason: str, now: float) -> None:
         """Give the verdict."""

@@ -29,11 +29,13 @@ class MediaWatch:
         self._noted = 0.0
         self._keys_told = 0
         self._held_since: float | None = None
+        self._expects = True
 
-    def changed(self, held: bool, now: float) -> None:
-        """The session changed: count the time on hold; the wait for media begins anew."""
+    def changed(self, held: bool, expects: bool, now: float) -> None:
+        """The session changed: count the time on hold; the wait for media begins anew, if our direction lets us expect any."""
         self._count_hold(now)
         self._held_since = now if held else None
+        self._expects = expects and not held
         self._changed = now
 
     def _count_hold(self, now: float) -> None:
@@ -46,7 +48,7 @@ class MediaWatch:
         self.deadline = now + LOOK
         report = self._environment.read_media(self._book.call_id)
         if report is None:
-            return None
+            return self._must_end(None, now)
         known = self._book.evidence.report
         first = report.packets_received > 0 and (known is None or known.packets_received == 0)
         self._take(report, now)
@@ -61,9 +63,10 @@ class MediaWatch:
             self._book.record(Kind.DTMF, now, {"digit": event.digit, "durationMs": event.duration_ms})
         self._keys_told = len(report.dtmf)
 
-    def _must_end(self, report: LegReport, now: float) -> tuple[str, str] | None:
-        heard = max(self._changed, report.last_packet_at or 0.0)
-        if self._held_since is None and now - heard >= self._limits.media_timeout_seconds:
+    def _must_end(self, report: LegReport | None, now: float) -> tuple[str, str] | None:
+        """Without a report (the leg failed, or none was agreed on yet) silence counts from the last change."""
+        heard = max(self._changed, (report.last_packet_at or 0.0) if report is not None else 0.0)
+        if self._expects and now - heard >= self._limits.media_timeout_seconds:
             return "media-timeout", f"no SRTP for {self._limits.media_timeout_seconds:g} s"
         if now - self._began >= self._limits.call_seconds:
             return "max-duration", f"longest call is {self._limits.call_seconds:g} s"

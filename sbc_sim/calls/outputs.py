@@ -101,6 +101,9 @@ class Core(Protocol):
     def advance(self, now: float) -> list[Output]:
         """Time has come."""
 
+    def abandon(self, now: float) -> list[Output]:
+        """Go on after another call through the door raised: give up what met the bug, and nothing else."""
+
     def unfinished_since(self, connection: int) -> float | None:
         """When a message began to arrive on the connection that is not whole yet; None when none waits."""
 

@@ -2,38 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.headers import SessionExpires
 from sbc_sim.sip.message import Request, Response
 
+SHORTEST = 90
+"""No interval may be below it (section 5), whatever an answer says."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionTimer:
-    """An agreed interval and who refreshes."""
+    """An agreed interval and who refreshes. Times are unix seconds."""
 
     interval: int
     """Seconds."""
     ours: bool
     """We refresh; else the peer."""
     started: float
+    """The last refresh that succeeded, or the first 2xx."""
+    refresh_at: float | None = None
+    """When we send the next refresh; None while one is under way, or when it is the peer's turn."""
+
+    @property
+    def expires(self) -> float:
+        """When to give the session up: min(32 s, a third) before its end (section 10)."""
+        return self.started + self.interval - min(32.0, self.interval / 3)
 
     @property
     def alarm(self) -> float:
-        """When to act: refresh at half time, or give up min(32 s, a third) before expiry (sections 7.2 and 10)."""
-        if self.ours:
-            return self.started + self.interval / 2
-        return self.started + self.interval - min(32.0, self.interval / 3)
+        """When to act next."""
+        return self.expires if self.refresh_at is None else min(self.refresh_at, self.expires)
+
+    def refreshing(self) -> SessionTimer:
+        """Return the timer while our refresh is under way."""
+        return replace(self, refresh_at=None)
+
+    def again(self, at: float, interval: int = 0) -> SessionTimer:
+        """Return the timer after a refusal that another try may mend, perhaps with a longer interval."""
+        return replace(self, refresh_at=at, interval=max(self.interval, interval))
 
 
-def requested(request: Request) -> SessionExpires | None:
-    """Read Session-Expires of a request; None when absent or unreadable."""
-    text = request.headers.first("Session-Expires")
+def _timer(interval: int, ours: bool, now: float) -> SessionTimer:
+    """Begin to count; we refresh at half time (section 7.2)."""
+    return SessionTimer(interval, ours, now, now + interval / 2 if ours else None)
+
+
+def requested(message: Request | Response) -> SessionExpires | None:
+    """Read Session-Expires; None when absent or unreadable."""
+    return _read(message, "Session-Expires")
+
+
+def minimum(response: Response) -> int:
+    """Read Min-SE of a 422, 0 when absent or unreadable (section 7.3)."""
+    found = _read(response, "Min-SE")
+    return found.delta if found is not None else 0
+
+
+def _read(message: Request | Response, name: str) -> SessionExpires | None:
+    text = message.headers.first(name)
     if text is None:
         return None
     try:
-        return SessionExpires.parse(text)
+        return SessionExpires.parse(text, name)
     except MalformedMessage:
         return None
 
@@ -44,7 +76,7 @@ def timer_for(request: Request, now: float) -> SessionTimer | None:
     if wanted is None:
         return None
     can_refresh = any(tag.lower() == "timer" for tag in request.headers.listed("Supported"))
-    return SessionTimer(wanted.delta, not can_refresh or wanted.refresher == "uas", now)
+    return _timer(wanted.delta, not can_refresh or wanted.refresher == "uas", now)
 
 
 def timer_headers(timer: SessionTimer | None) -> tuple[tuple[str, str], ...]:
@@ -56,14 +88,9 @@ def timer_headers(timer: SessionTimer | None) -> tuple[tuple[str, str], ...]:
     return (("Session-Expires", f"{timer.interval};refresher={refresher}"), *required)
 
 
-def timer_after_refresh(timer: SessionTimer, response: Response, now: float) -> SessionTimer | None:
-    """Agree to what the 2xx to our refresh says; without Session-Expires the timer ends (section 7.2)."""
-    text = response.headers.first("Session-Expires")
-    if text is None:
+def timer_after_refresh(response: Response, now: float) -> SessionTimer | None:
+    """Agree to what the 2xx to our refresh says, in which we are the UAC; without Session-Expires the timer ends (section 7.2)."""
+    agreed = requested(response)
+    if agreed is None:
         return None
-    try:
-        agreed = SessionExpires.parse(text)
-    except MalformedMessage:
-        return SessionTimer(timer.interval, timer.ours, now)
-    # In the refresh we are the UAC.
-    return SessionTimer(agreed.delta, agreed.refresher != "uas", now)
+    return _timer(max(SHORTEST, agreed.delta), agreed.refresher != "uas", now)

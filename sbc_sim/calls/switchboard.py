@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from sbc_sim.calls import telling
@@ -18,9 +18,10 @@ from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.outbox import CallKey, Outbox, call_key
 from sbc_sim.calls.outputs import Close, Environment, Output, Send
 from sbc_sim.journal.entries import Kind
+from sbc_sim.rules.answers import RETRY_AFTER_S
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding
-from sbc_sim.rules.judge import first_refusal, judge_options
+from sbc_sim.rules.judge import first_refusal, judge_options, judge_source
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import quote, quote_header
 from sbc_sim.rules.signalling import judge_malformed, request_finding
@@ -37,6 +38,7 @@ from sbc_sim.sip.effects import (
     Effect,
     Incoming,
     Obstructed,
+    Overflow,
     ProvisionalAcknowledged,
     ServerTransaction,
     Stray,
@@ -48,9 +50,10 @@ from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.peer import Peer, TlsFailure, TlsProblem
 from sbc_sim.sip.responses import has_tag
 from sbc_sim.sip.server_side import Extra
-from sbc_sim.sip.stream import KeepAlive, MessageStream, StreamError, StreamLimits
+from sbc_sim.sip.stream import KeepAlive, MessageStream, StreamError, StreamEvent, StreamLimits
 from sbc_sim.sip.user_agent import UserAgent
 
+RETRY_AFTER = str(RETRY_AFTER_S)
 LINGER = 64.0
 """Seconds for which an ended call still takes its late messages (ACK to a refusal, a repeated BYE)."""
 
@@ -62,6 +65,8 @@ _Owned = ServerTransaction | Dialog | Unreadable
 class _Connection:
     stream: MessageStream
     unfinished_since: float | None = None
+    inbox: deque[StreamEvent] = field(default_factory=deque)
+    """What was framed and not looked at yet: never left over, unless a bug of ours stopped the work."""
 
 
 class Switchboard:
@@ -72,7 +77,9 @@ class Switchboard:
         self._policy = policy
         self._limits = limits
         self._environment = environment
-        self._agent = UserAgent(environment.new_token, identity, limits.transactions)
+        supported = inspection.SUPPORTED if policy.reliable_provisional else ("timer",)
+        self._supported = supported
+        self._agent = UserAgent(environment.new_token, identity, limits.transactions, supported)
         self._outbox = Outbox(self._agent)
         self._desk = Desk(self._agent, self._outbox, policy, limits, environment, identity.host or "sbc-sim")
         self._connections: dict[int, _Connection] = {}
@@ -81,6 +88,8 @@ class Switchboard:
         self._known: dict[str, tuple[list[_Owned], CallKey]] = {}
         """By call: what leads to it, to be dropped when it is forgotten."""
         self._alarms: Alarms[Call] = Alarms()
+        self._at_work: Call | None = None
+        """The call that is being acted on: whom to give up should that raise."""
         self._starts: deque[float] = deque()
         self._allowed = tuple(ip_network(n) for n in policy.allow_from)
         self._closing = ""
@@ -139,7 +148,15 @@ class Switchboard:
         if known is None:
             return []
         events = known.stream.feed(data)
-        for event in events:
+        since = now if events or known.unfinished_since is None else known.unfinished_since
+        known.unfinished_since = since if known.stream.pending else None
+        known.inbox.extend(events)
+        self._work_off(connection, known, now)
+        return self._finish(now)
+
+    def _work_off(self, connection: int, known: _Connection, now: float) -> None:
+        while known.inbox:
+            event = known.inbox.popleft()
             if isinstance(event, KeepAlive):
                 self._outbox.put(Send(connection, b"\r\n"))
             elif isinstance(event, StreamError):
@@ -147,8 +164,18 @@ class Switchboard:
             else:
                 self._message(connection, event, now)
             self._settle_events(now)
-        since = now if events or known.unfinished_since is None else known.unfinished_since
-        known.unfinished_since = since if known.stream.pending else None
+
+    def abandon(self, now: float) -> list[Output]:
+        """Go on after a call through the door raised, which is a bug of ours: it costs the call that met it, and no other.
+
+        What was decided before stands; its INVITE is answered 500, or the call is ended with BYE. Then the rest is worked off.
+        """
+        broken, self._at_work = self._at_work, None
+        if broken is not None and not broken.over:
+            broken.fail(now)
+            self._rearm(broken, now)
+        for connection, known in list(self._connections.items()):
+            self._work_off(connection, known, now)
         return self._finish(now)
 
     def lost(self, connection: int, why: str, now: float) -> list[Output]:
@@ -167,9 +194,8 @@ class Switchboard:
             if call.over:
                 self._forget(call)
             else:
-                call.advance(now)
+                self._with(call, now, lambda call: call.advance(now))
                 self._settle_events(now)
-                self._rearm(call, now)
         return self._finish(now)
 
     def hang_up(self, call: str, now: float) -> list[Output]:
@@ -205,7 +231,7 @@ class Switchboard:
         self._count += 1
         call_id = f"{int(now * 1000):012x}{self._count & 0xFFFF:04x}-{self._environment.new_token(4)}"
         call = Call(call_id, invite, connection, self._desk, now)
-        self._calls[call_id] = call
+        self._calls[call_id] = self._at_work = call
         known = call_key(invite, True)
         self._outbox.calls[known] = call_id
         self._known[call_id] = ([], known)
@@ -241,20 +267,29 @@ class Switchboard:
         finding = judge_malformed(event.error, event.request.raw)
         assert finding.refusal is not None
         extra = refusal_headers(finding, finding.refusal, self._desk)
-        self._outbox.carry(self._agent.server.refuse_unreadable(event, finding.refusal.status, extra), now)
+        self._outbox.carry(self._agent.server.refuse_statelessly(event, finding.refusal.status, extra), now)
         call = self._owners.pop(event, None)
         if call is not None:
             call.unreadable(finding, now)
             self._rearm(call, now)
         else:
-            self._blame(event.request, finding, now)
+            self._blame(event.request, finding, now, unreadable=True)
 
-    def _blame(self, request: Request, finding: Finding, now: float) -> None:
+    def _overflow(self, event: Overflow, now: float) -> None:
+        detail = f"more than {self._limits.transactions} transactions are open (limits.transactions)"
+        finding = request_finding(inspection.RequestFault.OVERLOADED, detail, self._policy, (("Retry-After", RETRY_AFTER),))
+        assert finding.refusal is not None
+        extra = refusal_headers(finding, finding.refusal, self._desk)
+        self._outbox.carry(self._agent.server.refuse_statelessly(event, finding.refusal.status, extra), now)
+        self._blame(event.request, finding, now)
+
+    def _blame(self, request: Request, finding: Finding, now: float, unreadable: bool = False) -> None:
         """Write down a refusal that no call answered for; the live call that the request names gets the finding in its verdict."""
         call_id = self._outbox.call_of(request, True)
         call = self._calls.get(call_id or "")
         if call is not None:
             call.found_out(finding, now)
+            call.evidence.malformed_in_dialog += unreadable
         assert finding.refusal is not None
         data = {"status": finding.refusal.status, "rule": finding.rule, "method": request.method, "finding": telling.finding(finding)}
         self._outbox.record(Kind.REJECTED, call_id, now, data)
@@ -275,14 +310,16 @@ class Switchboard:
                 self._obstructed(transaction, obstacle, now)
             case Unreadable():
                 self._unreadable(event, now)
-            case Acknowledged(dialog, request, expected):
-                self._with(self._owners.get(dialog), now, lambda call: call.acknowledged(request, expected, now))
+            case Acknowledged(dialog, request, invite):
+                self._with(self._owners.get(dialog), now, lambda call: call.acknowledged(request, invite, now))
+            case Overflow():
+                self._overflow(event, now)
             case ProvisionalAcknowledged(transaction):
                 self._with(self._owner(transaction), now, lambda call: call.provisional_acknowledged(now))
             case Cancelled(transaction, reason):
                 self._with(self._owner(transaction), now, lambda call: call.cancelled(reason, now))
             case Unacknowledged(transaction, provisional):
-                self._with(self._owner(transaction), now, lambda call: call.unacknowledged(provisional, now))
+                self._with(self._owner(transaction), now, lambda call: call.unacknowledged(transaction, provisional, now))
             case Answered(client, response, _):
                 self._with(self._owner(client), now, lambda call: call.answered(client, response, now))
             case Unanswered(client, status, why):
@@ -292,6 +329,7 @@ class Switchboard:
 
     def _with(self, call: Call | None, now: float, act: Callable[[Call], None]) -> None:
         if call is not None and not call.over:
+            self._at_work = call
             act(call)
             self._rearm(call, now)
 
@@ -302,7 +340,9 @@ class Switchboard:
 
     def _incoming(self, transaction: ServerTransaction, dialog: Dialog | None, now: float) -> None:
         request = transaction.request
-        obstacle = inspection.inspect(request, self._supported())
+        obstacle = inspection.inspect(request, self._supported)
+        if dialog is None and request.method not in ("INVITE", "OPTIONS") and self._from_elsewhere(transaction, now):
+            return
         if obstacle is not None:
             self._obstructed(transaction, obstacle, now)
         elif dialog is not None:
@@ -314,6 +354,14 @@ class Switchboard:
         else:
             detail = f"{request.method} outside of a dialog"
             self._obstructed(transaction, inspection.Obstacle(inspection.RequestFault.NO_DIALOG, detail, "To"), now)
+
+    def _from_elsewhere(self, transaction: ServerTransaction, now: float) -> bool:
+        """Refuse a request from a source that is not on the allow-list; for INVITE and OPTIONS the judge sees to that."""
+        evidence = Evidence(peer=transaction.peer, invite=transaction.request, invited_at=now)
+        stands_against = first_refusal(judge_source(evidence, self._policy))
+        if stands_against is not None:
+            self._refuse(transaction, stands_against[0], now)
+        return stands_against is not None
 
     def _within(self, transaction: ServerTransaction, now: float) -> None:
         call = self._owner(transaction)
@@ -339,7 +387,7 @@ class Switchboard:
         line = f"{request.method} {request.uri} {request.version}"
         shown = quote(line, "start line", request.method, 0) if obstacle.header == "start line" else quote_header(request, obstacle.header)
         finding = request_finding(obstacle.fault, obstacle.detail, self._policy, _demanded(obstacle), shown)
-        call = self._owner(transaction)
+        call = self._at_work = self._owner(transaction)
         if call is None or call.over:
             self._refuse(transaction, finding, now)
         elif call.evidence.invite is transaction.request:
@@ -356,12 +404,13 @@ class Switchboard:
         self._blame(transaction.request, finding, now)
 
     def _note(self, message: Request | Response, why: str, now: float) -> None:
-        self._outbox.record(Kind.NOTE, self._outbox.call_of(message, True), now, {"text": why})
+        call_id = self._outbox.call_of(message, True)
+        self._outbox.record(Kind.NOTE, call_id, now, {"text": why})
+        call = self._calls.get(call_id or "")
+        if call is not None and "cannot be read" in why:
+            call.evidence.malformed_in_dialog += 1
 
     # --- bookkeeping -------------------------------------------------------------------------------------------------
-
-    def _supported(self) -> tuple[str, ...]:
-        return inspection.SUPPORTED if self._policy.reliable_provisional else ("timer",)
 
     def _overload(self, now: float) -> str:
         """Say why no call can be taken now, and count this one; empty when it can."""
@@ -414,6 +463,7 @@ class Switchboard:
 
     def _finish(self, now: float) -> list[Output]:
         self._settle_events(now)
+        self._at_work = None
         return self._outbox.take()
 
 
@@ -442,6 +492,6 @@ def _demanded(obstacle: inspection.Obstacle) -> Extra:
         case fault.CONTENT_ENCODING:
             return (("Accept-Encoding", "identity"),)
         case fault.PENDING_PEER | fault.OVERLOADED:
-            return (("Retry-After", "5"),)
+            return (("Retry-After", RETRY_AFTER),)
         case _:
             return ()

@@ -145,7 +145,13 @@ def tls_data(peer: Peer) -> dict[str, Any] | None:
     tls = peer.tls
     if tls is None:
         return None
-    return {"version": tls.version, "cipher": tls.cipher, "serverName": tls.server_name, "clientCertificate": tls.client_certificate}
+    return {
+        "version": tls.version,
+        "cipher": tls.cipher,
+        "serverName": tls.server_name,
+        "clientCertificate": tls.client_certificate,
+        "certificateRequested": tls.certificate_requested,
+    }
 
 
 def finding(one: Finding) -> dict[str, Any]:

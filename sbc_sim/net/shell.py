@@ -1,7 +1,7 @@
 """The shell: owns connections and the one alarm, feeds the core, and carries out what it asks for.
 
 The core is called from here and from nowhere else, one call at a time: what happens while outputs are carried out waits
-in a queue. A fault in the core is logged with its traceback and costs the connection that met it, never the others.
+in a queue. A fault in the core is logged with its traceback and costs the call that met it, never the others.
 """
 
 from __future__ import annotations
@@ -165,8 +165,13 @@ class Shell:
 
     def _answer(self, question: Ask, connection: int | None) -> None:
         outputs: list[Output] = []
-        with self._guarded("the core failed", connection):
+        try:
             outputs = question(self._now())
+        except Exception:
+            self.door_errors += 1
+            _log.failure("the core failed (connection {connection})", connection=connection)
+            with self._guarded("the core could not give up what failed", connection):
+                outputs = self._core.abandon(self._now())
         self._perform(outputs)
 
     def _perform(self, outputs: list[Output]) -> None:

@@ -24,6 +24,7 @@ from sbc_sim.sip.effects import (
     Effect,
     Incoming,
     Obstructed,
+    Overflow,
     ProvisionalAcknowledged,
     ServerTransaction,
     Stray,
@@ -84,6 +85,12 @@ class Caller:
     def in_use(self, connection: int) -> bool:
         """Tell whether the connection is still needed."""
         return not self.finished
+
+    def abandon(self, now: float) -> list[Output]:
+        """Give up every call after a bug of ours."""
+        self._outbox.events.clear()
+        self._give_up("internal error of sbc-sim call", now)
+        return self._finish(now)
 
     def unfinished_since(self, connection: int) -> float | None:
         """Nobody times the SBC's messages: a call that gets no answer gives up by itself."""
@@ -189,8 +196,10 @@ class Caller:
                 status = {"old-cseq": 500, "pending-own": 491, "pending-peer": 500, "merged": 482}.get(obstacle.fault.value, 481)
                 self._outbox.carry(self._agent.server.respond(transaction, status, now), now)
             case Unreadable(request=request):
-                self._outbox.carry(self._agent.server.refuse_unreadable(event, 400, ()), now)
+                self._outbox.carry(self._agent.server.refuse_statelessly(event, 400, ()), now)
                 self._note(request, f"request of the SBC that cannot be read: {event.error}", now)
+            case Overflow():
+                self._outbox.carry(self._agent.server.refuse_statelessly(event, 503, ()), now)
             case Stray(_, message, why):
                 self._note(message, why, now)
             case Acknowledged() | Cancelled() | ProvisionalAcknowledged() | Unacknowledged():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -35,14 +35,16 @@ class Alarms(Generic[Key]):
             self._heap = [(when, order, k) for k, (when, order) in self._due.items()]
             heapq.heapify(self._heap)
 
-    def due(self, now: float) -> list[Key]:
-        """Take the keys whose time has come, earliest first."""
-        ringing: list[Key] = []
-        while (deadline := self.deadline) is not None and deadline <= now:
+    def due(self, now: float) -> Iterator[Key]:
+        """Take the keys whose time has come, earliest first, one at a time: should one make trouble, the others still ring.
+
+        What is set meanwhile rings the next time, so that no key can keep ringing for ever.
+        """
+        latest = self._order
+        while (deadline := self.deadline) is not None and deadline <= now and self._heap[0][1] <= latest:
             key = heapq.heappop(self._heap)[2]
             del self._due[key]
-            ringing.append(key)
-        return ringing
+            yield key
 
     @property
     def deadline(self) -> float | None:

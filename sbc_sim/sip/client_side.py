@@ -13,7 +13,7 @@ from sbc_sim.sip.dialog import Dialog, DialogId, DialogInput, DialogState, conta
 from sbc_sim.sip.effects import Answered, ClientTransaction, Effect, Stray, Transmit, Unanswered
 from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.headers import CSeq, Via
-from sbc_sim.sip.inspection import ALLOWED, SUPPORTED
+from sbc_sim.sip.inspection import ALLOWED
 from sbc_sim.sip.matching import Key, ack_of_refusal
 from sbc_sim.sip.message import Headers, Request, Response
 from sbc_sim.sip.responses import PRODUCT, has_tag
@@ -41,11 +41,13 @@ class ClientSide:
         new_token: Callable[[int], str],
         ended: Callable[[Dialog], None],
         forget: Callable[[Dialog], None],
+        supported: tuple[str, ...],
     ) -> None:
         """Share connections and dialogs with the answering half, which hears of a BYE of ours (`ended`) and of its answer (`forget`)."""
         self._connections = connections
         self._dialogs = dialogs
         self._new_token = new_token
+        self._supported = ", ".join(supported)
         self._ended = ended
         self._forget = forget
         self._clients: dict[Key, ClientTransaction] = {}
@@ -91,17 +93,9 @@ class ClientSide:
             ("CSeq", "1 INVITE"),
             ("Contact", self._connections.contact(connection, uri.lower().startswith("sips:"))),
             ("Allow", ", ".join(ALLOWED)),
-            ("Supported", ", ".join(SUPPORTED)),
+            ("Supported", self._supported),
         ]
         return self._start("INVITE", uri, fields, connection, now, None, extra, body)
-
-    def request_outside(
-        self, connection: int, method: str, uri: str, caller: str, called: str, now: float, extra: Extra = (), body: bytes = b""
-    ) -> tuple[ClientTransaction, list[Effect]]:
-        """Send a request outside any dialog: OPTIONS and the like."""
-        local = caller if has_tag(caller) else f"{caller};tag={self._new_token(6)}"
-        fields = [("Max-Forwards", "70"), ("From", local), ("To", called), ("Call-ID", self._new_token(12)), ("CSeq", f"1 {method}")]
-        return self._start(method, uri, fields, connection, now, None, extra, body)
 
     def request(
         self, dialog: Dialog, method: str, now: float, extra: Extra = (), body: bytes = b""
@@ -112,7 +106,7 @@ class ClientSide:
         uri, fields = self._dialog_fields(dialog, f"{dialog.local_sequence} {method}")
         if method in ("INVITE", "UPDATE"):
             fields.append(("Contact", self._connections.contact(connection, dialog.secure)))
-            fields += [("Allow", ", ".join(ALLOWED)), ("Supported", ", ".join(SUPPORTED))]
+            fields += [("Allow", ", ".join(ALLOWED)), ("Supported", self._supported)]
         transaction, sent = self._start(method, uri, fields, connection, now, dialog, extra, body)
         if method == "BYE" and not dialog.over:
             # The dialog stays known until the answer, for the peer's BYE may cross ours.
@@ -193,7 +187,7 @@ class ClientSide:
         if dialog.connection is not None and self._connections.usable(dialog.connection):
             return dialog.connection, []
         hop = dialog.next_hop()
-        dialog.connection, effects = self._connections.dial(hop.host, hop.port or DEFAULT_PORT)
+        dialog.connection, effects = self._connections.dial(hop.host, hop.port or DEFAULT_PORT, dialog.peer)
         return dialog.connection, effects
 
     def receive(self, connection: int, response: Response, now: float) -> list[Effect]:
@@ -238,11 +232,19 @@ class ClientSide:
                 return [*effects, Stray(client.connection, response, f"{response.status} that makes no dialog: {error}")]
             if dialog is not None and dialog.id in client.acks and response.status >= 200:
                 return [*effects, *self._connections.send(Transmit(client.connection, client.acks[dialog.id], True, dialog))]
-        elif client.request.method == "INVITE" and dialog is not None and 200 <= response.status < 300:
+        elif client.request.method in ("INVITE", "UPDATE") and dialog is not None and 200 <= response.status < 300:
             if dialog.id in client.acks:
                 return [*effects, *self._connections.send(Transmit(client.connection, client.acks[dialog.id], True, dialog))]
-            dialog.remote_target = contact_uri(response) or dialog.remote_target
+            effects += self._refresh_target(client, response, dialog)
         return [*effects, Answered(client, response, dialog)]
+
+    def _refresh_target(self, client: ClientTransaction, response: Response, dialog: Dialog) -> list[Effect]:
+        """Take the Contact of a 2xx as the new target (12.2.1.2; RFC 3311 section 5.1); one that cannot be read leaves the old."""
+        try:
+            dialog.remote_target = contact_uri(response) or dialog.remote_target
+        except MalformedMessage as error:
+            return [Stray(client.connection, response, f"{response.status} whose Contact cannot be read: {error}")]
+        return []
 
     def _fork(self, client: ClientTransaction, response: Response) -> Dialog | None:
         """Find or make the dialog of a 1xx or 2xx; several may come from one INVITE (12.1.2, 13.2.2.4)."""

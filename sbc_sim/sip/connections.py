@@ -30,6 +30,8 @@ class Connections:
         self._new_token = new_token
         self._peers: dict[int, Peer] = {}
         self._waiting: dict[int, list[Transmit]] = {}
+        self._reached_as: dict[int, Peer] = {}
+        """By dialled connection: the one it takes the place of, whose local end is what we are called."""
         self._dialled = 0
 
     def peer(self, connection: int) -> Peer | None:
@@ -49,11 +51,14 @@ class Connections:
         """It is gone, and with it what waited."""
         self._peers.pop(connection, None)
         self._waiting.pop(connection, None)
+        self._reached_as.pop(connection, None)
 
-    def dial(self, host: str, port: int) -> tuple[int, list[Effect]]:
-        """Ask for a new connection."""
+    def dial(self, host: str, port: int, instead_of: Peer | None) -> tuple[int, list[Effect]]:
+        """Ask for a new connection, perhaps in place of one that is gone."""
         self._dialled -= 1
         self._waiting[self._dialled] = []
+        if instead_of is not None:
+            self._reached_as[self._dialled] = instead_of
         return self._dialled, [Dial(self._dialled, host, port)]
 
     def send(self, transmit: Transmit) -> list[Effect]:
@@ -76,7 +81,7 @@ class Connections:
         return f"SIP/2.0/TLS {host}:{port};branch={branch or 'z9hG4bK' + self._new_token(10)};rport"
 
     def _own_address(self, connection: int) -> tuple[str, int]:
-        peer = self._peers.get(connection)
+        peer = self._reached_as.get(connection) or self._peers.get(connection)
         host = self.identity.host or (peer.local_host if peer else "localhost")
         port = self.identity.port or (peer.local_port if peer else DEFAULT_PORT)
         return (f"[{host}]" if ":" in host and not host.startswith("[") else host), port

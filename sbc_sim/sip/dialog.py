@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sbc_sim.sip.errors import InvalidInput
-from sbc_sim.sip.headers import NameAddr, add_tag
+from sbc_sim.sip.headers import CSeq, NameAddr, add_tag
 from sbc_sim.sip.message import Request, Response
+from sbc_sim.sip.peer import Peer
 from sbc_sim.sip.uri import Uri
 
 
@@ -76,7 +77,8 @@ class Dialog:
     secure: bool = False
     connection: int | None = None
     """The connection that carries it; None when that is gone."""
-    is_caller: bool = False
+    peer: Peer | None = None
+    """Who was at the other end when it began: how we were reached then names us on a later connection too."""
     state: DialogState = DialogState.EARLY
 
     @property
@@ -124,7 +126,7 @@ def dialog_of_callee(invite: Request, local_tag: str, connection: int) -> Dialog
         remote_target=contact_uri(invite),
         route_set=routes,
         remote_sequence=_sequence(invite),
-        secure=is_secure(invite.uri, routes),
+        secure=is_secure(invite, routes),
         connection=connection,
     )
 
@@ -144,14 +146,13 @@ def dialog_of_caller(invite: Request, response: Response, connection: int) -> Di
         local_sequence=_sequence(invite),
         secure=invite.uri.lower().startswith("sips:"),
         connection=connection,
-        is_caller=True,
     )
 
 
-def is_secure(request_uri: str, record_routes: tuple[str, ...]) -> bool:
-    """Tell whether our Contact must be a sips URI: Request-URI or top Record-Route is (12.1.1)."""
-    top = record_routes[0] if record_routes else ""
-    return request_uri.lower().startswith("sips:") or "<sips:" in top.lower()
+def is_secure(invite: Request, record_routes: tuple[str, ...]) -> bool:
+    """Tell whether our Contact must be a sips URI: Request-URI is, or top Record-Route, or without any the Contact (12.1.1)."""
+    above = NameAddr.parse(record_routes[0], "Record-Route").uri.scheme if record_routes else contact_uri(invite)[:5].lower().rstrip(":")
+    return invite.uri.lower().startswith("sips:") or above == "sips"
 
 
 def contact_uri(message: Request | Response) -> str:
@@ -161,4 +162,4 @@ def contact_uri(message: Request | Response) -> str:
 
 
 def _sequence(message: Request | Response) -> int:
-    return int((message.headers.first("CSeq") or "0").split()[0])
+    return CSeq.parse(message.headers.first("CSeq") or "").number

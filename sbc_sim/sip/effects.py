@@ -9,6 +9,7 @@ from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.inspection import Obstacle
 from sbc_sim.sip.matching import Key
 from sbc_sim.sip.message import Request, Response
+from sbc_sim.sip.peer import Peer
 from sbc_sim.sip.transaction import State, Transaction
 
 
@@ -23,6 +24,8 @@ class ServerTransaction:
     machine: Transaction
     tag: str
     """To tag of all our answers except 100."""
+    peer: Peer | None = None
+    """Who asked: the answer says so, and goes there should the connection be gone."""
     dialog: Dialog | None = None
     last: Response | None = None
     reliable: int | None = None
@@ -91,9 +94,17 @@ class Obstructed:
     obstacle: Obstacle
 
 
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """A request for which there is no room: to be answered by `refuse_statelessly`."""
+
+    connection: int
+    request: Request
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Unreadable:
-    """A request that breaks the grammar where it matters; to be answered by `refuse_unreadable`."""
+    """A request that breaks the grammar where it matters; to be answered by `refuse_statelessly`."""
 
     connection: int
     request: Request
@@ -106,8 +117,8 @@ class Acknowledged:
 
     dialog: Dialog
     request: Request
-    expected: bool
-    """False when it came again, or with another CSeq than the INVITE's."""
+    transaction: ServerTransaction | None
+    """The INVITE; None when the ACK came again, or its CSeq is of no INVITE that waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +138,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Unacknowledged:
-    """64*T1 passed without ACK (or PRACK, when `provisional`)."""
+    """64*T1 passed without ACK (or PRACK, when `provisional`); `transaction.last` is what was not acknowledged."""
 
     transaction: ServerTransaction
     provisional: bool = False
@@ -166,6 +177,7 @@ Effect = (
     | Incoming
     | Obstructed
     | Unreadable
+    | Overflow
     | Acknowledged
     | ProvisionalAcknowledged
     | Cancelled

@@ -11,9 +11,9 @@ Key = tuple[str, ...]
 
 
 def check_contact(request: Request) -> None:
-    """An INVITE must say where its requests are to go (8.1.1.8); what stands there must be readable, Record-Route too."""
+    """An INVITE must say where its requests are to go (8.1.1.8); what stands there, or in an UPDATE, must be readable, Record-Route too."""
     contacts = request.headers.listed("Contact")
-    if not contacts:
+    if not contacts and request.method == "INVITE":
         raise MalformedMessage(Malformation.MISSING_HEADER, "INVITE has no Contact: requests within the dialog have no target", "Contact")
     for name in ("Contact", "Record-Route"):
         for value in request.headers.listed(name):

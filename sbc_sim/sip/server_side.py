@@ -17,6 +17,7 @@ from sbc_sim.sip.effects import (
     Effect,
     Incoming,
     Obstructed,
+    Overflow,
     ProvisionalAcknowledged,
     ServerTransaction,
     Stray,
@@ -26,7 +27,7 @@ from sbc_sim.sip.effects import (
 )
 from sbc_sim.sip.errors import InvalidInput, MalformedMessage
 from sbc_sim.sip.headers import CSeq, RAck, Via
-from sbc_sim.sip.inspection import ALLOWED, SUPPORTED, Obstacle, RequestFault
+from sbc_sim.sip.inspection import ALLOWED, Obstacle, RequestFault
 from sbc_sim.sip.matching import Key, dialog_id, merge_key, server_key
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.responses import build_response, has_tag
@@ -65,8 +66,10 @@ class ServerSide:
         new_token: Callable[[int], str],
         own_invite_pending: Callable[[Dialog], bool],
         limit: int,
+        supported: tuple[str, ...],
     ) -> None:
         """Share connections and dialogs with the asking half; `own_invite_pending` asks it about glare (14.2)."""
+        self._supported = ", ".join(supported)
         self._connections = connections
         self._dialogs = dialogs
         self._new_token = new_token
@@ -76,6 +79,7 @@ class ServerSide:
         self._merges: dict[Key, ServerTransaction] = {}
         self._alarms: Alarms[ServerTransaction | Repetition] = Alarms()
         self._repetitions: dict[ServerTransaction, Repetition] = {}
+        self._of_dialog: dict[Dialog, list[ServerTransaction]] = {}
 
     @property
     def deadline(self) -> float | None:
@@ -87,7 +91,7 @@ class ServerSide:
         """All that are kept."""
         return list(self._servers.values())
 
-    def refuse_unreadable(self, event: Unreadable, status: int, extra: Extra) -> list[Effect]:
+    def refuse_statelessly(self, event: Unreadable | Overflow, status: int, extra: Extra) -> list[Effect]:
         """Answer a request that has no transaction, from what could be read of it."""
         response = build_response(event.request, self._connections.peer(event.connection), status, self._new_token(4), extra)
         return self._connections.send(Transmit(event.connection, response))
@@ -100,10 +104,9 @@ class ServerSide:
             return self._repeated(known, request, now)
         if request.method == "ACK":
             return self._acknowledge(connection, request)
+        if len(self._servers) >= self._limit and request.method not in ("BYE", "CANCEL"):
+            return [Overflow(connection, request)]
         transaction = self._new_server(connection, request, key, now)
-        if len(self._servers) > self._limit:
-            obstacle = Obstacle(RequestFault.OVERLOADED, f"more than {self._limit} transactions are open")
-            return [Obstructed(transaction, None, obstacle)]
         if request.method == "CANCEL":
             return self._cancel(transaction, now)
         effects: list[Effect] = []
@@ -113,7 +116,8 @@ class ServerSide:
 
     def _new_server(self, connection: int, request: Request, key: Key, now: float) -> ServerTransaction:
         machine = INVITE_SERVER_MACHINE if request.method == "INVITE" else NON_INVITE_SERVER_MACHINE
-        transaction = ServerTransaction(request, connection, key, merge_key(request), Transaction(machine, now), self._new_token(8))
+        peer = self._connections.peer(connection)
+        transaction = ServerTransaction(request, connection, key, merge_key(request), Transaction(machine, now), self._new_token(8), peer)
         self._servers[key] = transaction
         return transaction
 
@@ -130,8 +134,12 @@ class ServerSide:
         if dialog is None or (dialog.over and request.method != "BYE"):
             detail = f"no dialog has Call-ID {request.headers.first('Call-ID')} with these From and To tags"
             return [Obstructed(transaction, None, Obstacle(RequestFault.NO_DIALOG, detail[:200], "Call-ID"))]
-        transaction.dialog = dialog
+        self._join(transaction, dialog)
         return self._within(transaction, dialog)
+
+    def _join(self, transaction: ServerTransaction, dialog: Dialog) -> None:
+        transaction.dialog = dialog
+        self._of_dialog.setdefault(dialog, []).append(transaction)
 
     def _within(self, transaction: ServerTransaction, dialog: Dialog) -> list[Effect]:
         request = transaction.request
@@ -142,6 +150,7 @@ class ServerSide:
         dialog.remote_sequence = number
         if dialog.connection is None or transaction.connection != dialog.connection:
             dialog.connection = transaction.connection
+            dialog.peer = transaction.peer
         if request.method in ("INVITE", "UPDATE"):
             obstacle = self._pending(transaction, dialog)
             if obstacle is not None:
@@ -155,8 +164,8 @@ class ServerSide:
         """Only one offer at a time in a dialog (14.2; RFC 3311 section 5.2)."""
         if transaction.request.method == "UPDATE" and not transaction.request.body:
             return None
-        for server in self._servers.values():
-            if server is not transaction and server.dialog is dialog and server.request.method == "INVITE" and not server.answered:
+        for server in self._of_dialog.get(dialog, ()):
+            if server is not transaction and server.request.method == "INVITE" and not server.answered:
                 return Obstacle(RequestFault.PENDING_PEER, "an earlier INVITE of this dialog is not answered yet", "CSeq")
         if self._own_invite_pending(dialog):
             return Obstacle(RequestFault.PENDING_OWN, "our own INVITE of this dialog is not answered yet", "CSeq")
@@ -182,13 +191,14 @@ class ServerSide:
         if dialog is None:
             return [Stray(connection, request, "ACK for no dialog and no transaction")]
         number = CSeq.parse(request.headers.first("CSeq") or "").number
-        for transaction in self._repetitions:
-            own = CSeq.parse(transaction.request.headers.first("CSeq") or "").number
-            if transaction.dialog is dialog and not transaction.reliable and own == number:
+        for transaction in self._of_dialog.get(dialog, ()):
+            if transaction not in self._repetitions or transaction.reliable is not None:
+                continue
+            if CSeq.parse(transaction.request.headers.first("CSeq") or "").number == number:
                 self._stop_repeating(transaction)
                 dialog.feed(DialogInput.ACK)
-                return [Acknowledged(dialog, request, True)]
-        return [Acknowledged(dialog, request, False)]
+                return [Acknowledged(dialog, request, transaction)]
+        return [Acknowledged(dialog, request, None)]
 
     def _cancel(self, transaction: ServerTransaction, now: float) -> list[Effect]:
         invite = self._servers.get((*transaction.key[:-1], "INVITE"))
@@ -208,9 +218,13 @@ class ServerSide:
             rack = RAck.parse(text or "")
         except MalformedMessage as error:
             return [Obstructed(transaction, dialog, Obstacle(RequestFault.RACK, f"RAck: {error}", "RAck"))]
-        for waiting in list(self._repetitions):
+        for waiting in self._of_dialog.get(dialog, ()):
             sequence = CSeq.parse(waiting.request.headers.first("CSeq") or "")
-            if waiting.dialog is dialog and (rack.response, rack.cseq, rack.method) == (waiting.reliable, sequence.number, sequence.method):
+            if waiting in self._repetitions and (rack.response, rack.cseq, rack.method) == (
+                waiting.reliable,
+                sequence.number,
+                sequence.method,
+            ):
                 self._stop_repeating(waiting)
                 waiting.reliable = None
                 return [Incoming(transaction, dialog), ProvisionalAcknowledged(waiting)]
@@ -234,6 +248,7 @@ class ServerSide:
         if reliable:
             transaction.reliable = int(self._new_token(2), 16) + 1
             extra = (("Require", "100rel"), ("RSeq", str(transaction.reliable)), *extra)
+        effects = self._way_back(transaction)
         self._move_dialog(transaction, status)
         response = self._response(transaction, status, extra, body, reason)
         transaction.last = response
@@ -242,8 +257,7 @@ class ServerSide:
             self._repeat(transaction, response, now)
         elif status >= 300:
             self._stop_repeating(transaction)
-        connection, effects = self._way_back(transaction)
-        return effects + self._connections.send(Transmit(connection, response, False, transaction.dialog))
+        return effects + self._connections.send(Transmit(transaction.connection, response, False, transaction.dialog))
 
     def _move_dialog(self, transaction: ServerTransaction, status: int) -> None:
         if transaction.request.method == "BYE" and transaction.dialog is not None and 200 <= status < 300:
@@ -255,14 +269,16 @@ class ServerSide:
             if status >= 300:
                 return
             dialog = dialog_of_callee(transaction.request, transaction.tag, transaction.connection)
-            transaction.dialog = dialog
+            dialog.peer = transaction.peer
+            self._join(transaction, dialog)
             self._dialogs[dialog.id] = dialog
         if status < 200:
             if dialog.state is DialogState.EARLY:
                 dialog.feed(DialogInput.PROVISIONAL)
         elif status < 300:
             dialog.feed(DialogInput.SUCCESS)
-        elif dialog.state is DialogState.EARLY:
+        elif dialog.state is DialogState.EARLY and not has_tag(transaction.request.headers.first("To") or ""):
+            # Only the INVITE that made the dialog ends it by failing; a second one may be refused while the first rings.
             dialog.feed(DialogInput.FAILURE)
             self.forget(dialog)
 
@@ -275,21 +291,21 @@ class ServerSide:
                 fields += [("Record-Route", value) for value in request.headers.all("Record-Route")]
             fields.append(("Contact", self._connections.contact(transaction.connection, dialog.secure)))
         if request.method in ("INVITE", "OPTIONS", "UPDATE") and 200 <= status < 300:
-            fields += [("Allow", ", ".join(ALLOWED)), ("Supported", ", ".join(SUPPORTED))]
+            fields += [("Allow", ", ".join(ALLOWED)), ("Supported", self._supported)]
         fields += extra
         if body and not any(name.lower() == "content-type" for name, _ in extra):
             fields.append(("Content-Type", "application/sdp"))
         tag = None if status == 100 else transaction.tag
-        return build_response(request, self._connections.peer(transaction.connection), status, tag, tuple(fields), body, reason)
+        return build_response(request, transaction.peer, status, tag, tuple(fields), body, reason)
 
-    def _way_back(self, transaction: ServerTransaction) -> tuple[int, list[Effect]]:
+    def _way_back(self, transaction: ServerTransaction) -> list[Effect]:
         """Answers go back on the same connection; if it is gone, to received and the sent-by port (18.2.2)."""
         if self._connections.usable(transaction.connection):
-            return transaction.connection, []
+            return []
         via = Via.parse(transaction.request.headers.listed("Via")[0])
-        host = via.received or via.host
-        transaction.connection, effects = self._connections.dial(host, via.port or DEFAULT_PORT)
-        return transaction.connection, effects
+        host = transaction.peer.host if transaction.peer else via.host
+        transaction.connection, effects = self._connections.dial(host, via.port or DEFAULT_PORT, transaction.peer)
+        return effects
 
     def end(self, dialog: Dialog) -> None:
         """A BYE was taken: the dialog is over; our 2xx is not repeated any more."""
@@ -303,12 +319,12 @@ class ServerSide:
 
     def stop_repeating_within(self, dialog: Dialog) -> None:
         """Send no answer of the dialog again."""
-        for transaction in [t for t in self._repetitions if t.dialog is dialog]:
+        for transaction in self._of_dialog.get(dialog, ()):
             self._stop_repeating(transaction)
 
     def unanswered_within(self, dialog: Dialog) -> list[ServerTransaction]:
         """Requests of the peer in this dialog that still wait for our final answer (15.1.2: they get 487)."""
-        return [s for s in self._servers.values() if s.dialog is dialog and not s.answered]
+        return [server for server in self._of_dialog.get(dialog, ()) if not server.answered]
 
     def _server_alarm(self, server: ServerTransaction, now: float) -> list[Effect]:
         action = server.machine.advance(now)
@@ -353,5 +369,10 @@ class ServerSide:
         if not transaction.machine.over:
             return
         self._servers.pop(transaction.key, None)
+        companions = self._of_dialog.get(transaction.dialog, []) if transaction.dialog else []
+        if transaction in companions:
+            companions.remove(transaction)
+            if not companions and transaction.dialog is not None:
+                del self._of_dialog[transaction.dialog]
         if self._merges.get(transaction.merge_key) is transaction:
             del self._merges[transaction.merge_key]

@@ -16,6 +16,7 @@ from sbc_sim.sip.connections import Connections, Identity
 from sbc_sim.sip.dialog import Dialog, DialogId
 from sbc_sim.sip.effects import Effect, Stray, Unreadable
 from sbc_sim.sip.errors import MalformedMessage
+from sbc_sim.sip.inspection import SUPPORTED
 from sbc_sim.sip.matching import check_contact
 from sbc_sim.sip.message import Request, Response, check_request
 from sbc_sim.sip.peer import Peer
@@ -25,13 +26,21 @@ from sbc_sim.sip.server_side import ServerSide
 class UserAgent:
     """Both halves and what they share. `new_token(n)` gives n random octets in hex."""
 
-    def __init__(self, new_token: Callable[[int], str], identity: Identity, transactions: int = 20_000) -> None:
-        """`transactions` bounds the server transactions; a request over it is refused with 503."""
+    def __init__(
+        self,
+        new_token: Callable[[int], str],
+        identity: Identity,
+        transactions: int = 20_000,
+        supported: tuple[str, ...] = SUPPORTED,
+    ) -> None:
+        """`transactions` bounds the server transactions, a request over it is refused with 503; `supported` are our option tags."""
         self.dialogs: dict[DialogId, Dialog] = {}
         self._connections = Connections(identity, new_token)
-        self.server = ServerSide(self._connections, self.dialogs, new_token, self._own_invite_pending, transactions)
+        self.server = ServerSide(self._connections, self.dialogs, new_token, self._own_invite_pending, transactions, supported)
         """Answers: `respond`, `refuse_unreadable`."""
-        self.client = ClientSide(self._connections, self.dialogs, new_token, self.server.stop_repeating_within, self.server.forget)
+        self.client = ClientSide(
+            self._connections, self.dialogs, new_token, self.server.stop_repeating_within, self.server.forget, supported
+        )
         """Requests: `invite`, `request`, `acknowledge`, `cancel`."""
 
     def _own_invite_pending(self, dialog: Dialog) -> bool:
@@ -75,7 +84,7 @@ class UserAgent:
             return self.client.receive(connection, message, now)
         try:
             check_request(message)
-            if message.method == "INVITE":
+            if message.method in ("INVITE", "UPDATE"):
                 check_contact(message)
             return self.server.receive(connection, message, now)
         except MalformedMessage as error:

@@ -191,7 +191,7 @@ def test_answers_go_back_on_a_new_connection_when_the_old_one_is_gone():
     line.lose()
     exchange.wait(5.1)
     dialled = exchange.dialled()
-    assert [(d.host, d.port) for d in dialled] == [("10.0.0.9", 5071)]
+    assert [(d.host, d.port) for d in dialled] == [("192.0.2.1", 5071)]
     back = exchange.line(number=dialled[0].connection)
     assert [m.status for m in back.messages] == [200]
 

@@ -13,8 +13,8 @@ def test_a_moved_alarm_rings_once_at_its_new_time():
     alarms.set("a", 1.0)
     alarms.set("a", 3.0)
     assert alarms.deadline == 3.0
-    assert alarms.due(2.0) == []
-    assert alarms.due(3.0) == ["a"]
+    assert list(alarms.due(2.0)) == []
+    assert list(alarms.due(3.0)) == ["a"]
     assert alarms.deadline is None
 
 
@@ -23,7 +23,7 @@ def test_an_alarm_that_was_taken_away_does_not_ring():
     alarms.set("a", 1.0)
     alarms.set("a", None)
     assert alarms.deadline is None
-    assert alarms.due(10.0) == []
+    assert list(alarms.due(10.0)) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.one_of(st.none(), st.integers(0, 50))), max_size=400), st.integers(0, 60))
@@ -37,6 +37,27 @@ def test_alarms_agree_with_a_plain_dictionary(steps, now):
             plain[key] = due
     assert alarms.deadline == min(plain.values(), default=None)
     assert len(alarms) == len(plain)
-    rung = alarms.due(now)
+    rung = list(alarms.due(now))
     assert sorted(rung) == sorted(key for key, due in plain.items() if due <= now)
     assert [plain[key] for key in rung] == sorted(plain[key] for key in rung)
+
+
+def test_one_that_raises_leaves_the_others_to_ring():
+    alarms: Alarms[str] = Alarms()
+    for key in "abc":
+        alarms.set(key, 1.0)
+    for key in alarms.due(1.0):
+        assert key == "a"
+        break
+    assert list(alarms.due(1.0)) == ["b", "c"]
+
+
+def test_what_is_set_while_it_rings_waits_for_the_next_time():
+    alarms: Alarms[str] = Alarms()
+    alarms.set("a", 1.0)
+    rung = []
+    for key in alarms.due(5.0):
+        rung.append(key)
+        alarms.set(key, 2.0)
+    assert rung == ["a"]
+    assert alarms.deadline == 2.0
