@@ -15,6 +15,7 @@ from typing import Any, TextIO, cast
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, formatEvent, globalLogBeginner
 from zope.interface import implementer
 
+from sbc_sim.exports.redaction import mask
 from sbc_sim.journal.entries import Entry
 from sbc_sim.terminal import journal_line
 
@@ -51,9 +52,9 @@ class LineObserver:
 def _text_line(event: LogEvent) -> str:
     time = datetime.fromtimestamp(event.get("log_time", 0.0)).strftime("%H:%M:%S")
     level = _NAMES[event.get("log_level", LogLevel.info)]
-    line = f"{time} {'' if level == 'info' else level + ': '}{formatEvent(event)}"
+    line = f"{time} {'' if level == 'info' else level + ': '}{mask(formatEvent(event))}"
     failure = event.get("log_failure")
-    return f"{line}\n{failure.getTraceback()}" if failure is not None else line
+    return f"{line}\n{mask(failure.getTraceback())}" if failure is not None else line
 
 
 def _json_line(event: LogEvent) -> str:
@@ -61,11 +62,11 @@ def _json_line(event: LogEvent) -> str:
         "time": datetime.fromtimestamp(event.get("log_time", 0.0), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": _NAMES[event.get("log_level", LogLevel.info)],
         "source": event.get("log_namespace", ""),
-        "message": formatEvent(event),
+        "message": mask(formatEvent(event)),
         **cast("Mapping[str, Any]", event.get("told", {})),
     }
     if event.get("log_failure") is not None:
-        told["traceback"] = event["log_failure"].getTraceback()
+        told["traceback"] = mask(event["log_failure"].getTraceback())
     return json.dumps(told, ensure_ascii=False, default=str)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sbc_sim.exports.redaction import visible
+from sbc_sim.exports.redaction import clean
 from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.view import address_text
 
 Paint = Callable[[str, str], str]
 """`paint(text, style)`; styles: ``title``, ``strong``, ``quiet``, ``warning``."""
@@ -59,7 +60,7 @@ def _lines(about: Banner, paint: Paint) -> Iterator[str]:
     yield _row("SIP over TLS", about.sip, f"says {contact} in Contact", paint)
     room = f"room for {about.calls} calls" if about.calls else "as many calls as the machine has ports"
     yield _row("SRTP media", f"{about.media}/udp", f"says {about.media_advertised or reached} in SDP; {about.mode}, {room}", paint)
-    yield _row("page and API", about.http, "", paint)
+    yield _row("API", about.http, "", paint)
     if about.token:
         yield _row("token", about.token, "made for this run; send it as Authorization: Bearer, or set http.token", paint)
     if about.ca:
@@ -91,21 +92,22 @@ def _row(name: str, value: str, more: str, paint: Paint) -> str:
 
 
 def journal_line(entry: Entry) -> tuple[str, str] | None:
-    """Tell a journal entry in one line with its level, or None when it is a detail."""
+    """Tell a journal entry in one line with its level, secrets masked, or None when it is a detail."""
     data = entry.data
     match entry.kind:
         case Kind.CALL_STARTED:
-            caller, called = visible(str(data.get("from", ""))), visible(str(data.get("requestUri", "")))
+            caller, called = clean(data.get("from", "")), clean(data.get("requestUri", ""))
             return "info", f"call {entry.call}: {caller} calls {called} from {data.get('peer')}"
         case Kind.VERDICT:
             return _verdict_line(entry)
         case Kind.REJECTED:
-            return "warning", f"{_of(entry)}{visible(str(data.get('method')))} refused with {data.get('status')} ({data.get('rule')})"
+            return "warning", f"{_of(entry)}{clean(data.get('method'))} refused with {data.get('status')} ({data.get('rule')})"
         case Kind.PARSE_ERROR:
-            return "warning", f"{_of(entry)}unreadable message: {visible(str(data.get('detail')))}"
+            return "warning", f"{_of(entry)}unreadable message: {clean(data.get('detail'))}"
         case Kind.ATTEMPT:
             peer = data.get("peer") or {}
-            return "warning", f"no call from {peer.get('host')}:{peer.get('port')}: {visible(str(data.get('detail')))} ({_rules(data)})"
+            host = address_text((peer.get("host"), peer.get("port")))
+            return "warning", f"no call from {host}: {clean(data.get('detail'))} ({_rules(data)})"
         case _:
             return None
 
@@ -114,7 +116,7 @@ def _verdict_line(entry: Entry) -> tuple[str, str]:
     findings = entry.data.get("findings") or ()
     wrong = [finding for finding in findings if finding.get("status") in ("fail", "warn")]
     status = str(entry.data.get("status"))
-    told = "".join(f"; {finding['rule']} {visible(str(finding.get('detail', '')))}" for finding in wrong[:3])
+    told = "".join(f"; {finding['rule']} {clean(finding.get('detail', ''))}" for finding in wrong[:3])
     more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
     return ("info" if status == "pass" else "warning"), f"call {entry.call}: {status}{told}{more}"
 

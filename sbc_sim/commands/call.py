@@ -26,7 +26,7 @@ from sbc_sim.commands.shared import (
     width,
 )
 from sbc_sim.commands.uui import ECHO_PAYLOAD
-from sbc_sim.exports.redaction import visible
+from sbc_sim.exports.redaction import clean, mask, mask_values
 
 if TYPE_CHECKING:
     from sbc_sim.partner.placed_call import CallResult
@@ -222,18 +222,18 @@ def result_text(number: int, result: CallResult, wrong: list[str]) -> str:
     """Tell one call in a few lines."""
     lines = [_outcome(result)]
     if result.warning:
-        lines.append(f"Warning: {visible(result.warning)}")
+        lines.append(f"Warning: {clean(result.warning)}")
         lines += [f"see: sbc-sim explain {rule}" for rule in RULE_ID.findall(result.warning)[:1]]
     if result.proof is not None:
         lines.append(proof_text(result.proof))
-    lines += [f"problem: {visible(problem)}" for problem in wrong]
+    lines += [f"problem: {clean(problem)}" for problem in wrong]
     lines.append("passed" if not wrong else "not passed")
     return "\n".join([f"call {number:<3} {lines[0]}", *(f"         {line}" for line in lines[1:])])
 
 
 def _outcome(result: CallResult) -> str:
     if result.answered_at is None:
-        return f"{result.status or 'no answer'} {visible(result.reason)}".rstrip()
+        return f"{result.status or 'no answer'} {clean(result.reason)}".rstrip()
     after = (result.answered_at - result.started_at) * 1000
     lasted = (result.ended_at or result.answered_at) - result.answered_at
     bye = f", BYE answered {result.bye_status}" if result.bye_status else ""
@@ -253,23 +253,28 @@ def failure_text(failure: TlsFailure) -> str:
     from sbc_sim.rules.tls import PROBLEMS
 
     alert = f" (TLS alert {failure.alert}{', sent by the SBC' if failure.alert_from_peer else ''})" if failure.alert else ""
-    return f"no connection: {visible(failure.detail)}{alert}\n               see: sbc-sim explain {PROBLEMS[failure.problem]}"
+    return f"no connection: {clean(failure.detail)}{alert}\n               see: sbc-sim explain {PROBLEMS[failure.problem]}"
 
 
 def failure_data(failure: TlsFailure) -> dict[str, Any]:
-    """JSON shape of a connection that could not be had."""
-    return {"problem": failure.problem.value, "detail": failure.detail, "alert": failure.alert, "alertFromPeer": failure.alert_from_peer}
+    """JSON shape of a connection that could not be had, secrets masked."""
+    return {
+        "problem": failure.problem.value,
+        "detail": mask(failure.detail),
+        "alert": failure.alert,
+        "alertFromPeer": failure.alert_from_peer,
+    }
 
 
 def result_data(result: CallResult, wrong: list[str]) -> dict[str, Any]:
-    """JSON shape of a placed call."""
+    """JSON shape of a placed call, secrets masked: the SBC may have written back what it was sent."""
     from dataclasses import asdict
 
     from sbc_sim.calls.telling import media
     from sbc_sim.journal.view import rfc3339
 
     proof = result.proof
-    return {
+    told = {
         "passed": not wrong,
         "problems": wrong,
         "sipCallId": result.sip_call_id,
@@ -285,3 +290,4 @@ def result_data(result: CallResult, wrong: list[str]) -> dict[str, Any]:
         "echo": None if proof is None else {**{camel(k): v for k, v in asdict(proof).items()}, "share": proof.share},
         "media": None if result.report is None else media(result.report, True),
     }
+    return {name: mask_values(value) for name, value in told.items()}

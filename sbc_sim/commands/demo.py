@@ -74,9 +74,10 @@ def _run(ctx: click.Context, seconds: float) -> tuple[Service, Placement]:
 def _order(service: Service, seconds: float) -> Order:
     from sbc_sim.partner.placed_call import CallPlan
     from sbc_sim.placing import Order
+    from sbc_sim.settings import Endpoint
 
     host, port = service.settings.sip.listen.host, service.ports.sip
-    uri = f"sip:echo@{host}:{port};transport=tls"
+    uri = f"sip:echo@{Endpoint(host, port)};transport=tls"
     uui = f"{ECHO_PAYLOAD.encode().hex()};encoding=hex"
     plan = CallPlan(host, port, uri, "<sip:+15550100@partner.invalid>", f"<{uri}>", uui, seconds=seconds)
     return Order(plan, ca_file=service.ca_file, verify=service.ca_file is not None)
@@ -100,14 +101,15 @@ def _tell(service: Service, placement: Placement, as_json: bool) -> int:
 
 def _data(placement: Placement, trace: Trace | None, wrong: list[str]) -> dict[str, Any]:
     from sbc_sim.commands.call import result_data
-    from sbc_sim.exports.redaction import mask_values
+    from sbc_sim.exports.redaction import mask_call, mask_values
 
-    call = None if trace is None else {**trace.call.summary(), "verdict": trace.call.verdict}
-    return {"call": mask_values(call), "partner": result_data(placement.results[0], wrong)}
+    call = None if trace is None else {**mask_call(trace.call.summary()), "verdict": mask_values(trace.call.verdict)}
+    return {"call": call, "partner": result_data(placement.results[0], wrong)}
 
 
 def _say_all(placement: Placement, trace: Trace | None, wrong: list[str]) -> None:
     from sbc_sim.exports.ladder_text import ladder_text
+    from sbc_sim.exports.redaction import clean
     from sbc_sim.exports.report_text import echo_text, verdict_text
 
     if placement.failure is not None:
@@ -124,6 +126,6 @@ def _say_all(placement: Placement, trace: Trace | None, wrong: list[str]) -> Non
         say(paint("The echo, as the caller heard it", "title"))
         say(proof_text(result.proof))
     for problem in wrong:
-        say(paint(f"problem: {problem}", "warning"))
+        say(paint(f"problem: {clean(problem)}", "warning"))
     say()
     say("For real use: sbc-sim serve")

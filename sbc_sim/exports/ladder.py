@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from sbc_sim.exports.redaction import mask, visible
+from sbc_sim.exports.redaction import clean
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Trace
 from sbc_sim.journal.view import CallView, rfc3339
@@ -111,11 +111,6 @@ def build_ladder(trace: Trace) -> Ladder:
     )
 
 
-def clean(text: object) -> str:
-    """Mask and escape what came from outside."""
-    return visible(mask(str(text)))
-
-
 def duration_text(seconds: float) -> str:
     """Write a duration for people."""
     if seconds < 1:
@@ -145,12 +140,13 @@ def _facts(opened: Entry | None) -> tuple[str, ...]:
     if not tls:
         return ("no TLS",)
     name = tls.get("serverName")
-    shown = tls.get("clientCertificate")
+    shown, asked_for = tls.get("clientCertificate"), tls.get("certificateRequested")
     parts = (
         str(tls.get("version", "TLS")),
         str(tls.get("cipher", "")),
         f"server name {name}" if name else "no server name (SNI)",
         f"client certificate {shown}" if shown else "no client certificate",
+        "the server asks for a client certificate" if asked_for else "",
     )
     return (clean(", ".join(part for part in parts if part)),)
 

@@ -95,6 +95,11 @@ def mask(text: str) -> str:
     return _masked_before(text) if len(text) <= LONGEST_REMEMBERED else _masked(text)
 
 
+def clean(text: object) -> str:
+    """Mask and escape what came from outside: one line that may be shown to anybody."""
+    return visible(mask(str(text)))
+
+
 def _masked(text: str) -> str:
     pieces, place = [], 0
     for start, end in _joined(_spans(text, DEEPEST)):
@@ -123,6 +128,13 @@ def mask_values(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [mask_values(inner) for inner in value]
     return value
+
+
+def mask_call(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy the summary of a call with the secrets masked: a token may stand in any text that the partner wrote."""
+    uui = summary.get("uui")
+    rest: dict[str, Any] = mask_values({name: value for name, value in summary.items() if name != "uui"})
+    return {name: (None if uui is None else mask_uui(uui)) if name == "uui" else rest[name] for name in summary}
 
 
 def mask_uui(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any
 
-from sbc_sim.exports.ladder import clean, duration_text
+from sbc_sim.exports.ladder import duration_text
+from sbc_sim.exports.redaction import clean
 from sbc_sim.journal.view import CallView, address_text
 
 ORDER = ("fail", "warn", "unknown", "pass", "skip")

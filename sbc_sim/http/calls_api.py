@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 
 from sbc_sim.exports.ladder_text import ladder_text
-from sbc_sim.exports.redaction import mask_uui, mask_values, message_text
+from sbc_sim.exports.redaction import mask_call, mask_uui, mask_values, message_text
 from sbc_sim.http.exchange import TEXT, Asked, Reply, json_reply, text_reply
 from sbc_sim.http.problem import Problem, bad_request, not_found
 from sbc_sim.http.routes import Route
@@ -45,9 +45,6 @@ NO_UUI: Mapping[str, Any] = {
     "findings": [],
 }
 """What /uui tells before a User-to-User header was read."""
-
-NO_VERDICT: Mapping[str, Any] = {"status": None, "profile": None, "ruleSet": None}
-"""What /verdict tells while the call goes on, beside what was found so far."""
 
 
 class CallsApi:
@@ -204,10 +201,7 @@ class CallsApi:
 
 def call_json(view: CallView) -> dict[str, Any]:
     """A call as interface.md lists it, secrets masked."""
-    summary = view.summary()
-    if summary["uui"] is not None:
-        summary["uui"] = mask_uui(summary["uui"])
-    return summary
+    return mask_call(view.summary())
 
 
 def message_json(entry: Entry, secrets: bool) -> dict[str, Any]:

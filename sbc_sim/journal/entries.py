@@ -17,7 +17,7 @@ class Kind(StrEnum):
 
     CONNECTION_OPENED = "connection.opened"
     # connection: int, peer: {host, port, localHost, localPort, listener, dialled}, tls: {version, cipher, serverName,
-    #   clientCertificate}|null
+    #   clientCertificate, certificateRequested: bool (by the server, on a connection that we dialled)}|null
     CONNECTION_CLOSED = "connection.closed"
     # connection: int, why: str
     ATTEMPT = "attempt"

@@ -220,6 +220,15 @@ def test_the_width_is_kept_between_80_and_120(asked: int, given_: int) -> None:
     assert all(len(line) == given_ for line in lines if line.endswith("│"))
 
 
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_a_server_that_asks_for_a_client_certificate_is_named_at_the_top(asked_for: bool) -> None:
+    tls = {"version": "TLSv1.3", "cipher": "c", "serverName": None, "clientCertificate": None, "certificateRequested": asked_for}
+    opened = Entry(START, Kind.CONNECTION_OPENED, None, {"connection": 1, "peer": {"dialled": True}, "tls": tls})
+    started = Entry(START, Kind.CALL_STARTED, "c1", {"connection": 1, "direction": "outbound"})
+    (facts,) = build_ladder(trace_of([opened, started])).facts
+    assert ("the server asks for a client certificate" in facts) is asked_for
+
+
 def test_nothing_from_the_wire_can_steer_the_terminal_or_bare_a_secret() -> None:
     key = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
     evil = f"\x1b[2J\r\n\u202einline:{key}"

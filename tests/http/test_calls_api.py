@@ -131,6 +131,35 @@ def test_keys_and_tokens_are_masked_everywhere_and_shown_only_on_request(lab: La
         problem(lab, path, 400, "unknown-parameter")
 
 
+@pytest.mark.parametrize("written", [JWT, HEX, HEX.upper()], ids=["plain", "hex", "upper-case hex"])
+def test_a_token_that_a_partner_wrote_anywhere_shows_in_no_answer(lab: Lab, written: str) -> None:
+    uri, warning = f"sip:x@sbc.example?User-to-User={written};encoding=hex", f'399 h "{written}"'
+    raw = f"INVITE {uri} SIP/2.0\r\nCall-ID: {written}@partner\r\nUser-Agent: a/{written}\r\nWarning: {warning}\r\n\r\n".encode()
+    numbers = {"requestUri": written, "from": written}
+    lab.tell(
+        started("c1", requestUri=uri, to=f"<{uri}>", sipCallId=f"{written}@partner", userAgent=f"a/{written}", numbers=numbers,
+                **{"from": f'"{written}" <sip:a@b>;tag={written}'}),
+        message("c1", "INVITE", raw, uri=uri, sipCallId=f"{written}@partner", warning=warning),
+        *ended("c1", endReason=f"Reason: {written}"),
+        message(None, "OPTIONS", raw, uri=uri, sipCallId=f"{written}@partner", warning=warning),
+        Entry(START, Kind.ATTEMPT, None, {"id": "a1", "detail": uri, "serverName": written, "firstBytes": raw.hex()}),
+    )  # fmt: skip
+    lab.info.update(version="1")
+    one = "/api/v1/calls/c1"
+    answers = {path: lab.client.get(path).text for path in ("/api/v1/calls", one, f"{one}/messages", f"{one}/verdict", f"{one}/media",
+               f"{one}/ladder.txt", "/api/v1/messages", "/api/v1/attempts")}  # fmt: skip
+    answers["wait"] = lab.client.post("/api/v1/calls/wait", json={"timeoutS": 0}).text
+    answers["hangup"] = lab.client.post(f"{one}/hangup").text
+    secret = JWT.rpartition(".")[2]
+    for path, text in answers.items():
+        for form in (secret, secret.encode().hex(), secret.encode().hex().encode().hex(), secret.encode().hex().upper().encode().hex()):
+            assert form not in text.replace(secret.encode().hex().upper(), secret.encode().hex()), path
+    assert get(lab, one)["requestUri"].startswith("sip:x@sbc.example?User-to-User=")
+    assert "masked]" in get(lab, one)["from"]
+    assert written in lab.client.get(f"{one}/messages?secrets=show").text
+    assert written in lab.client.get("/api/v1/messages?secrets=show").text
+
+
 def test_a_message_is_shown_as_text_with_escapes_and_its_octets_on_request(lab: Lab) -> None:
     raw = b"INVITE sip:a@b SIP/2.0\r\nSubject: \x1b[2J\xff\r\n\r\n"
     lab.tell(started("c1"), message("c1", "INVITE", raw))
