@@ -24,6 +24,7 @@ from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.http.metrics import Gauges, Metrics
 from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
 from sbc_sim.journal.memory import MemoryStore, StoreLimits
+from sbc_sim.journal.view import rfc3339
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
 from sbc_sim.net.media_udp import MediaPlane
@@ -280,7 +281,7 @@ class Service:
                 "minVersion": settings.tls.min_version,
                 "caFingerprint": self.fingerprint if self.ca_file else None,
                 "certificateNames": list(certificates.names_of(self.credentials.leaf)),
-                "notAfter": self.credentials.not_after.isoformat(),
+                "notAfter": rfc3339(self.credentials.not_after.timestamp()),
             },
         }
 

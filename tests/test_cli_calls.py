@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +109,28 @@ def test_the_api_tells_the_same_story_as_the_caller(serving):
     assert "sbc_sim_media_ports_in_use 0" in httpx.get(f"{serving.api}/metrics").text, "the ports are free again"
 
 
+@pytest.mark.parametrize("form", ["plain", "hex"])
+def test_a_token_in_uri_and_names_reaches_neither_api_nor_log_nor_the_callers_own_output(serving, form):
+    jwt = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiIwMEQwMDAwMDAwMDAwMDEifQ.c2lnbmF0dXJlLXRoYXQtbm9ib2R5LXNob3VsZC1yZWFk"
+    written = jwt if form == "plain" else json.dumps({"orgId": "00D", "jwt": jwt}).encode().hex()
+    called = f"sip:{form}@sbc.example?User-to-User={written};encoding=hex"
+    words = ["--to", called, "--from", f"sip:{written}@partner.invalid", "--header", f"Subject: {written}", "--seconds", "1"]
+    done = run("call", serving.target, "--ca", serving.ca, *words, "--json")
+    lines = run("call", serving.target, "--ca", serving.ca, *words, "--ladder")
+    shown = {path: httpx.get(f"{serving.api}/api/v1/{path}").text for path in ("calls", "messages", "attempts")}
+    assert f"sip:{form}@sbc.example?User-to-User=" in shown["calls"]
+    shown |= {"log": (serving.folder / "log").read_text(), "json": done.stdout, "text": lines.stdout + lines.stderr}
+    assert f"sip:{form}@sbc.example?User-to-User=" in shown["log"]
+    secret = jwt.rpartition(".")[2]
+    for place, text in shown.items():
+        assert secret not in text, place
+        assert secret.encode().hex() not in text, place
+
+
+def test_info_gives_every_time_in_one_form(serving):
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", httpx.get(f"{serving.api}/api/v1/info").json()["tls"]["notAfter"])
+
+
 def test_a_call_without_user_to_user_is_refused_and_the_rule_is_named(serving):
     done = run("call", serving.target, "--ca", serving.ca, "--no-uui")
     assert done.returncode == 1
@@ -180,16 +204,19 @@ def test_an_interrupt_during_a_call_ends_both_sides_in_order(tmp_path):
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-def test_shutting_down_says_bye_to_a_call_that_is_up(tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_shutting_down_says_bye_to_a_call_that_is_up(tmp_path, number, code):
     running = start(tmp_path)
     words = ["call", running.target, "--ca", running.ca, "--seconds", "60", "--json"]
     caller = subprocess.Popen([sys.executable, "-m", "sbc_sim", *words], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
     httpx.post(f"{running.api}/api/v1/calls/wait", json={"state": "answered", "timeoutS": 30}, timeout=40).raise_for_status()
-    running.process.terminate()
+    asked_at = time.monotonic()
+    running.process.send_signal(number)
+    assert running.process.wait(20) == code
+    assert time.monotonic() - asked_at < 5
     told = json.loads(caller.communicate(timeout=30)[0])
     assert caller.returncode == 1
     assert told["calls"][0]["endedBy"] == "sbc"
-    assert running.process.wait(20) == 0
     running.process.stdout.close()
 
 

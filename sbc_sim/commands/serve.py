@@ -76,11 +76,13 @@ def reachable(host: str) -> str:
 def _not_ready(host: str, port: int, ports_file: Path | None, timeout: float) -> str:
     import http.client
 
+    from sbc_sim.settings import Endpoint
+
     try:
         port = json.loads(ports_file.read_text(encoding="utf-8"))["http"] if ports_file else port
         connection = http.client.HTTPConnection(host, port, timeout=timeout)
         connection.request("GET", "/readyz")
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
-        return f"{host}:{port}: {error}"
-    return "" if status == 200 else f"{host}:{port}/readyz says {status}"
+        return f"{Endpoint(host, port)}: {error}"
+    return "" if status == 200 else f"{Endpoint(host, port)}/readyz says {status}"

@@ -120,7 +120,6 @@ def own_version() -> str:
         return "0+unknown"
 
 
-
 def width() -> int:
     """Columns to write in: the terminal's, within reason."""
     import shutil

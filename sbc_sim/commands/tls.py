@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,9 +85,16 @@ def _show_certificates(files: Sequence[Path], as_json: bool) -> None:
     except CertificateError as error:
         raise CannotRun(str(error)) from None
     if as_json:
-        say_json([{"file": file, **{camel(name): value for name, value in fact.items()}} for file, fact in facts.items()])
+        say_json([{"file": file, **{camel(name): _json_value(value) for name, value in fact.items()}} for file, fact in facts.items()])
         return
     for file, fact in facts.items():
         say(f"file         {file}")
         for name, value in fact.items():
             say(f"{name.replace('_', ' '):<12} {', '.join(value) if isinstance(value, tuple) else value}")
+
+
+def _json_value(value: object) -> object:
+    """Times as everywhere in JSON: RFC 3339, UTC."""
+    from sbc_sim.journal.view import rfc3339
+
+    return rfc3339(value.timestamp()) if isinstance(value, datetime) else value

@@ -14,6 +14,8 @@ from sbc_sim.rules.catalogue import RULE_SET_VERSION, RULES
 from sbc_sim.rules.explain import explain, rule_data
 
 PEM = "application/x-pem-file"
+LINKS = {name: f"api/v1/{name}" for name in ("info", "calls", "attempts", "messages", "rules")} | {"metrics": "metrics", "ready": "readyz"}
+"""What the index points to. Relative, so that it holds behind a reverse proxy with a sub-path too."""
 
 
 class ServiceApi:
@@ -35,6 +37,7 @@ class ServiceApi:
     def routes(self) -> tuple[Route, ...]:
         """The lines for the route table."""
         return (
+            Route("GET", "/", self.index, "What is where"),
             Route("GET", "/livez", self.livez, "The process answers", open=True),
             Route("GET", "/readyz", self.readyz, "Calls can be taken", open=True),
             Route("GET", "/metrics", self.metrics, "Prometheus metrics", produces=""),
@@ -43,6 +46,10 @@ class ServiceApi:
             Route("GET", "/api/v1/rules/{id}", self.rule, "One rule"),
             Route("GET", "/api/v1/tls/ca.pem", self.ca, "The CA to import into your SBC", produces=PEM, open=True),
         )
+
+    def index(self, asked: Asked) -> Reply:
+        """Tell a visitor what is where."""
+        return json_reply({"name": "sbc-sim", "version": self._info().get("version"), "links": LINKS, "docs": "docs/http.md"})
 
     def livez(self, asked: Asked) -> Reply:
         """Say that the process lives: whoever reads this knows it."""

@@ -19,7 +19,7 @@ from sbc_sim.journal.view import CallView
 MOST_LOOKED_BACK = 2 * MOST_PER_PAGE
 """Calls of the past that a new wish is compared with."""
 
-STATES = ("ringing", "answered", "ended")
+STATES = ("ringing", "answered", "ended", "rejected")
 SAME = {"sipCallId": "sip_call_id", "region": "region", "partner": "partner", "direction": "direction", "scenario": "scenario"}
 """Members of `match` that must be equal, and what they are equal to."""
 
@@ -33,7 +33,7 @@ class Wish:
 
     match: Mapping[str, Any] = field(default_factory=dict)
     state: str = "ended"
-    """ringing | answered | ended; what is past a state has reached it, and a rejected call has ended."""
+    """ringing | answered | ended | rejected; what is past a state has reached it, and a rejected call has ended."""
     after: str | float | None = None
     """Only calls that began after this one (an id) or this time (unix seconds)."""
     after_ordinal: int | None = None
@@ -47,6 +47,8 @@ class Wish:
         """True when a call is as far as wished."""
         if self.state == "answered":
             return view.answered_at is not None
+        if self.state == "rejected":
+            return view.state == "rejected"
         return view.over or self.state == "ringing"
 
     def _is_after(self, view: CallView) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sbc_sim.rules.catalogue import RULE_SET_VERSION, RULES
@@ -12,6 +13,21 @@ def test_livez_answers_while_readyz_says_why_not(lab: Lab) -> None:
     response = lab.client.get("/readyz")
     assert (response.status_code, response.json()) == (503, {"ready": False, "reasons": ["The certificate expired."]})
     assert (lab.client.get("/livez").status_code, lab.client.get("/livez").json()) == (200, {"live": True})
+
+
+def test_the_index_points_to_what_is_there(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(base_path="/sbc-sim")
+    for at in ("/", "/sbc-sim/"):
+        told = lab.client.get(at)
+        assert (told.status_code, told.json()["name"]) == (200, "sbc-sim")
+        for name in ("info", "calls", "attempts", "rules", "metrics"):
+            assert lab.client.get(at + told.json()["links"][name]).status_code == 200, name
+
+
+def test_the_index_asks_for_the_token_too(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(token="t0ken")
+    assert lab.client.get("/").status_code == 401
+    assert lab.client.get("/", headers={"Authorization": "Bearer t0ken"}).status_code == 200
 
 
 def test_info_is_what_the_service_says(lab: Lab) -> None:

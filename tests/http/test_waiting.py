@@ -69,7 +69,8 @@ def test_a_call_given_at_its_end_has_its_verdict_whatever_the_order_of_the_entri
     [
         ("ringing", False, None, 200), ("answered", False, None, 408), ("ended", False, None, 408), ("answered", True, None, 200),
         ("ended", True, None, 408), ("ringing", True, "ended", 200), ("answered", True, "ended", 200), ("ended", True, "ended", 200),
-        ("ended", False, "rejected", 200), ("answered", False, "rejected", 408),
+        ("ended", False, "rejected", 200), ("answered", False, "rejected", 408), ("rejected", False, "rejected", 200),
+        ("ringing", False, "rejected", 200), ("rejected", False, None, 408), ("rejected", True, "ended", 408),
     ],
 )  # fmt: skip
 def test_a_state_is_reached_by_whatever_lies_past_it(lab: Lab, state: str, answered_too: bool, over: str | None, status: int) -> None:
@@ -119,7 +120,7 @@ def test_a_call_with_other_values_is_not_matched(lab: Lab, match: dict[str, Any]
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        ({"stat": "ended"}, "unknown-member"), ({"state": "rejected"}, "bad-state"), ({"state": 5}, "bad-state"),
+        ({"stat": "ended"}, "unknown-member"), ({"state": "gone"}, "bad-state"), ({"state": 5}, "bad-state"),
         ({"state": ["ended"]}, "bad-state"),
         ({"timeoutS": -1}, "bad-timeout"), ({"timeoutS": 301}, "bad-timeout"), ({"timeoutS": "5"}, "bad-timeout"),
         ({"timeoutS": True}, "bad-timeout"),
