@@ -7,7 +7,7 @@ Everything here is unmasked: exports/redaction masks what leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -141,14 +141,6 @@ class CallView:
         if self.verdict is None:
             return None
         return {"status": self.verdict.get("status"), "counts": self.verdict.get("counts", {})}
-
-
-def fold(call: str, entries: Iterable[Entry]) -> CallView:
-    """Fold all entries of a call."""
-    view = CallView(call)
-    for entry in entries:
-        view.add(entry)
-    return view
 
 
 def address_text(address: object) -> str | None:

@@ -7,7 +7,6 @@ decrypted octets to its owner, the shell.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -40,15 +39,13 @@ class SipListener:
         limits: ConnectionLimits = _LIMITS,
         *,
         name: str = "default",
-        admits: Callable[[str], bool] | None = None,
         ciphertext: Ciphertext | None = None,
     ) -> None:
-        """`admits` tells whether a source address may connect at all. Raises `CertificateError`."""
+        """`ciphertext` sees the octets under TLS, for captures (issue 3). Raises `CertificateError`."""
         self._reactor = reactor
         self._owner = owner
         self._limits = limits
         self._name = name
-        self._admits = admits
         self._connections = ServerConnections(credentials, options)
         self._taps = TapFactory(self._connections, self._accept, _tap_limits(limits), reactor, ciphertext)
         self._port: ListeningPort | None = None
@@ -72,7 +69,10 @@ class SipListener:
         self.host, self.port = str(address.host), int(address.port)
 
     def use(self, credentials: Credentials, options: ServerTls | None = None) -> None:
-        """Show another certificate, or behave otherwise, from the next connection on. Raises `CertificateError`."""
+        """Show another certificate, or behave otherwise, from the next connection on. Raises `CertificateError`.
+
+        For the rehearsal of a certificate that is switched while calls are up (requirement 148, issue 4).
+        """
         self._connections.use(credentials, options)
 
     def stop(self) -> Deferred[object]:
@@ -84,15 +84,13 @@ class SipListener:
         host, port = ends(address)
         peer = Peer(host, port, self.host, self.port, listener=self._name)
         connection = SipConnection(self._owner.new_number(), self._owner, self._limits, self._reactor, peer, Handshake())
-        failure = self._turned_away(host)
+        failure = self._turned_away()
         if failure is None:
             return connection
         self._owner.refused(connection, failure)
         return None
 
-    def _turned_away(self, host: str) -> TlsFailure | None:
-        if self._admits is not None and not self._admits(host):
-            return TlsFailure(TlsProblem.OFF_LIST, f"{host} is not on the list of addresses that may connect")
+    def _turned_away(self) -> TlsFailure | None:
         if self._taps.sockets >= self._limits.connections:
             return TlsFailure(TlsProblem.TOO_MANY, f"there are {self._taps.sockets} connections already, and no more are allowed")
         return None

@@ -16,9 +16,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sbc_sim.net.shapes import Alarm, Clock, TcpTransport, cancel
-from sbc_sim.net.tls_contexts import FIRST_OCTETS, UNRECOGNIZED_NAME, ClientConnections, Handshake, ServerConnections
+from sbc_sim.net.tls_contexts import FIRST_OCTETS, ClientConnections, Handshake, ServerConnections
 from sbc_sim.net.tls_failures import clear_text, unclear
-from sbc_sim.sip.peer import TlsFailure, TlsProblem
 
 Ciphertext = Callable[[int, bool, bytes], None]
 """Gets every piece of TLS as it passes: connection number, whether it came from the peer, octets."""
@@ -156,9 +155,6 @@ class Tap(ProtocolWrapper):
         """TLS sends octets."""
         if self._ending:
             return
-        if self._handshake.refused_name:
-            self._refuse_name()
-            return
         self._backlog.note(len(data))
         if self.factory.ciphertext is not None:
             self.factory.ciphertext(self._connection.number, False, data)
@@ -218,14 +214,6 @@ class Tap(ProtocolWrapper):
 
     def _end_clear_text(self) -> None:
         self._handshake.failure = clear_text(self._handshake.first_bytes, dialled=self._handshake.dialled)
-        self.loseConnection()
-
-    def _refuse_name(self) -> None:
-        """Send the alert by hand, in the place of our ServerHello: pyOpenSSL cannot make OpenSSL send this one."""
-        self.transport.write(bytes((21, 3, 3, 0, 2, 2, UNRECOGNIZED_NAME)))
-        self._handshake.alert = UNRECOGNIZED_NAME
-        name = self._handshake.server_name
-        self._handshake.failure = TlsFailure(TlsProblem.UNKNOWN_NAME, f"the peer asks by SNI for {name}, which is not served here")
         self.loseConnection()
 
 

@@ -29,8 +29,6 @@ _CLOSE_NOTIFY = 0
 _USER_CANCELED = 90
 FIRST_OCTETS = 64
 """So much of what a peer sends first is kept for the listing of failed attempts."""
-UNRECOGNIZED_NAME = 112
-"""TLS alert, RFC 6066 section 3."""
 
 
 class ClientCertificates(StrEnum):
@@ -51,8 +49,6 @@ class ServerTls:
     client_certificates: ClientCertificates = ClientCertificates.REJECT
     min_version: str = "1.2"
     """``1.2`` or ``1.3``."""
-    served_names: frozenset[str] | None = None
-    """SNI names that are served, lower case; None: any. A client that sends no name is always served."""
 
 
 @dataclass(slots=True)
@@ -70,7 +66,6 @@ class Handshake:
     close_notify: bool = False
     """The peer closed TLS in the proper way."""
     server_name: str | None = None
-    refused_name: bool = False
     client_certificate: str | None = None
     peer_certificate: str | None = None
     certificate_requested: bool = False
@@ -164,8 +159,6 @@ class ServerConnections:
             return
         handshake = handshake_of(connection)
         handshake.server_name = name.decode("ascii", "backslashreplace")
-        served = self.options.served_names
-        handshake.refused_name = served is not None and handshake.server_name.lower().rstrip(".") not in served
 
 
 @dataclass(frozen=True, slots=True)

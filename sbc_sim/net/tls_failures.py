@@ -84,7 +84,6 @@ _TO_CLIENT = {
     "protocol_version": _Meaning(TlsProblem.OLD_VERSION, "the peer offers no TLS version that is allowed here"),
     "handshake_failure": _Meaning(TlsProblem.NO_COMMON_CIPHER, "the peer offers no cipher or parameters that can be used here"),
     "insufficient_security": _Meaning(TlsProblem.NO_COMMON_CIPHER, "the peer offers too weak ciphers or parameters only"),
-    "unrecognized_name": _Meaning(TlsProblem.UNKNOWN_NAME, "the peer asks by SNI for a name that is not served here"),
 }
 """Alerts that we send to a TLS client."""
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from sbc_sim.exports.report_text import echo_text, verdict_text
 from sbc_sim.journal.entries import Entry, Kind
-from sbc_sim.journal.view import CallView, fold
+from sbc_sim.journal.view import CallView
+from tests.support.folding import fold
 from tests.support.sip import Exchange, an_invite
 
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from sbc_sim.journal.entries import Entry, Kind
-from sbc_sim.journal.view import MOST_AGREEMENTS, MOST_FINDINGS, CallView, address_text, fold, rfc3339
+from sbc_sim.journal.view import MOST_AGREEMENTS, MOST_FINDINGS, CallView, address_text, rfc3339
+from tests.support.folding import fold
 
 
 def entry(kind: Kind, at: float, **data: object) -> Entry:

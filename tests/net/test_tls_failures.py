@@ -249,16 +249,6 @@ def test_a_connection_too_many_is_turned_away_and_the_others_stay(make_lab):
     clients[0].close()
 
 
-def test_an_address_that_is_not_admitted_is_closed_in_silence(make_lab):
-    lab = make_lab(admits=lambda host: host != "127.0.0.1")
-    with lab.tcp() as client:
-        assert read_all(client) == b""
-    told = lab.core.next("refused")
-    assert told.failure.problem is TlsProblem.OFF_LIST
-    assert "127.0.0.1" in told.failure.detail
-    assert told.peer.host == "127.0.0.1"
-
-
 @given(st.binary(min_size=1, max_size=200), st.booleans())
 def test_any_first_octets_get_a_sentence(octets, dialled):
     failure = clear_text(octets, dialled=dialled)
