@@ -62,11 +62,6 @@ class Endpoint:
         """True when it means every address of the machine."""
         return ipaddress.ip_address(self.host).is_unspecified
 
-    @property
-    def loopback(self) -> bool:
-        """True when only this machine can reach it."""
-        return ipaddress.ip_address(self.host).is_loopback
-
 
 @dataclass(frozen=True, slots=True)
 class PortRange:
@@ -184,7 +179,6 @@ class Media(Section):
     mode: Literal["ports", "mux"] = Field("ports", description="A port for each call, or one port for all calls.")
     suites: Suites = Field(ALL_SUITES, description="SRTP suites accepted (RFC 4568, RFC 7714).")
     crypto_in_avp: Literal["refuse", "accept"] = Field("refuse", description="Crypto lines under RTP/AVP.")
-    mki: Literal["refuse"] = Field("refuse", description="A crypto line with an MKI is skipped.")
     ipv6: bool = Field(False, description="Accept IPv6 in SDP.")
     min_ptime: int = Field(10, ge=1, le=200, description="Shortest packets accepted, ms.")
     max_ptime: int = Field(60, ge=1, le=200, description="Longest packets accepted, ms.")
@@ -192,9 +186,16 @@ class Media(Section):
     max_loss: float = Field(0.01, ge=0, le=1, description="More loss (fraction) is a warning.")
     max_jitter_ms: float = Field(30.0, ge=0, description="More jitter is a warning.")
     max_first_packet_ms: float = Field(1000.0, ge=0, description="A first packet later than this after the answer is a warning.")
+    max_echo_delay_ms: float = Field(100.0, ge=0, description="An echo that leaves later than this after its packet is a warning.")
     auth_failure_limit: int = Field(10, ge=1, description="So many authentication failures and the key is called wrong.")
-    silence_dbfs: float = Field(-55.0, le=0, description="Audio below this level is silence.")
+    silence_dbfs: float = Field(-55.0, le=0, description="Audio whose loudest sample or mean level is below this is silence.")
     latch: bool = Field(True, description="Send to the real source when it differs from the SDP.")
+
+    @model_validator(mode="after")
+    def _shortest_first(self) -> Self:
+        if self.min_ptime > self.max_ptime:
+            raise ValueError(f"media.min_ptime ({self.min_ptime} ms) is above media.max_ptime ({self.max_ptime} ms): no packet would fit")
+        return self
 
 
 class Tls(Section):

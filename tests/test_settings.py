@@ -84,13 +84,14 @@ def test_every_field_of_the_policy_can_be_set():
         "media.max_loss": "0.5",
         "media.max_jitter_ms": "1",
         "media.max_first_packet_ms": "5",
+        "media.max_echo_delay_ms": "7",
         "media.auth_failure_limit": "1",
         "media.silence_dbfs": "-70",
         "media.latch": "off",
     }
     policy, default = loaded(changed).settings.policy(), Policy()
     same = [f.name for f in dataclasses.fields(Policy) if getattr(policy, f.name) == getattr(default, f.name)]
-    assert same == ["mki"], "mki has one value only"
+    assert same == []
     assert policy.codecs == ("PCMU", "PCMA")
     assert policy.uui_aliases == (("a", "callId"), ("b", "jwt"))
     assert policy.allow_from == ("10.0.0.0/8",)
@@ -168,6 +169,12 @@ def test_a_bad_value_is_refused_with_its_key_origin_and_reason(key, value, reaso
 
 def test_a_certificate_without_its_key_is_refused():
     assert refusal({"tls.cert_file": "a.pem"}) == "tls.cert_file and tls.key_file belong together: set both, or none"
+
+
+def test_packets_cannot_be_shortest_above_their_longest():
+    sentence = refusal({"media.min_ptime": "40", "media.max_ptime": "20"})
+    assert sentence == "media.min_ptime (40 ms) is above media.max_ptime (20 ms): no packet would fit"
+    assert loaded({"media.min_ptime": "20", "media.max_ptime": "20"}).settings.media.max_ptime == 20
 
 
 @pytest.mark.parametrize(("text", "part"), [("sip: [1", "is not YAML"), ("- a", "must be a mapping"), ("sip: 5", "sip must be a mapping")])

@@ -16,12 +16,20 @@ _OUR_BYE = {
     "max-duration": "the longest duration: see SBC-DLG-011",
     "session-expired": "the session timer: see SBC-DLG-009",
     "no-ack": "the missing ACK: see SBC-DLG-001",
-    "refused": "an answer that could not be used: see the findings about SDP",
+    "refused": "an answer in the ACK that was missing or could not be used: see SBC-SDP-018",
     "shutdown": "the shutdown of the simulator",
     "api": "a request to the API",
-    "normal": "its scenario",
 }
 """Why we sent BYE, by end_reason."""
+_PARTNER_GONE = ("media-timeout", "session-expired")
+"""Ends that look like a partner that went away without BYE."""
+_UNANSWERED = {
+    "cancelled": "the partner sent CANCEL",
+    "no-prack": "our 180 was not acknowledged by PRACK: see SBC-SIP-032",
+    "shutdown": "the simulator was shut down",
+    "api": "by a request to the API",
+}
+"""Why a call ended while it rang, by end_reason."""
 _QUIET = {
     "SBC-DLG-003": "Every request found its dialog.",
     "SBC-DLG-004": "CSeq grew from request to request.",
@@ -35,7 +43,10 @@ _QUIET = {
 def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
     """Judge the dialog of a call at its end."""
     if evidence.answered_at is None:
-        return [skipped(f"SBC-DLG-{n:03d}", "The call was not answered.") for n in range(1, 13) if n != 10] + [_reason(evidence)]
+        return [skipped(f"SBC-DLG-{n:03d}", "The call was not answered.") for n in range(1, 13) if n != 10] + [
+            _reason(evidence),
+            _answered(evidence),
+        ]
     return [
         _acknowledged(evidence),
         _ended(evidence),
@@ -45,6 +56,7 @@ def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
         _reason(evidence),
         _duration(evidence),
         _readable(evidence),
+        _answered(evidence),
     ]
 
 
@@ -63,10 +75,10 @@ def _ended(evidence: Evidence) -> Finding:
     rule, reason = "SBC-DLG-002", evidence.end_reason
     if not evidence.ended_by:
         return undecided(rule, "The call had not ended.")
-    if reason == "connection-lost" or evidence.ended_by == "network":
-        return failed(rule, "The TLS connection was lost while the call was up; no BYE came.", Quote("connection lost", "TLS", None, "TLS"))
     if evidence.ended_by == "partner":
         return passed(rule, "The partner sent BYE.")
+    if reason in _PARTNER_GONE:
+        return warned(rule, f"No BYE came from the partner; we sent it because of {_OUR_BYE[reason]}.", Quote("no BYE received", "BYE"))
     return passed(rule, f"We sent BYE because of {_OUR_BYE.get(reason, reason or 'no recorded reason')}.")
 
 
@@ -122,3 +134,16 @@ def _readable(evidence: Evidence) -> Finding:
         detail = f"{count} message{'s' if count > 1 else ''} of this call could not be read."
         return failed(rule, detail, Quote("malformed", "SIP", None, ""))
     return passed(rule, "Every message of this call could be read.")
+
+
+def _answered(evidence: Evidence) -> Finding:
+    """Say that a call which ended while it rang proved nothing; a refused one is judged by what it was refused for."""
+    rule = "SBC-DLG-013"
+    if evidence.answered_at is not None:
+        return passed(rule, "The call was answered.")
+    if evidence.refused_status is not None or evidence.end_reason == "refused":
+        return skipped(rule, "The call was refused.")
+    if not evidence.end_reason:
+        return skipped(rule, "The call was not answered.")
+    detail = f"The call ended before it was answered ({_UNANSWERED.get(evidence.end_reason, evidence.end_reason)}): nothing was proved."
+    return warned(rule, detail, Quote("no answer", "INVITE", None, "INVITE"))

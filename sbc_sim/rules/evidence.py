@@ -31,9 +31,9 @@ class Evidence:
     acknowledged_at: float | None = None
     ended_at: float | None = None
     ended_by: str = ""
-    """partner | sbc | network"""
+    """partner | sbc"""
     end_reason: str = ""
-    """normal | cancelled | no-ack | media-timeout | max-duration | session-expired | connection-lost | refused | api | shutdown"""
+    """normal | cancelled | no-ack | no-prack | media-timeout | max-duration | session-expired | refused | api | shutdown"""
     refused_status: int | None = None
     held_s: float = 0.0
     """Seconds on hold between answer and end."""
@@ -43,9 +43,8 @@ class Evidence:
     bye_reason: str | None = None
     """Reason header of the peer's BYE, verbatim."""
     malformed_in_dialog: int = 0
+    """Messages of the dialog, ACKs among them, that could not be read."""
     dialog_errors: list[str] = field(default_factory=list)
     """Sentences about in-dialog mistakes of the peer: old CSeq, offer while pending, ACK with another CSeq ..."""
-    allow_list: bool = True
-    """False when the source address is not on the allow-list."""
     overloaded: str = ""
     """Non-empty: why no call can be taken now (limits.calls, limits.calls_per_second, media ports), quoted in the 503."""

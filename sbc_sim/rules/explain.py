@@ -1,12 +1,8 @@
-"""Rules explained: search, text for terminals, Markdown for docs/rules.md, JSON for the API.
-
-`python -m sbc_sim.rules.explain` writes the Markdown page to standard output.
-"""
+"""Rules explained: search, text for terminals, Markdown for docs/rules.md, JSON for the API."""
 
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +10,7 @@ from typing import Any
 from sbc_sim.rules.alerts import ALERTS, alert_named
 from sbc_sim.rules.catalogue import AREAS, RULE_SET_VERSION, RULES, area
 from sbc_sim.rules.finding import Finding, Quote, Rule
-from sbc_sim.rules.outcome import REASONS
+from sbc_sim.sip.responses import REASONS
 
 SEVERITIES = {
     "must": "a standard or the partner guide says so",
@@ -165,6 +161,8 @@ def _status_table() -> Iterator[str]:
     yield "|---|---|"
     for status, reason in REASONS.items():
         ids = [rule.id for rule in RULES.values() if str(status) in rule.keywords]
+        if status < 400 or not ids:
+            continue
         yield f"| {status} {reason} | {', '.join(f'[{i}](#{i.lower()})' for i in ids)} |"
 
 
@@ -221,7 +219,3 @@ def rule_data(rule: Rule) -> dict[str, Any]:
         "setting": rule.setting or None,
         "keywords": list(rule.keywords),
     }
-
-
-if __name__ == "__main__":
-    sys.stdout.write(as_markdown())

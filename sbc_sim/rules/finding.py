@@ -38,8 +38,6 @@ class Refusal:
     """How a broken rule is answered on the wire."""
 
     status: int
-    reason: str
-    """Reason phrase."""
     warn_code: int = 399
     """Warning code (RFC 3261 section 20.43)."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -117,7 +115,21 @@ def with_found(judged: Verdict, found: Iterable[Finding]) -> Verdict:
     for finding in found:
         by_rule.setdefault(finding.rule, []).append(finding)
     kept = [_joined(by_rule.pop(f.rule, []), f) for f in judged.findings]
-    return verdict((*kept, *(_joined(rest, rest[0]) for rest in by_rule.values())))
+    return verdict(_agreeing([*kept, *(_joined(rest, rest[0]) for rest in by_rule.values())]))
+
+
+_READABLE = "SBC-DLG-012"
+_FORM = tuple(f"SBC-SIP-{number:03d}" for number in range(1, 17))
+"""Rules of the grammar."""
+
+
+def _agreeing(findings: list[Finding]) -> list[Finding]:
+    """Let "every message could be read" not stand beside a message that could not."""
+    unread = [f.rule for f in findings if f.rule in _FORM and f.status is Status.FAIL]
+    if not unread:
+        return findings
+    detail = f"A message of this call could not be read: see {', '.join(unread)}."
+    return [replace(f, status=Status.FAIL, detail=detail) if f.rule == _READABLE and f.status is Status.PASS else f for f in findings]
 
 
 def _joined(found: list[Finding], judged: Finding) -> Finding:

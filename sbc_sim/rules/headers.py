@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from sbc_sim.rules.evidence import Evidence
-from sbc_sim.rules.finding import Finding, Quote
-from sbc_sim.rules.outcome import failed, passed, refusal, skipped, warned
+from sbc_sim.rules.finding import Finding, Quote, Refusal
+from sbc_sim.rules.outcome import failed, passed, skipped, warned
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import escaped, quote, quote_header, sentence
 from sbc_sim.sip.errors import MalformedMessage
@@ -166,7 +166,7 @@ def _contact(invite: Request, contacts: Addresses) -> list[Finding]:
     wrong = _wrong_contact(contacts)
     if wrong:
         shown = quote_header(invite, "Contact", 0)
-        return [failed("SBC-HDR-005", wrong, shown, refused=refusal(400)), skipped("SBC-HDR-008", "There is no usable Contact.")]
+        return [failed("SBC-HDR-005", wrong, shown, refused=Refusal(400)), skipped("SBC-HDR-008", "There is no usable Contact.")]
     contact = contacts.read[0].uri
     if invite.uri.lower().startswith("sips:") and contact.scheme != "sips":
         detail = f"The Request-URI is sips, Contact is {escaped(str(contact))}."

@@ -29,6 +29,11 @@ def judge_options(evidence: Evidence, policy: Policy) -> list[Finding]:
     return [*network.judge(evidence, policy), *line]
 
 
+def judge_source(evidence: Evidence, policy: Policy) -> list[Finding]:
+    """Judge where any request outside a dialog came from, whatever its method: 403 or 503 for a source that is not on the allow-list."""
+    return [network.judge_source(evidence, policy)]
+
+
 def judge_call(evidence: Evidence, policy: Policy) -> Verdict:
     """Judge a call at its end: one finding for every rule of the catalogue, in its order."""
     findings = [finding for judge in _AT_THE_END for finding in judge(evidence, policy)]

@@ -22,6 +22,8 @@ NOTHING_HEARD = 0.95
 """Fraction lost by the partner's RTCP from which on it hears nothing."""
 IN_FLIGHT = 25
 """Packets that may arrive against the direction, or under an old key, around a change: half a second."""
+TAG_OCTETS = {"AES_CM_128_HMAC_SHA1_80": 10, "AES_CM_128_HMAC_SHA1_32": 4, "AEAD_AES_128_GCM": 16, "AEAD_AES_256_GCM": 16}
+"""Length of the authentication tag by suite (RFC 4568 section 6.2, RFC 7714 section 13)."""
 DISORDER = 0.01
 SHORTEST_DIGIT_MS = 40
 NOISE = 10
@@ -50,7 +52,9 @@ class Talk:
     def nothing_arrived(self) -> bool:
         """True when not one datagram of media came, of whatever kind."""
         report = self.report
-        return not (report.packets_received or report.auth_failures or report.plain_rtp or report.replayed or report.wrong_payload)
+        return not (
+            report.packets_received or report.auth_failures or report.old_key or report.plain_rtp or report.replayed or report.wrong_payload
+        )
 
 
 Judge = Callable[[Talk], Finding]
@@ -88,13 +92,30 @@ def _key(talk: Talk) -> Finding:
     suite = talk.leg.receive_key.suite if talk.leg else "the agreed suite"
     if talk.nothing_arrived:
         return skipped(rule, "No media arrived.")
+    old = f" {report.old_key} came under the key that a re-INVITE had replaced." if report.old_key else ""
     if report.auth_failures < talk.policy.auth_failure_limit:
-        return passed(rule, f"{report.packets_received} packets authenticated with {suite}, {report.auth_failures} failed.")
-    detail = f"{report.auth_failures} SRTP packets failed authentication with {suite}, {report.packets_received} passed."
+        if report.old_key > IN_FLIGHT:
+            detail = f"The partner went on with a replaced key: {report.old_key} packets came under the key from before a re-INVITE."
+            return warned(rule, detail, _seen(f"packets under the old key {report.old_key}"))
+        return passed(rule, f"{report.packets_received} packets authenticated with {suite}, {report.auth_failures} failed.{old}")
+    detail = f"{report.auth_failures} SRTP packets failed authentication with {suite}, {report.packets_received} passed.{old}"
     shown = _seen(f"authentication failures {report.auth_failures}")
     if _share(report.auth_failures, report.packets_received + report.auth_failures) > 0.1:
-        return failed(rule, f"{detail} Wrong key or wrong suite.", shown)
+        return failed(rule, f"{detail} {_why_no_key(talk)}", shown)
     return warned(rule, detail, shown)
+
+
+def _why_no_key(talk: Talk) -> str:
+    """Tell a wrong suite from a wrong key by the length of the tags that did not fit."""
+    tag = talk.report.failed_tag_octets
+    if tag is None or talk.leg is None:
+        return "Wrong key or wrong suite."
+    agreed = talk.leg.receive_key.suite
+    if tag != TAG_OCTETS[agreed]:
+        others = " or ".join(suite for suite, octets in TAG_OCTETS.items() if octets == tag)
+        return f"Wrong suite: the tags have {tag} octets, as with {others}."
+    twins = [suite for suite, octets in TAG_OCTETS.items() if octets == tag and suite != agreed]
+    return f"Wrong key: the tags have the {tag} octets of {agreed}{f' (and of {twins[0]})' if twins else ''}."
 
 
 def _encrypted(talk: Talk) -> Finding:
@@ -157,7 +178,7 @@ def _reason(talk: Talk) -> str:
     report = talk.report
     if report.plain_rtp > report.packets_received:
         return " Clear RTP came instead of SRTP: see SBC-SRTP-010."
-    if report.auth_failures > report.packets_received:
+    if report.auth_failures + report.old_key > report.packets_received:
         return " The SRTP key is wrong: see SBC-SRTP-009."
     if report.wrong_payload > report.packets_received // 2:
         return " Another payload type came: see SBC-MEDIA-011."
@@ -184,7 +205,7 @@ def _returns(talk: Talk) -> Finding:
         return skipped(rule, "There was nothing to echo.")
     if talk.leg is not None and talk.leg.direction in (Direction.RECVONLY, Direction.INACTIVE) and not report.packets_sent:
         return skipped(rule, f"The session is {talk.leg.direction.value} on our side: the partner did not ask for media.")
-    errors = f" The operating system refused {report.send_errors} sends." if report.send_errors else ""
+    errors = f" {report.send_errors} packets could not be sent." if report.send_errors else ""
     if not report.packets_sent:
         return failed(rule, f"{report.packets_received} packets came in, none was sent back.{errors}", _seen("packets sent 0"))
     if _share(report.send_errors, report.packets_sent + report.send_errors) > talk.policy.max_loss:
@@ -221,12 +242,14 @@ def _sound(talk: Talk) -> Finding:
     rule, report, silence = "SBC-MEDIA-005", talk.report, talk.policy.silence_dbfs
     if report.audio_packets < talk.policy.min_packets:
         return skipped(rule, "Too little audio to tell silence from speech.")
-    level = "" if report.level_dbfs is None else f", mean level {report.level_dbfs:.0f} dBFS"
-    peak = "" if report.peak_dbfs is None else f", peak {report.peak_dbfs:.0f} dBFS"
-    counts = f"{report.silent_packets} of {report.audio_packets} packets are silence (below {silence:.0f} dBFS){level}{peak}."
-    if report.silent_packets >= report.audio_packets or (report.peak_dbfs is not None and report.peak_dbfs < silence):
-        return warned(rule, counts, _seen(f"silent packets {report.silent_packets}"))
-    return passed(rule, counts)
+    level, peak = report.level_dbfs, report.peak_dbfs
+    if level is None or peak is None:
+        return skipped(rule, "The level of the audio is not known.")
+    detail = f"The loudest sample has {peak:.1f} dBFS, the mean level is {level:.1f} dBFS"
+    if peak >= silence and level >= silence:
+        return passed(rule, f"{detail} (silence is below {silence:g} dBFS).")
+    which = "Both are" if peak < silence else "The mean is"
+    return warned(rule, f"{detail}. {which} below {silence:g} dBFS (media.silence_dbfs).", _seen(f"peak {peak:.1f}, mean {level:.1f} dBFS"))
 
 
 # --- quality ---------------------------------------------------------------------------------------------------------------------
@@ -366,6 +389,16 @@ def _order(talk: Talk) -> Finding:
     return warned(rule, detail, _seen(f"reordered {report.reordered}")) if odd else passed(rule, detail)
 
 
+def _delay(talk: Talk) -> Finding:
+    rule, delay, limit = "SBC-MEDIA-020", talk.report.max_echo_delay_ms, talk.policy.max_echo_delay_ms
+    if delay is None:
+        return skipped(rule, "Nothing was echoed.")
+    detail = f"The slowest echo left {delay:.1f} ms after its packet came (up to {limit:g} ms is fine)."
+    if delay <= limit:
+        return passed(rule, detail)
+    return warned(rule, f"{detail} The simulator was overloaded; the partner is not at fault.", _seen(f"echo delay {delay:.1f} ms"))
+
+
 JUDGES: dict[str, Judge] = {
     "SBC-SRTP-009": _key,
     "SBC-SRTP-010": _encrypted,
@@ -390,5 +423,6 @@ JUDGES: dict[str, Judge] = {
     "SBC-MEDIA-017": _dtls,
     "SBC-MEDIA-018": _goes_on,
     "SBC-MEDIA-019": _order,
+    "SBC-MEDIA-020": _delay,
 }
 """One judge for each rule of the area."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sbc_sim.rules.evidence import Evidence
-from sbc_sim.rules.finding import Finding, Quote, Status
-from sbc_sim.rules.outcome import failed, found, passed, refusal, skipped, warned
+from sbc_sim.rules.finding import Finding, Quote, Refusal, Status
+from sbc_sim.rules.outcome import failed, found, passed, skipped, warned
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import quote, sentence
 from sbc_sim.sdp.answer import CryptoRefusal, Negotiation, SdpFault, SdpProblem
@@ -61,18 +61,36 @@ def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
     delayed = _delayed(evidence, policy)
     negotiation = evidence.negotiation
     if negotiation is None:
-        return [delayed, *(skipped(rule, _why_not(evidence)) for rule in RULES if rule != delayed.rule)]
+        missing = [_no_answer("The ACK brought no answer to our offer that could be read.")] if _unanswered(evidence) else []
+        told = {delayed.rule, *(finding.rule for finding in missing)}
+        return [delayed, *missing, *(skipped(rule, _why_not(evidence)) for rule in RULES if rule not in told)]
     broken: dict[str, Finding] = {}
     for problem in sorted(negotiation.problems, key=lambda p: not p.fatal):
         finding = _broken(problem, evidence)
         broken.setdefault(finding.rule, finding)
+    if _unanswered(evidence) and "SBC-SDP-018" not in broken:
+        blamed = ", ".join(sorted(f.rule for f in broken.values() if f.status is Status.FAIL))
+        broken["SBC-SDP-018"] = _no_answer(f"The answer in the ACK cannot be used{f': see {blamed}' if blamed else ''}.")
     _passed_over(negotiation, policy, broken)
     texts = _seen(negotiation)
     kept = [_kept(rule, evidence, negotiation, texts) for rule in RULES if rule not in broken and rule != delayed.rule]
     return [delayed, *broken.values(), *kept]
 
 
+def _unanswered(evidence: Evidence) -> bool:
+    """True when an ACK had to bring the answer to an offer of ours and none came that can be used."""
+    waited = evidence.end_reason == "refused" or (evidence.offered_by_us and evidence.acknowledged_at is not None)
+    usable = evidence.offer is not None and evidence.negotiation is not None and evidence.negotiation.usable
+    return evidence.answered_at is not None and waited and not usable
+
+
+def _no_answer(detail: str) -> Finding:
+    return failed("SBC-SDP-018", detail, Quote("no usable answer", "SDP", None, "ACK"))
+
+
 def _why_not(evidence: Evidence) -> str:
+    if _unanswered(evidence):
+        return "There is no answer to look at: see SBC-SDP-018."
     return "The partner's answer has not come." if evidence.offered_by_us else "There is no session description."
 
 
@@ -80,11 +98,13 @@ def _delayed(evidence: Evidence, policy: Policy) -> Finding:
     rule = "SBC-SDP-002"
     if evidence.invite is None:
         return skipped(rule, "No INVITE was read.")
-    if not evidence.offered_by_us and (evidence.offer is not None or evidence.negotiation is not None):
+    # A re-INVITE without offer may leave no description behind: the INVITE had one all the same.
+    described = evidence.offer is not None or evidence.negotiation is not None or _unanswered(evidence)
+    if not evidence.offered_by_us and described:
         return passed(rule, f"The offer came with the {evidence.invite.method}.")
     detail = "The INVITE carries no session description"
     if policy.delayed_offer == "refuse":
-        return failed(rule, f"{detail}.", refused=refusal(488))
+        return failed(rule, f"{detail}.", refused=Refusal(488))
     return warned(rule, f"{detail}: our 200 carries the offer, and the ACK has to bring the answer.")
 
 
@@ -92,7 +112,7 @@ def _broken(problem: SdpProblem, evidence: Evidence) -> Finding:
     meaning = FAULTS[problem.fault]
     status = Status.FAIL if problem.fatal else Status.PASS if meaning.harmless == "note" else Status.WARN
     refusable = problem.fatal and not evidence.offered_by_us
-    refused = refusal(meaning.status, meaning.warn_code) if refusable else None
+    refused = Refusal(meaning.status, meaning.warn_code) if refusable else None
     return found(meaning.rule, status, sentence(problem.detail), _shown(problem, evidence), refused=refused)
 
 

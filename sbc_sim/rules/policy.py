@@ -57,7 +57,6 @@ class Policy:
     )  # media.suites
     codecs: tuple[str, ...] = ("PCMU",)  # from the profile: extended adds PCMA
     crypto_in_avp: str = "refuse"  # media.crypto_in_avp: refuse | accept
-    mki: str = "refuse"  # media.mki: the line is skipped (pylibsrtp has no MKI)
     ipv6: bool = False  # media.ipv6
     min_ptime: int = 10  # media.min_ptime, ms
     max_ptime: int = 60  # media.max_ptime, ms
@@ -65,6 +64,7 @@ class Policy:
     max_loss: float = 0.01  # media.max_loss, fraction: more is a warning
     max_jitter_ms: float = 30.0  # media.max_jitter_ms: more is a warning
     max_first_packet_ms: float = 1000.0  # media.max_first_packet_ms after the answer: later is a warning
+    max_echo_delay_ms: float = 100.0  # media.max_echo_delay_ms from a packet to its echo: more is a warning
     auth_failure_limit: int = 10  # media.auth_failure_limit: that many and the key is called wrong
-    silence_dbfs: float = -55.0  # media.silence_dbfs: below is silence
+    silence_dbfs: float = -55.0  # media.silence_dbfs: audio whose loudest sample or mean is below is silence
     latch: bool = True  # media.latch: send to the real source when it differs from the SDP

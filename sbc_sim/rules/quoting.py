@@ -7,28 +7,15 @@ from __future__ import annotations
 
 from sbc_sim.rules.finding import Quote
 from sbc_sim.sip.message import Request
+from sbc_sim.sip.text import printable
 
 WINDOW = 160
 """Longest quoted text, in characters of the original."""
 
 
-_SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
-
-
-def _escaped_character(character: str) -> str:
-    if character.isprintable():
-        return character
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # an octet that was not UTF-8, kept by surrogateescape
-        return f"\\x{code - 0xDC00:02x}"
-    if code < 0x80:
-        return _SHORT.get(character, f"\\x{code:02x}")
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-
-
 def escaped(text: str) -> str:
     """Make control, undecodable and invisible characters visible; everything else stays as it is."""
-    return text if text.isprintable() else "".join(map(_escaped_character, text))
+    return printable(text, len(text))
 
 
 def sentence(text: str) -> str:

@@ -6,53 +6,18 @@ so that one table says which rule and which status belong to a fault.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from sbc_sim.rules.answers import ANSWERS, refusal
 from sbc_sim.rules.evidence import Evidence
-from sbc_sim.rules.finding import Finding, Quote, Status
-from sbc_sim.rules.outcome import failed, found, passed, refusal, skipped, warned
+from sbc_sim.rules.finding import Finding, Quote, Refusal
+from sbc_sim.rules.outcome import failed, found, passed, skipped, warned
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import quote_header, quote_octets, quote_start_line, sentence
 from sbc_sim.sip.errors import Malformation, MalformedMessage
 from sbc_sim.sip.headers import SessionExpires
 from sbc_sim.sip.inspection import RequestFault
 from sbc_sim.sip.message import Request
+from sbc_sim.sip.text import parse_number
 from sbc_sim.sip.uri import Uri
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Which rule a fault breaks, how it is answered, and how bad it is."""
-
-    rule: str
-    status: int
-    verdict: Status = Status.FAIL
-
-
-ANSWERS: dict[RequestFault, Answer] = {
-    RequestFault.OFF_LIST: Answer("SBC-NET-001", 403),
-    RequestFault.OVERLOADED: Answer("SBC-NET-002", 503),
-    RequestFault.URI_SCHEME: Answer("SBC-SIP-020", 416),
-    RequestFault.NOT_SERVED: Answer("SBC-SIP-021", 404),
-    RequestFault.METHOD_NOT_ALLOWED: Answer("SBC-SIP-022", 405),
-    RequestFault.METHOD_UNKNOWN: Answer("SBC-SIP-023", 501),
-    RequestFault.REFER: Answer("SBC-SIP-024", 405),
-    RequestFault.EXTENSION: Answer("SBC-SIP-025", 420),
-    RequestFault.CONTENT_TYPE: Answer("SBC-SIP-026", 415),
-    RequestFault.CONTENT_ENCODING: Answer("SBC-SIP-027", 415),
-    RequestFault.MERGED: Answer("SBC-SIP-028", 482),
-    RequestFault.MAX_FORWARDS: Answer("SBC-SIP-029", 483),
-    RequestFault.SESSION_INTERVAL: Answer("SBC-SIP-030", 422),
-    RequestFault.INFO_PACKAGE: Answer("SBC-SIP-031", 469),
-    RequestFault.RACK: Answer("SBC-SIP-032", 481),
-    RequestFault.EXPIRED: Answer("SBC-SIP-033", 487, Status.WARN),
-    RequestFault.NO_DIALOG: Answer("SBC-DLG-003", 481),
-    RequestFault.OLD_CSEQ: Answer("SBC-DLG-004", 500),
-    RequestFault.PENDING_PEER: Answer("SBC-DLG-005", 500),
-    RequestFault.PENDING_OWN: Answer("SBC-DLG-006", 491, Status.WARN),
-    RequestFault.NO_TRANSACTION: Answer("SBC-DLG-007", 481, Status.WARN),
-}
-"""Every fault belongs to exactly one rule (a test walks the enums)."""
 
 MALFORMED: dict[Malformation, str] = {
     Malformation.NO_START_LINE: "SBC-SIP-001",
@@ -75,6 +40,8 @@ MALFORMED: dict[Malformation, str] = {
 }
 """Every malformation belongs to exactly one rule (a test walks the enum)."""
 
+MOST_HOPS = 255
+"""Largest Max-Forwards (RFC 3261 section 20.22)."""
 FORM = tuple(f"SBC-SIP-{number:03d}" for number in range(1, 17))
 _SEEN_WITH_THE_INVITE = {
     "SBC-SIP-022": "No other method was refused in this call.",
@@ -85,17 +52,6 @@ _SEEN_WITH_THE_INVITE = {
     "SBC-SIP-028": "The INVITE came once.",
     "SBC-SIP-033": "Expires did not run out.",
 }
-
-
-def _status(fault: RequestFault, policy: Policy) -> int:
-    """Status for a fault: the table's, but where a setting chooses."""
-    if fault is RequestFault.REFER:
-        return policy.refer
-    if fault is RequestFault.METHOD_UNKNOWN:
-        return policy.unknown_method
-    if fault is RequestFault.OFF_LIST and policy.off_list == "503":
-        return 503
-    return ANSWERS[fault].status
 
 
 def request_finding(
@@ -110,12 +66,12 @@ def request_finding(
     `headers` are those that the status demands (Allow with 405, Unsupported with 420, Min-SE with 422 ...).
     """
     answer = ANSWERS[fault]
-    return found(answer.rule, answer.verdict, _capital(detail), quote, refused=refusal(_status(fault, policy), 399, headers))
+    return found(answer.rule, answer.verdict, _capital(detail), quote, refused=refusal(fault, policy, headers))
 
 
 def judge_malformed(error: MalformedMessage, raw: bytes = b"") -> Finding:
     """Make the finding, with its refusal, of a message that could not be read; `raw`, its octets, lets it quote the line."""
-    return failed(MALFORMED[error.malformation], _capital(error.detail), _line(error, raw), refused=refusal(error.status))
+    return failed(MALFORMED[error.malformation], _capital(error.detail), _line(error, raw), refused=Refusal(error.status))
 
 
 def _line(error: MalformedMessage, raw: bytes) -> Quote:
@@ -160,7 +116,7 @@ def judge_request_line(request: Request, policy: Policy) -> list[Finding]:
     try:
         uri = Uri.parse(request.uri, "Request-URI")
     except MalformedMessage as error:
-        unread = failed("SBC-SIP-015", sentence(error.detail), quote_start_line(request), refused=refusal(400))
+        unread = failed("SBC-SIP-015", sentence(error.detail), quote_start_line(request), refused=Refusal(400))
         rest = [skipped(rule, "The Request-URI could not be read.") for rule in ("SBC-SIP-020", "SBC-SIP-021")]
         return [unread, *rest, _max_forwards(request, policy)]
     return [_scheme(request, uri, policy), _served(request, uri, policy), _max_forwards(request, policy)]
@@ -171,7 +127,7 @@ def _scheme(request: Request, uri: Uri, policy: Policy) -> Finding:
         return passed("SBC-SIP-020", f"The Request-URI is a {uri.scheme} URI.")
     wanted = "sip and sips" + (", tel" if policy.accept_tel else " (tel when sip.accept_tel is on)")
     detail = f"The Request-URI has the scheme {uri.scheme}; accepted are {wanted}."
-    return failed("SBC-SIP-020", detail, quote_start_line(request), refused=refusal(416))
+    return failed("SBC-SIP-020", detail, quote_start_line(request), refused=refusal(RequestFault.URI_SCHEME, policy))
 
 
 def _served(request: Request, uri: Uri, policy: Policy) -> Finding:
@@ -182,7 +138,7 @@ def _served(request: Request, uri: Uri, policy: Policy) -> Finding:
         wrong = f"Host {uri.host} is not served; sip.hosts has {', '.join(policy.served_hosts[:5])}."
     else:
         return passed("SBC-SIP-021", f"Dialled: {user or '(no user)'}{'@' + uri.host if uri.host else ''}.")
-    return failed("SBC-SIP-021", wrong, quote_start_line(request), refused=refusal(404))
+    return failed("SBC-SIP-021", wrong, quote_start_line(request), refused=refusal(RequestFault.NOT_SERVED, policy))
 
 
 def _max_forwards(request: Request, policy: Policy) -> Finding:
@@ -190,12 +146,14 @@ def _max_forwards(request: Request, policy: Policy) -> Finding:
     shown = quote_header(request, "Max-Forwards", 0)
     if value is None:
         return warned("SBC-SIP-029", "Max-Forwards is missing; the request was taken all the same.")
-    if not (value.strip().isascii() and value.strip().isdigit()):
-        return warned("SBC-SIP-029", "Max-Forwards is not a number; the request was taken all the same.", shown)
-    if int(value) > 0:
-        return passed("SBC-SIP-029", f"Max-Forwards is {int(value)}.")
+    try:
+        hops = parse_number(value, "Max-Forwards", MOST_HOPS)
+    except MalformedMessage as error:
+        return warned("SBC-SIP-029", f"{sentence(error.detail)} The request was taken all the same.", shown)
+    if hops > 0:
+        return passed("SBC-SIP-029", f"Max-Forwards is {hops}.")
     if policy.max_forwards_zero == "refuse":
-        return failed("SBC-SIP-029", "Max-Forwards is 0.", shown, refused=refusal(483))
+        return failed("SBC-SIP-029", "Max-Forwards is 0.", shown, refused=refusal(RequestFault.MAX_FORWARDS, policy))
     return warned("SBC-SIP-029", "Max-Forwards is 0; the request was taken, for it ends here.", shown)
 
 
@@ -217,7 +175,8 @@ def _session_interval(invite: Request, policy: Policy) -> Finding:
     if asked.delta >= minimum:
         return passed(rule, f"Session-Expires is {asked} (at least {minimum} s).")
     detail = f"Session-Expires is {asked.delta} s, below our minimum of {minimum} s."
-    return failed(rule, detail, quote_header(invite, name, 0), refused=refusal(422, 399, (("Min-SE", str(minimum)),)))
+    refused = refusal(RequestFault.SESSION_INTERVAL, policy, (("Min-SE", str(minimum)),))
+    return failed(rule, detail, quote_header(invite, name, 0), refused=refused)
 
 
 def _prack(evidence: Evidence) -> Finding:

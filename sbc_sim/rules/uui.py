@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sbc_sim.rules.evidence import Evidence
-from sbc_sim.rules.finding import Finding, Quote, Status
-from sbc_sim.rules.outcome import found, passed, refusal, skipped
+from sbc_sim.rules.finding import Finding, Quote, Refusal, Status
+from sbc_sim.rules.outcome import found, passed, skipped
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import quote, quote_octets, sentence
 from sbc_sim.sip.uui import Uui, UuiFault, UuiProblem
@@ -128,7 +128,7 @@ def _broken(uui: Uui, problem: UuiProblem, policy: Policy, lenient: bool) -> Fin
     detail = sentence(problem.detail)
     if fault not in (UuiFault.MISSING, UuiFault.ELSEWHERE):
         detail = f"{detail} {lengths(uui)}"
-    return found(FAULTS[fault], status, detail, _shown(uui, problem), refused=None if warns else refusal(400))
+    return found(FAULTS[fault], status, detail, _shown(uui, problem), refused=None if warns else Refusal(400))
 
 
 def _shown(uui: Uui, problem: UuiProblem) -> Quote | None:

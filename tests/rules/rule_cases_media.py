@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sbc_sim.rtp.leg import Direction, DtmfEvent
+from sbc_sim.rtp.leg import Direction, DtmfEvent, SrtpKey
 from sbc_sim.rules.finding import Status
+from sbc_sim.rules.policy import Policy
 from tests.rules.rule_samples import HELD_LEG, NOW, Case, a_leg, both, known, reported
 
 PASS, WARN, FAIL, SKIP, UNKNOWN = Status.PASS, Status.WARN, Status.FAIL, Status.SKIP, Status.UNKNOWN
@@ -33,6 +34,27 @@ def missing(**changed: object) -> dict[str, object]:
 SRTP = [
     Case("SBC-SRTP-009", FAIL, "400 SRTP packets failed", reported(**missing(auth_failures=400))),
     Case("SBC-SRTP-009", WARN, "20 SRTP packets failed", reported(auth_failures=20)),
+    Case("SBC-SRTP-009", FAIL, "Wrong key or wrong suite.", reported(**missing(auth_failures=400))),
+    Case(
+        "SBC-SRTP-009",
+        FAIL,
+        "Wrong suite: the tags have 4 octets, as with AES_CM_128_HMAC_SHA1_32.",
+        reported(**missing(auth_failures=400, failed_tag_octets=4)),
+    ),
+    Case("SBC-SRTP-009", FAIL, "as with AEAD_AES_128_GCM or AEAD", reported(**missing(auth_failures=400, failed_tag_octets=16))),
+    Case("SBC-SRTP-009", FAIL, "Wrong key: the tags have the 10 octets", reported(**missing(auth_failures=400, failed_tag_octets=10))),
+    Case(
+        "SBC-SRTP-009",
+        FAIL,
+        "the 16 octets of AEAD_AES_256_GCM (and of AEAD_AES_128_GCM).",
+        both(
+            reported(**missing(auth_failures=400, failed_tag_octets=16)),
+            known(leg=a_leg(receive_key=SrtpKey("AEAD_AES_256_GCM", bytes(44)))),
+        ),
+    ),
+    Case("SBC-SRTP-009", WARN, "went on with a replaced key: 300 packets", reported(old_key=300)),
+    Case("SBC-SRTP-009", WARN, "went on with a replaced key: 300 packets", reported(**missing(old_key=300))),
+    Case("SBC-SRTP-009", PASS, "0 failed. 3 came under the key that a re-INVITE had replaced.", reported(old_key=3)),
     Case("SBC-SRTP-009", PASS, "9 failed", reported(auth_failures=9)),
     Case("SBC-SRTP-009", SKIP, "No media", reported(**NOTHING)),
     Case("SBC-SRTP-010", FAIL, "500 packets of clear RTP", reported(**missing(plain_rtp=500))),
@@ -47,6 +69,7 @@ SRTP = [
 ECHO = [
     Case("SBC-MEDIA-001", FAIL, "Nothing arrived: see SBC-MEDIA-002", reported(**NOTHING)),
     Case("SBC-MEDIA-001", FAIL, "see SBC-SRTP-009", reported(**missing(auth_failures=400))),
+    Case("SBC-MEDIA-001", FAIL, "see SBC-SRTP-009", reported(**missing(old_key=400))),
     Case("SBC-MEDIA-001", FAIL, "see SBC-SRTP-010", reported(**missing(plain_rtp=400))),
     Case("SBC-MEDIA-001", FAIL, "see SBC-MEDIA-003", reported(echoed_packets=0, packets_sent=0)),
     Case("SBC-MEDIA-001", FAIL, "see SBC-MEDIA-011", reported(echoed_packets=0, wrong_payload=900)),
@@ -56,8 +79,8 @@ ECHO = [
     Case("SBC-MEDIA-002", FAIL, "from 192.0.2.10:40000 (2 STUN", reported(**missing(stun=2, rtcp_received=1))),
     Case("SBC-MEDIA-002", PASS, "Media arrived", reported(**missing(auth_failures=400))),
     Case("SBC-MEDIA-002", UNKNOWN, "hardly time", both(reported(**NOTHING), BRIEF)),
-    Case("SBC-MEDIA-003", FAIL, "none was sent back. The operating system refused 7", reported(packets_sent=0, send_errors=7)),
-    Case("SBC-MEDIA-003", WARN, "refused 100 sends", reported(send_errors=100)),
+    Case("SBC-MEDIA-003", FAIL, "none was sent back. 7 packets could not be sent", reported(packets_sent=0, send_errors=7)),
+    Case("SBC-MEDIA-003", WARN, "100 packets could not be sent", reported(send_errors=100)),
     Case("SBC-MEDIA-003", SKIP, "nothing to echo", reported(**NOTHING)),
     Case("SBC-MEDIA-003", SKIP, "inactive on our side", both(reported(packets_sent=0), known(leg=a_leg(direction=Direction.INACTIVE)))),
     Case("SBC-MEDIA-004", FAIL, "lost 100%", reported(peer_fraction_lost=1.0)),
@@ -66,8 +89,17 @@ ECHO = [
     Case("SBC-MEDIA-004", WARN, "no report about our stream", reported(peer_fraction_lost=None)),
     Case("SBC-MEDIA-004", UNKNOWN, "has not reported", reported(peer_fraction_lost=None, rtcp_received=0)),
     Case("SBC-MEDIA-004", SKIP, "Nothing was sent", reported(**NOTHING)),
-    Case("SBC-MEDIA-005", WARN, "1000 of 1000 packets are silence", reported(silent_packets=1000)),
-    Case("SBC-MEDIA-005", WARN, "peak -60 dBFS", reported(silent_packets=990, level_dbfs=-70.0, peak_dbfs=-60.0)),
+    Case("SBC-MEDIA-005", WARN, "Both are below -55 dBFS (media.silence_dbfs)", reported(level_dbfs=-70.0, peak_dbfs=-60.0)),
+    Case("SBC-MEDIA-005", WARN, "The mean is below -55 dBFS", reported(level_dbfs=-70.0, peak_dbfs=-20.0)),
+    Case("SBC-MEDIA-005", WARN, "Both are below -5 dBFS", policy=Policy(silence_dbfs=-5.0)),
+    Case(
+        "SBC-MEDIA-005",
+        PASS,
+        "silence is below -75 dBFS",
+        reported(silent_packets=1000, level_dbfs=-70.0, peak_dbfs=-60.0),
+        Policy(silence_dbfs=-75.0),
+    ),
+    Case("SBC-MEDIA-005", SKIP, "not known", reported(level_dbfs=None, peak_dbfs=None)),
     Case("SBC-MEDIA-005", SKIP, "Too little", reported(**NOTHING)),
     Case("SBC-MEDIA-001", SKIP, "not answered", known(report=None, answered_at=None)),
     Case("SBC-MEDIA-001", SKIP, "never started", known(report=None)),
@@ -108,6 +140,10 @@ QUALITY = [
     ),
     Case("SBC-MEDIA-019", WARN, "20 packets out of order", reported(reordered=20)),
     Case("SBC-MEDIA-019", PASS, "5 twice", reported(duplicates=5)),
+    Case("SBC-MEDIA-020", PASS, "left 3.0 ms after", reported(max_echo_delay_ms=3.0)),
+    Case("SBC-MEDIA-020", WARN, "250.0 ms after its packet came (up to 100 ms is fine). The simulator", reported(max_echo_delay_ms=250.0)),
+    Case("SBC-MEDIA-020", WARN, "up to 2 ms", reported(max_echo_delay_ms=3.0), Policy(max_echo_delay_ms=2.0)),
+    Case("SBC-MEDIA-020", SKIP, "Nothing was echoed", reported(max_echo_delay_ms=None)),
 ]
 
 CASES = [*SRTP, *ECHO, *QUALITY]

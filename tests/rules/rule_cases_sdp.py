@@ -11,6 +11,8 @@ PASS, WARN, FAIL, SKIP = Status.PASS, Status.WARN, Status.FAIL, Status.SKIP
 DEFAULTS = capabilities(Policy())
 FINGERPRINT = "a=fingerprint:sha-256 " + ":".join(["AB"] * 32)
 ANSWERED = sdp(*(line.replace(KEY, "A" * 40) for line in SDP))
+WITHOUT_KEY = sdp(*(line for line in SDP if line != CRYPTO))
+UNANSWERED: dict[str, object] = {"ended_by": "sbc", "end_reason": "refused"}
 WRONG_TAG = sdp(*(line.replace("a=crypto:1", "a=crypto:7") for line in SDP))
 
 
@@ -22,9 +24,10 @@ def answered(answer: bytes) -> dict[str, object]:
 CASES = [
     Case("SBC-SDP-001", FAIL, "v= line", offer=sdp(*SDP[1:])),
     Case("SBC-SDP-002", WARN, "our 200 carries the offer", known(offer=None, negotiation=None, offered_by_us=True)),
+    Case("SBC-SDP-018", SKIP, "has not come", known(offer=None, negotiation=None, offered_by_us=True, acknowledged_at=None)),
     Case("SBC-SDP-002", FAIL, "no session description", known(offer=None, negotiation=None), Policy(delayed_offer="refuse")),
     Case("SBC-SDP-002", SKIP, "No INVITE", known(invite=None, offer=None, negotiation=None)),
-    Case("SBC-SDP-005", SKIP, "answer has not come", known(offer=None, negotiation=None, offered_by_us=True)),
+    Case("SBC-SDP-005", SKIP, "answer has not come", known(offer=None, negotiation=None, offered_by_us=True, acknowledged_at=None)),
     Case("SBC-SDP-003", FAIL, "audio", offer=sdp(*SDP[:5], "m=video 40002 RTP/SAVP 96", CRYPTO)),
     Case("SBC-SDP-004", FAIL, "port 0", offer=changed_sdp(M_LINE, "m=audio 0 RTP/SAVP 0 101")),
     Case("SBC-SDP-005", FAIL, "G729", offer=changed_sdp(M_LINE, "m=audio 40000 RTP/SAVP 18 101", "a=rtpmap:18 G729/8000")),
@@ -54,6 +57,11 @@ CASES = [
     ),
     Case("SBC-SDP-018", PASS, "PCMU", known(**answered(ANSWERED))),
     Case("SBC-SDP-018", FAIL, "7", known(**answered(WRONG_TAG))),
+    Case("SBC-SDP-018", FAIL, "no answer to our offer", known(offer=None, negotiation=None, offered_by_us=True, **UNANSWERED)),
+    Case("SBC-SDP-018", FAIL, "no answer to our offer", known(offer=None, negotiation=None, **UNANSWERED)),
+    Case("SBC-SDP-018", FAIL, "cannot be used: see SBC-SRTP-004", known(**answered(WITHOUT_KEY), **UNANSWERED)),
+    Case("SBC-SDP-002", PASS, "came with the INVITE", known(offer=None, negotiation=None, **UNANSWERED)),
+    Case("SBC-SDP-005", SKIP, "see SBC-SDP-018", known(offer=None, negotiation=None, offered_by_us=True, **UNANSWERED)),
     Case("SBC-SDP-019", WARN, "rtpmap", offer=changed_sdp("a=rtpmap:0 PCMU/8000", "a=rtpmap:0 ?")),
     Case("SBC-SRTP-001", FAIL, "RTP/AVP", offer=sdp(*(x.replace("SAVP", "AVP") for x in SDP if x != CRYPTO))),
     Case("SBC-SRTP-002", FAIL, "RTP/AVP", offer=changed_sdp(M_LINE, "m=audio 40000 RTP/AVP 0 101")),

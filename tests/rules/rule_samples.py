@@ -109,6 +109,7 @@ def a_report(**changed: object) -> LegReport:
         remote=("192.0.2.10", 40000),
         rtcp_sent=4,
         rtcp_received=4,
+        max_echo_delay_ms=2.5,
         peer_cname="ann",
         peer_fraction_lost=0.0,
         peer_jitter_ms=1.0,

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 import pytest
 
+from sbc_sim.rules.answers import ANSWERS
 from sbc_sim.rules.catalogue import RULES
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Status
 from sbc_sim.rules.judge import judge_call
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.signalling import ANSWERS, MALFORMED
+from sbc_sim.rules.signalling import MALFORMED
 from sbc_sim.rules.tls import PROBLEMS
 from tests.rules import rule_cases_media, rule_cases_sdp, rule_cases_signalling, rule_cases_uui
 from tests.rules.rule_samples import Case, a_call
@@ -45,6 +46,25 @@ def test_a_call_that_went_well_passes_with_one_finding_for_every_rule_in_the_ord
 def test_every_verdict_has_one_finding_for_every_rule() -> None:
     for case in CASES:
         assert [finding.rule for finding in judge_call(case.evidence, case.policy).findings] == list(RULES), case
+
+
+def test_a_call_that_ended_for_an_unusable_answer_says_what_failed_and_points_to_it() -> None:
+    evidence = a_call(Policy())
+    evidence.offer, evidence.negotiation, evidence.offered_by_us = None, None, True
+    evidence.ended_by, evidence.end_reason = "sbc", "refused"
+    verdict = judge_call(evidence, Policy())
+    (ended,) = (finding for finding in verdict.findings if finding.rule == "SBC-DLG-002")
+    assert "see SBC-SDP-018" in ended.detail
+    assert with_status(verdict.findings, Status.FAIL) == {"SBC-SDP-018"}
+
+
+def test_a_cancelled_call_proves_nothing_and_does_not_pass() -> None:
+    evidence = a_call(Policy())
+    evidence.answered_at = evidence.acknowledged_at = evidence.report = evidence.leg = None
+    evidence.ended_by, evidence.end_reason = "partner", "cancelled"
+    verdict = judge_call(evidence, Policy())
+    assert verdict.status is Status.WARN
+    assert with_status(verdict.findings, Status.WARN) == {"SBC-DLG-013"}
 
 
 def with_status(findings: Iterable[Finding], *wanted: Status) -> set[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -8,14 +9,14 @@ from hypothesis import strategies as st
 
 from sbc_sim.rules.catalogue import RULES
 from sbc_sim.rules.finding import Finding, Status
-from sbc_sim.rules.judge import judge_call, judge_invite
+from sbc_sim.rules.judge import judge_call, judge_invite, judge_options
 from sbc_sim.rules.outcome import failed
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import WINDOW, escaped, quote, quote_header, quote_octets, sentence
 from sbc_sim.rules.warning import LONGEST, warning_text
 from sbc_sim.sip.headers import WarningValue
 from tests.rules.rule_cases_uui import P, jwt
-from tests.rules.rule_samples import ECHO, a_call, an_invite, hex_of
+from tests.rules.rule_samples import ECHO, SDP, a_call, an_invite, changed_sdp, hex_of
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_characters=""), max_size=400)
 
@@ -121,7 +122,25 @@ def test_a_warning_can_always_stand_in_a_header(detail: str, fix: str) -> None:
 VALUES = st.one_of(
     st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=60),
     st.sampled_from(
-        ["", "<", "<sip:", "<sip:a@b", "sip:;;", '"', "SIP/2.0/TLS", "tel:", "1;refresher", "-1", "<sip:%@b>;tag=", "a,b,,", "[::"]
+        [
+            "",
+            "<",
+            "<sip:",
+            "<sip:a@b",
+            "sip:;;",
+            '"',
+            "SIP/2.0/TLS",
+            "tel:",
+            "1;refresher",
+            "-1",
+            "7" * 5000,
+            "\u0663" * 5,
+            "1;cause=" + "8" * 5000,
+            "<sip:a@b:" + "9" * 5000 + ">",
+            "<sip:%@b>;tag=",
+            "a,b,,",
+            "[::",
+        ]
     ),
 )
 NAMES = st.sampled_from(
@@ -134,6 +153,26 @@ NAMES = st.sampled_from(
 def test_no_header_value_request_uri_or_body_upsets_the_judge(headers: dict[str, str | None], uri: str, offer: bytes) -> None:
     evidence = a_call(Policy(), invite=an_invite(uri, **headers), offer=offer)
     evidence.bye_reason = headers.get("Reason")
+    assert judge_invite(evidence, Policy())
+    assert judge_options(evidence, Policy())
+    assert [finding.rule for finding in judge_call(evidence, Policy()).findings] == list(RULES)
+
+
+DIGITS = st.one_of(
+    st.integers(1, 6000).map(lambda length: "9" * length),
+    st.text(st.characters(categories=["Nd", "No", "Nl"]), min_size=1, max_size=20),
+)
+
+
+@settings(max_examples=100)
+@given(NAMES, DIGITS, st.sampled_from(["", "-", "+", "1;refresher=", "SIP;cause=", "<sip:a@b:", "SIP/2.0/TLS a:"]), st.sampled_from(SDP))
+def test_no_number_however_long_or_strange_upsets_the_judge(name: str, digits: str, before: str, line: str) -> None:
+    offer = changed_sdp(line, re.sub(r"[0-9]+", lambda _: digits, line))
+    content = hex_of(f'{{"orgId": {digits}, "voiceCallId": 1e{digits}}}')
+    evidence = a_call(Policy(), invite=an_invite(**{"user_to_user": content, name: before + digits}), offer=offer)
+    evidence.bye_reason = before + digits
+    assert judge_invite(evidence, Policy())
+    assert judge_options(evidence, Policy())
     assert [finding.rule for finding in judge_call(evidence, Policy()).findings] == list(RULES)
 
 

@@ -117,7 +117,7 @@ DLG: tuple[Rule, ...] = (
         why="The guide says that BYE ends a session. A connection that just disappears leaves the far end talking to nobody.",
         fix="Send BYE before the TLS connection is closed. Idle connections need CRLF or OPTIONS keep-alives below the firewall's timeout.",
         source="Partner guide, support requirements: SIP BYE ends a session; RFC 3261 section 15",
-        keywords=("bye", "connection-lost", "hang up", "end"),
+        keywords=("bye", "hang up", "end"),
     ),
     Rule(
         id="SBC-DLG-003",
@@ -212,5 +212,15 @@ DLG: tuple[Rule, ...] = (
         fix="See the quoted text, and the rule SBC-SIP-001 to 016 that names the kind of breach.",
         source="RFC 3261 section 7",
         keywords=("malformed", "400"),
+    ),
+    Rule(
+        id="SBC-DLG-013",
+        title="The call is answered before it ends",
+        severity="advice",
+        why="Echo, keys and media are judged from the answer on. A call that ends while it rings proves nothing about them.",
+        fix="Let it ring until the 200 comes (sip.ring_seconds), then talk for some seconds before hanging up.",
+        source="RFC 3261 section 13.3.1",
+        setting="sip.ring_seconds",
+        keywords=("cancel", "cancelled", "unanswered", "ring"),
     ),
 )

@@ -34,7 +34,7 @@ MEDIA: tuple[Rule, ...] = (
         id="SBC-MEDIA-003",
         title="The echo is sent back",
         severity="must",
-        why="Audio came in, but nothing was sent: the operating system refused the packets, or the partner's SDP forbade sending.",
+        why="Audio came in, but nothing was sent: the packets could not be sent, or the partner's SDP forbade sending.",
         fix="Look at the address and direction in the partner's SDP: it must be routable from here and say sendrecv.",
         source=GUIDE_ECHO,
         platforms=platforms.MEDIA_ADDRESS,
@@ -200,5 +200,16 @@ MEDIA: tuple[Rule, ...] = (
         fix="Look for per-packet load balancing or mirrored ports on the path.",
         source="RFC 3550 appendix A.1; more than 1 % is reported",
         keywords=("reorder", "duplicate", "order"),
+    ),
+    Rule(
+        id="SBC-MEDIA-020",
+        title="The echo goes back without delay",
+        severity="profile",
+        why="A packet waited in the simulator before its echo was sent: this machine is overloaded. The partner is not at fault, but"
+        " delay and jitter that it measures in this call are ours.",
+        fix="Run fewer calls at once (limits.calls), or give the simulator more CPU; then call again.",
+        source="The bound is our setting",
+        setting="media.max_echo_delay_ms",
+        keywords=("delay", "latency", "overload", "echo"),
     ),
 )

@@ -181,12 +181,13 @@ SDP: tuple[Rule, ...] = (
     ),
     Rule(
         id="SBC-SDP-018",
-        title="An answer fits our offer",
+        title="An offer of ours gets an answer that fits",
         severity="must",
-        why="An answer repeats the m= lines of the offer in number, order and profile, and takes one of the crypto lines with its tag.",
+        why="An answer repeats the m= lines of the offer in number, order and profile, and takes one of the crypto lines with its tag."
+        " To an offer in our 200 it has to come in the ACK.",
         fix="Answer each m= line, refused ones with port 0, with one a=crypto whose tag and suite we offered.",
         source="RFC 3264 section 6, RFC 4568 section 5.1.2",
-        keywords=("answer-mismatch", "answer", "ack"),
+        keywords=("answer-mismatch", "answer", "ack", "delayed offer"),
     ),
     Rule(
         id="SBC-SDP-019",
@@ -274,7 +275,6 @@ SRTP: tuple[Rule, ...] = (
         fix="Correct or drop the line that is quoted.",
         source="RFC 4568 sections 5.1.2 and 6",
         platforms=platforms.SRTP_KEY_OPTIONS,
-        setting="media.mki",
         keywords=("refused crypto", "mki", "key length", "session parameter"),
     ),
     Rule(
@@ -291,13 +291,12 @@ SRTP: tuple[Rule, ...] = (
         title="SRTP packets authenticate with the key of the SDP",
         severity="must",
         why="The authentication tag does not fit: the partner encrypts with another key or suite than the one it put into the line that"
-        " was chosen.",
+        " was chosen. The length of the tags tells another suite from another key.",
         fix="Send with the key of the line whose tag our answer repeats. After a re-INVITE use the new key; a rollover counter that is"
-        " reset"
-        " or kept wrongly shows the same after a key change.",
+        " reset or kept wrongly shows the same after a key change.",
         source="RFC 3711 section 3.3, RFC 4568 section 5.1.2",
         setting="media.auth_failure_limit",
-        keywords=("auth failure", "wrong key", "one-way audio", "noise"),
+        keywords=("auth failure", "wrong key", "wrong suite", "old key", "one-way audio", "noise"),
     ),
     Rule(
         id="SBC-SRTP-010",
