@@ -150,7 +150,7 @@ class Service:
         media = settings.media
         self.plane = MediaPlane(self._reactor, media.listen, self.addresses.media_host, str(media.ports), media.mode, clock=self.clock)
         environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes)
-        identity = Identity(self.addresses.sip_host, self.addresses.sip_port)
+        identity = Identity(_in_uri(self.addresses.sip_host), self.addresses.sip_port)
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)
         limits = self._connection_limits()
         dialler = SipDialler(self._reactor, ClientTls(settings.tls.ca_file, min_version=settings.tls.min_version), limits)
@@ -337,6 +337,11 @@ def _range(ports: Ports) -> str:
     if ports.media_start == 0:
         return "any free port"
     return str(ports.media_start) if ports.media_start == ports.media_end else f"{ports.media_start}-{ports.media_end}"
+
+
+def _in_uri(host: str) -> str:
+    """Give a host as URIs, Via and Warning have it: an IPv6 address in brackets (RFC 3261 section 25.1)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _reachable(host: str) -> str:

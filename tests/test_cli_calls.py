@@ -220,6 +220,19 @@ def test_shutting_down_says_bye_to_a_call_that_is_up(tmp_path, number, code):
     running.process.stdout.close()
 
 
+def test_an_ipv6_address_that_is_advertised_stands_in_brackets_in_warning_and_contact(tmp_path):
+    running = start(tmp_path, "--sip-advertised", "2001:db8::5")
+    refused = run("call", running.target, "--ca", running.ca, "--no-uui", "--json")
+    assert json.loads(refused.stdout)["calls"][0]["warning"].startswith('399 [2001:db8::5] "SBC-UUI-001')
+    assert run("call", running.target, "--ca", running.ca, "--to", "six", "--seconds", "1").stdout.startswith("call 1")
+    newest = httpx.get(f"{running.api}/api/v1/calls").json()["calls"][0]["id"]
+    texts = [one["text"] for one in httpx.get(f"{running.api}/api/v1/calls/{newest}/messages").json()["messages"]]
+    assert any(f"[2001:db8::5]:{running.ports['sip']};transport=tls>" in text for text in texts if text.startswith("SIP/2.0 200 "))
+    running.process.terminate()
+    assert running.process.wait(20) == 0
+    running.process.stdout.close()
+
+
 def test_the_demo_prints_ladder_verdict_and_proof_and_leaves_nothing_behind(tmp_path):
     done = run("demo", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
