@@ -85,12 +85,13 @@ def bad_header(where: str, detail: str, value: str) -> MalformedMessage:
 
 def parse_number(text: str, where: str, maximum: int = MAX_NUMBER) -> int:
     """A decimal number of a header such as Max-Forwards, Expires or RSeq; trailing parameters and comments are ignored."""
-    match = re.match(r"0*([0-9]+)\s*(?:[;(].*)?\Z", text.strip(), re.DOTALL)
+    match = re.match(r"([0-9]++)\s*+(?:[;(].*)?\Z", text.strip(), re.DOTALL)
     if match is None:
         raise bad_header(where, "not a number", text)
-    if len(match[1]) > 20 or int(match[1]) > maximum:
+    digits = match[1].lstrip("0") or "0"
+    if len(digits) > 20 or int(digits) > maximum:
         raise bad_header(where, f"number above {maximum}", text)
-    return int(match[1])
+    return int(digits)
 
 
 # --- parameters -----------------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ class ScriptedCore:
         self.told: queue.Queue[Told] = queue.Queue()
         self.deadline: float | None = None
         self.at_rest = True
+        self.abandoned = 0
         self.used = False
         self.unfinished: float | None = None
         self.on_receive: Callable[[int, bytes, float], list[Output]] = lambda connection, data, now: []
@@ -85,6 +86,10 @@ class ScriptedCore:
 
     def in_use(self, connection: int) -> bool:
         return self.used
+
+    def abandon(self, now: float) -> list[Output]:
+        self.abandoned += 1
+        return []
 
     def shutdown(self, now: float) -> list[Output]:
         self.told.put(Told("shutdown"))
