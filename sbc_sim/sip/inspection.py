@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sbc_sim.sip.body import SDP, body_parts, sdp_body
 from sbc_sim.sip.errors import MalformedMessage
-from sbc_sim.sip.headers import MediaType
-from sbc_sim.sip.message import Request
-from sbc_sim.sip.text import printable
+from sbc_sim.sip.message import Headers, Request
+from sbc_sim.sip.text import Parameters, printable
 
 
 class RequestFault(StrEnum):
@@ -64,8 +64,6 @@ KNOWN = (*ALLOWED, "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE", "PUBLISH", "REGIST
 """Methods that we have heard of (requirements 22, 140)."""
 SUPPORTED = ("timer", "100rel")
 """Option tags that we understand."""
-SESSION_BODIES = ("application/sdp", "multipart/mixed", "multipart/alternative")
-"""Body types that may hold a session description (RFC 5621)."""
 
 
 def inspect(request: Request, supported: tuple[str, ...] = SUPPORTED) -> Obstacle | None:
@@ -100,15 +98,23 @@ def _body(request: Request) -> Obstacle | None:
     encoding = (request.headers.first("Content-Encoding") or "identity").strip().lower()
     if encoding != "identity":
         return Obstacle(RequestFault.CONTENT_ENCODING, f"Content-Encoding is {printable(encoding, 40)}", "Content-Encoding")
-    kind = request.headers.first("Content-Type")
-    if _media_type(kind or "") in SESSION_BODIES:
+    try:
+        parts = body_parts(request)
+    except MalformedMessage:
+        return None  # whoever takes the body answers that
+    foreign = [part for part in parts if part.media_type != SDP and not _may_be_left_out(part.headers)]
+    if not foreign or (foreign[0].media_type == "" and sdp_body(request) is not None):
         return None
-    seen = "the body has no Content-Type" if kind is None else f"Content-Type is {printable(kind, 60)}"
+    kind = foreign[0].headers.first("Content-Type")
+    what = "a part of the body" if len(parts) > 1 or kind is None or foreign[0].headers is not request.headers else "the body"
+    seen = f"{what} has no Content-Type" if kind is None else f"Content-Type is {printable(kind, 60)}"
     return Obstacle(RequestFault.CONTENT_TYPE, f"{seen}; a session description is application/sdp", "Content-Type")
 
 
-def _media_type(text: str) -> str:
+def _may_be_left_out(headers: Headers) -> bool:
+    """Content-Disposition with handling=optional: who does not know the type goes on without it (20.11, RFC 5621 section 5)."""
+    _, _, parameters = (headers.first("Content-Disposition") or "").partition(";")
     try:
-        return MediaType.parse(text).name
+        return (Parameters.parse(parameters, "Content-Disposition").get("handling") or "").lower() == "optional"
     except MalformedMessage:
-        return ""
+        return False

@@ -253,3 +253,30 @@ def test_a_bug_in_one_call_is_answered_500_and_costs_no_other(monkeypatch):
     assert board.live_calls == 0
     exchange.wait(200)
     assert board.at_rest
+
+
+def _multipart(*parts: tuple[str, str]) -> str:
+    return "".join(f"--b\r\n{head}\r\n\r\n{body}\r\n" for head, body in parts) + "--b--\r\n"
+
+
+SDP_PART = ("Content-Type: application/sdp", SDP)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "extra", "status"),
+    [
+        (_multipart(SDP_PART), "multipart/mixed;boundary=b", {}, 200),
+        (
+            _multipart(SDP_PART, ("Content-Type: text/plain\r\nContent-Disposition: render;handling=optional", "x")),
+            "multipart/mixed;boundary=b",
+            {},
+            200,
+        ),
+        (_multipart(SDP_PART, ("Content-Type: application/isup", "x")), "multipart/mixed;boundary=b", {}, 415),
+        (_multipart(("Content-Type: text/plain", "x")), "multipart/mixed;boundary=b", {}, 415),
+        ("x", "text/plain", {"content_disposition": "render;handling=optional"}, 200),
+        ("x", "text/plain", {}, 415),
+    ],
+)
+def test_a_body_is_taken_when_what_is_not_sdp_may_be_left_out(body, kind, extra, status):
+    assert Exchange().line().final(an_invite(body, content_type=kind, **extra)).status == status
