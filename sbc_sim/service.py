@@ -80,7 +80,7 @@ def addresses(settings: Settings) -> Addresses:
     return Addresses(
         host or ("" if sip.wildcard else sip.host),
         port,
-        "" if not settings.media.advertised and Endpoint(media, 0).wildcard else media,
+        media if settings.media.advertised or not Endpoint(media, 0).wildcard else (local_address() if ":" in sip.host else ""),
         local_address() if sip.wildcard else sip.host,
     )
 

@@ -38,6 +38,7 @@ from sbc_sim.sip.inspection import RequestFault
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.text import parse_number, printable
+from sbc_sim.sip.uri import host_port
 from sbc_sim.sip.user_agent import UserAgent
 from sbc_sim.sip.uui import UuiExpectation, found_elsewhere, read
 
@@ -369,7 +370,7 @@ class Call:
         expects = session.leg.direction in (Direction.SENDRECV, Direction.RECVONLY)
         self._watch.changed(negotiation.held, expects, now)
         self._desk.outbox.put(StartMedia(session.leg))
-        local = f"{session.address.host}:{session.address.rtp_port}"
+        local = host_port(session.address.host, session.address.rtp_port)
         self._book.record(Kind.MEDIA_AGREED, now, telling.agreed(session.leg, negotiation, local, change))
 
     # --- our own requests --------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def capabilities(policy: Policy) -> Capabilities:
 
 def seen_by(address: MediaAddress, peer: Peer | None) -> MediaAddress:
     """Fill in the host when none is advertised: the address by which the peer reached us is one that it can reach."""
-    return address if address.host or peer is None else replace(address, host=peer.local_host)
+    return address if address.host or peer is None else replace(address, host=peer.local_host.partition("%")[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.headers import NameAddr
 from sbc_sim.sip.message import Request
 from sbc_sim.sip.peer import Peer, TlsFailure
-from sbc_sim.sip.uri import Uri
+from sbc_sim.sip.uri import Uri, host_port
 from sbc_sim.sip.uui import Uui
 
 
@@ -92,7 +92,7 @@ def agreed(leg: LegDescription, negotiation: Negotiation, local: str, change: bo
         "suite": leg.receive_key.suite,
         "tag": negotiation.crypto.tag if negotiation.crypto else None,
         "profile": negotiation.profile,
-        "remote": f"{leg.remote[0]}:{leg.remote[1]}",
+        "remote": host_port(*leg.remote),
         "local": local,
         "rtcpMux": leg.remote_rtcp is None,
         "dtmfPayloadType": leg.dtmf_payload_type,

@@ -27,6 +27,7 @@ from sbc_sim.sip.inspection import inspect
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.text import parse_number
+from sbc_sim.sip.uri import host_port
 from sbc_sim.sip.user_agent import UserAgent
 
 
@@ -272,7 +273,7 @@ class PlacedCall:
         assert session.leg is not None
         self.result.suite = session.leg.receive_key.suite
         self._booth.outbox.put(StartMedia(session.leg))
-        local = f"{session.address.host}:{session.address.rtp_port}"
+        local = host_port(session.address.host, session.address.rtp_port)
         self._record(Kind.MEDIA_AGREED, now, telling.agreed(session.leg, agreed, local, False))
         return True
 
