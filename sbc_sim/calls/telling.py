@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sbc_sim.calls.outbox import address_of
+from sbc_sim.journal.view import camel
 from sbc_sim.rtp.leg import LegDescription, LegReport
 from sbc_sim.rules.catalogue import rule
 from sbc_sim.rules.explain import finding_data
@@ -106,7 +107,7 @@ def agreed(leg: LegDescription, negotiation: Negotiation, local: str, change: bo
 
 def media(report: LegReport, final: bool) -> dict[str, Any]:
     """Tell what the media plane has seen: MEDIA."""
-    data = {_camel(name): value for name, value in asdict(report).items()}
+    data = {camel(name): value for name, value in asdict(report).items()}
     data["dtmf"] = [{"digit": e.digit, "at": e.at, "durationMs": e.duration_ms} for e in report.dtmf]
     return {**data, "final": final}
 
@@ -168,8 +169,3 @@ def verdict(judged: Verdict, profile: str, rule_set: str) -> dict[str, Any]:
         "profile": profile,
         "ruleSet": rule_set,
     }
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

@@ -17,7 +17,6 @@ from sbc_sim.commands.shared import (
     CannotRun,
     Unusable,
     as_json,
-    camel,
     end_reactor,
     run_reactor,
     say,
@@ -27,6 +26,7 @@ from sbc_sim.commands.shared import (
 )
 from sbc_sim.commands.uui import ECHO_PAYLOAD
 from sbc_sim.exports.redaction import clean, mask, mask_values
+from sbc_sim.journal.view import camel
 
 if TYPE_CHECKING:
     from sbc_sim.partner.placed_call import CallResult

@@ -175,9 +175,3 @@ STYLES: dict[str, dict[str, Any]] = {"title": {"bold": True}, "strong": {"fg": "
 def paint(text: str, style: str) -> str:
     """Colour a text for `say`, which leaves the colour out where it is not wanted."""
     return click.style(text, **STYLES[style])
-
-
-def camel(name: str) -> str:
-    """Write a Python name as JSON has it."""
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

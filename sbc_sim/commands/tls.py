@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sbc_sim.commands.shared import CannotRun, SettingsCommand, as_json, camel, loaded, say, say_json
+from sbc_sim.commands.shared import CannotRun, SettingsCommand, as_json, loaded, say, say_json
+from sbc_sim.journal.view import camel
 
 if TYPE_CHECKING:
     from sbc_sim.net.certificates import CertificateFiles

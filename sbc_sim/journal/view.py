@@ -24,6 +24,12 @@ OVER = frozenset({"ended", "rejected"})
 """The states that no call leaves."""
 
 
+def camel(name: str) -> str:
+    """Write a Python name as JSON has it."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def rfc3339(at: float | None) -> str | None:
     """Write unix seconds as RFC 3339 UTC with milliseconds; None stays None."""
     if at is None:

@@ -5,6 +5,7 @@ It has the same door as the switchboard, so the same shell drives it, and a test
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from sbc_sim.calls import telling
@@ -58,7 +59,8 @@ class Caller:
         self._policy = policy
         self._calls = [PlacedCall(f"placed-{environment.new_token(6)}", plan, booth) for _ in range(calls)]
         self.results = [call.result for call in self._calls]
-        self._unplaced = list(self._calls)
+        self._unplaced = deque(self._calls)
+        self._by_call_id: dict[str, PlacedCall] = {}
         self._interval = interval
         self._next_at: float | None = None
         self._stream = MessageStream()
@@ -153,10 +155,12 @@ class Caller:
     def advance(self, now: float) -> list[Output]:
         """Let time pass up to `now`: place the next call, hang up, give up."""
         while self._unplaced and self._next_at is not None and now >= self._next_at:
-            call = self._unplaced.pop(0)
+            call = self._unplaced.popleft()
             self._next_at = self._next_at + self._interval if self._unplaced else None
             call.place(CONNECTION, now)
+            self._by_call_id[call.result.sip_call_id] = call
             self._rearm(call)
+            self._settle_events(now)
         self._outbox.carry(self._agent.advance(now), now)
         self._settle_events(now)
         for call in self._alarms.due(now):
@@ -167,7 +171,7 @@ class Caller:
 
     def hang_up(self, now: float) -> list[Output]:
         """End every call (the user interrupts)."""
-        self._unplaced = []
+        self._unplaced.clear()
         self._next_at = None
         for call in self._calls:
             call.hang_up(now)
@@ -208,13 +212,10 @@ class Caller:
                 raise AssertionError(f"an effect that is no event: {event}")
 
     def _with(self, transaction: ClientTransaction | ServerTransaction, act: Callable[[PlacedCall], None]) -> None:
-        sip_call_id = transaction.request.headers.first("Call-ID")
-        for call in self._calls:
-            if call.result.sip_call_id == sip_call_id:
-                if not call.over:
-                    act(call)
-                    self._rearm(call)
-                return
+        call = self._by_call_id.get(transaction.request.headers.first("Call-ID") or "")
+        if call is not None and not call.over:
+            act(call)
+            self._rearm(call)
 
     def _note(self, message: Request | Response, why: str, now: float) -> None:
         self._outbox.record(Kind.NOTE, self._outbox.call_of(message, True), now, {"text": why})
@@ -223,7 +224,7 @@ class Caller:
         self._alarms.set(call, call.deadline)
 
     def _give_up(self, why: str, now: float) -> None:
-        self._unplaced = []
+        self._unplaced.clear()
         self._next_at = None
         for call in self._calls:
             if call.over:

@@ -13,6 +13,7 @@ from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Quote
 from sbc_sim.rules.outcome import failed, passed, skipped, undecided, warned
 from sbc_sim.rules.policy import Policy
+from sbc_sim.sip.uri import host_port
 
 SHORTEST_S = 1.0
 """A shorter talk proves nothing."""
@@ -195,7 +196,7 @@ def _arrives(talk: Talk) -> Finding:
         return undecided(rule, "No packet arrived, but there was hardly time for one.")
     others = {"STUN": report.stun, "DTLS": report.dtls, "RTCP": report.rtcp_received}
     other = f" ({', '.join(f'{count} {name}' for name, count in others.items())})" if any(others.values()) else ""
-    expected = f" from {talk.leg.remote[0]}:{talk.leg.remote[1]}" if talk.leg else ""
+    expected = f" from {host_port(*talk.leg.remote)}" if talk.leg else ""
     return failed(rule, f"Not one RTP packet arrived{expected}{other}.", _seen("packets received 0"))
 
 

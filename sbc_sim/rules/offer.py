@@ -11,6 +11,7 @@ from sbc_sim.rules.outcome import failed, found, passed, skipped, warned
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import quote, sentence
 from sbc_sim.sdp.answer import CryptoRefusal, Negotiation, SdpFault, SdpProblem
+from sbc_sim.sip.uri import host_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def _kept(rule: str, evidence: Evidence, agreed: Negotiation, texts: dict[str, s
 
 def _seen(agreed: Negotiation) -> dict[str, str]:
     """What was agreed, as sentences: for single rules, and for the rest of each area."""
-    remote = f"{agreed.remote[0]}:{agreed.remote[1]}" if agreed.remote else "no address"
+    remote = host_port(*agreed.remote) if agreed.remote else "no address"
     codecs = f"{agreed.codec} as payload type {agreed.payload_type}; offered: {', '.join(agreed.offered_codecs[:8])}."
     return {
         "SBC-SDP-005": codecs,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sbc_sim.sip.body import SDP, body_parts, sdp_body
+from sbc_sim.sip.body import SDP, body_parts, content_encoding, sdp_body
 from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.message import Headers, Request
 from sbc_sim.sip.text import Parameters, printable
@@ -95,7 +95,7 @@ def _extensions(request: Request, supported: tuple[str, ...]) -> Obstacle | None
 def _body(request: Request) -> Obstacle | None:
     if request.method not in ("INVITE", "UPDATE", "PRACK") or not request.body:
         return None
-    encoding = (request.headers.first("Content-Encoding") or "identity").strip().lower()
+    encoding = content_encoding(request.headers)
     if encoding != "identity":
         return Obstacle(RequestFault.CONTENT_ENCODING, f"Content-Encoding is {printable(encoding, 40)}", "Content-Encoding")
     try:
