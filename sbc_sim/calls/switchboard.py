@@ -54,6 +54,16 @@ from sbc_sim.sip.stream import KeepAlive, MessageStream, StreamError, StreamEven
 from sbc_sim.sip.user_agent import UserAgent
 
 RETRY_AFTER = str(RETRY_AFTER_S)
+SILENT = (
+    "the TLS handshake was over, then the connection was closed without one octet of SIP: many stacks check the certificate only now, "
+    "so look whether they trust the CA and find the name that they dialled"
+)
+MOST_PER_TURN = 4
+"""Messages taken from one connection before others have their turn: some milliseconds."""
+LAST_TURNS = 8
+"""Turns that a connection has left when it closes; what waits behind them is lost."""
+MOST_WAITING = 2000
+"""Messages of one connection that may wait; more, and it is closed."""
 LINGER = 64.0
 """Seconds for which an ended call still takes its late messages (ACK to a refusal, a repeated BYE)."""
 
@@ -65,8 +75,11 @@ _Owned = ServerTransaction | Dialog | Unreadable
 class _Connection:
     stream: MessageStream
     unfinished_since: float | None = None
+    peer: Peer | None = None
+    heard: bool = False
+    """Octets came after the handshake."""
     inbox: deque[StreamEvent] = field(default_factory=deque)
-    """What was framed and not looked at yet: never left over, unless a bug of ours stopped the work."""
+    """What was framed and not looked at yet: more than one turn takes, or what a bug of ours left."""
 
 
 class Switchboard:
@@ -88,6 +101,8 @@ class Switchboard:
         self._known: dict[str, tuple[list[_Owned], CallKey]] = {}
         """By call: what leads to it, to be dropped when it is forgotten."""
         self._alarms: Alarms[Call] = Alarms()
+        self._backlog: dict[int, float] = {}
+        """Connections whose inbox was not emptied, and since when."""
         self._at_work: Call | None = None
         """The call that is being acted on: whom to give up should that raise."""
         self._starts: deque[float] = deque()
@@ -100,7 +115,7 @@ class Switchboard:
     @property
     def deadline(self) -> float | None:
         """When `advance` must be called next, unix seconds."""
-        waits = [d for d in (self._agent.deadline, self._alarms.deadline) if d is not None]
+        waits = [d for d in (self._agent.deadline, self._alarms.deadline, *self._backlog.values()) if d is not None]
         return min(waits, default=None)
 
     @property
@@ -129,7 +144,7 @@ class Switchboard:
             self._outbox.put(Close(connection, "source address is not allowed", abort=True))
             return self._outbox.take()
         sizes = StreamLimits(self._limits.header_bytes, self._limits.body_bytes, self._limits.uri_bytes)
-        self._connections[connection] = _Connection(MessageStream(sizes))
+        self._connections[connection] = _Connection(MessageStream(sizes), peer=peer)
         data = {"connection": connection, "peer": telling.peer_data(peer), "tls": telling.tls_data(peer)}
         self._outbox.record(Kind.CONNECTION_OPENED, None, now, data)
         self._outbox.carry(self._agent.connected(connection, peer), now)
@@ -150,12 +165,17 @@ class Switchboard:
         events = known.stream.feed(data)
         since = now if events or known.unfinished_since is None else known.unfinished_since
         known.unfinished_since = since if known.stream.pending else None
+        known.heard = True
         known.inbox.extend(events)
+        if len(known.inbox) > MOST_WAITING:
+            known.inbox.clear()
+            self._outbox.put(Close(connection, f"more than {MOST_WAITING} messages wait: slower, please", abort=True))
         self._work_off(connection, known, now)
         return self._finish(now)
 
     def _work_off(self, connection: int, known: _Connection, now: float) -> None:
-        while known.inbox:
+        """Take some messages; the rest of a burst waits for the next turn, so that media and other connections come in between."""
+        for _ in range(min(MOST_PER_TURN, len(known.inbox))):
             event = known.inbox.popleft()
             if isinstance(event, KeepAlive):
                 self._outbox.put(Send(connection, b"\r\n"))
@@ -164,6 +184,10 @@ class Switchboard:
             else:
                 self._message(connection, event, now)
             self._settle_events(now)
+        if known.inbox:
+            self._backlog[connection] = now
+        else:
+            self._backlog.pop(connection, None)
 
     def abandon(self, now: float) -> list[Output]:
         """Go on after a call through the door raised, which is a bug of ours: it costs the call that met it, and no other.
@@ -180,14 +204,23 @@ class Switchboard:
 
     def lost(self, connection: int, why: str, now: float) -> list[Output]:
         """Forget a connection; calls go on, for a dialog outlives the connection that made it."""
-        if self._connections.pop(connection, None) is None:
+        known = self._connections.get(connection)
+        if known is None:
             return []
+        for _ in range(LAST_TURNS):
+            self._work_off(connection, known, now)  # who says BYE and closes at once is heard
+        del self._connections[connection]
+        self._backlog.pop(connection, None)
+        if not known.heard and known.peer is not None and not known.peer.dialled:
+            self._attempt(known.peer, TlsFailure(TlsProblem.CLOSED_EARLY, SILENT), now)
         self._outbox.record(Kind.CONNECTION_CLOSED, None, now, {"connection": connection, "why": why})
         self._outbox.carry(self._agent.lost(connection, now), now)
         return self._finish(now)
 
     def advance(self, now: float) -> list[Output]:
         """Let time pass up to `now`."""
+        for connection in list(self._backlog):
+            self._work_off(connection, self._connections[connection], now)
         self._outbox.carry(self._agent.advance(now), now)
         self._settle_events(now)
         for call in self._alarms.due(now):

@@ -25,6 +25,7 @@ _STATUS_LINE = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9][0-9])(?: (.*))?", r
 _METHOD = re.compile(TOKEN)
 _BLANK = re.compile(r"\s")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_IN_NAME = re.compile(r"[\x00-\x20\x7f]")
 _DIGITS = re.compile(r"[0-9]+")
 _Value = TypeVar("_Value")
@@ -278,6 +279,12 @@ def check_response(response: Response) -> None:
 
 def _check_common(message: Message) -> CSeq:
     headers = message.headers
+    for name in _WANTED:
+        for item in headers.fields(name):
+            # Quoted strings may hold them, escaped (RFC 4475 section 3.1.1.2); nothing else of what an answer copies may.
+            if (bad := _CONTROL.search(_QUOTED.sub("", item.value.replace("\t", " ")))) is not None:
+                detail = f"{name} has the control character {printable(bad[0])}: {printable(item.value)}"
+                raise MalformedMessage(Malformation.BAD_HEADER, detail, name, offset=item.offset)
     if missing := [name for name in _WANTED if not any(headers.all(name))]:
         raise MalformedMessage(Malformation.MISSING_HEADER, f"Missing or empty: {', '.join(missing)}", missing[0])
     for name in _WANTED[1:]:

@@ -148,14 +148,12 @@ class ServerSide:
             detail = f"CSeq {number} is lower than {dialog.remote_sequence}, the last one in this dialog"
             return [Obstructed(transaction, dialog, Obstacle(RequestFault.OLD_CSEQ, detail, "CSeq"))]
         dialog.remote_sequence = number
-        if dialog.connection is None or transaction.connection != dialog.connection:
-            dialog.connection = transaction.connection
-            dialog.peer = transaction.peer
+        if not self._connections.usable(dialog.connection):
+            self._use_connection(transaction, dialog)
         if request.method in ("INVITE", "UPDATE"):
             obstacle = self._pending(transaction, dialog)
             if obstacle is not None:
                 return [Obstructed(transaction, dialog, obstacle)]
-            self._refresh_target(dialog, request)
         if request.method == "PRACK":
             return self._prack(transaction, dialog)
         return [Incoming(transaction, dialog)]
@@ -171,10 +169,13 @@ class ServerSide:
             return Obstacle(RequestFault.PENDING_OWN, "our own INVITE of this dialog is not answered yet", "CSeq")
         return None
 
-    def _refresh_target(self, dialog: Dialog, request: Request) -> None:
-        target = contact_uri(request)
-        if target:
-            dialog.remote_target = target
+    def _use_connection(self, transaction: ServerTransaction, dialog: Dialog) -> None:
+        dialog.connection, dialog.peer = transaction.connection, transaction.peer
+
+    def _refresh_target(self, transaction: ServerTransaction, dialog: Dialog) -> None:
+        """Only a request that was taken moves the target (12.2.2; RFC 3311 section 5.2), and our own requests to its connection."""
+        dialog.remote_target = contact_uri(transaction.request) or dialog.remote_target
+        self._use_connection(transaction, dialog)
 
     def _repeated(self, known: ServerTransaction, request: Request, now: float) -> list[Effect]:
         what = Input.ACK if request.method == "ACK" else Input.REQUEST
@@ -262,9 +263,11 @@ class ServerSide:
     def _move_dialog(self, transaction: ServerTransaction, status: int) -> None:
         if transaction.request.method == "BYE" and transaction.dialog is not None and 200 <= status < 300:
             self.end(transaction.dialog)
+        dialog = transaction.dialog
+        if transaction.request.method in ("INVITE", "UPDATE") and dialog is not None and 200 <= status < 300:
+            self._refresh_target(transaction, dialog)
         if transaction.request.method != "INVITE" or status == 100:
             return
-        dialog = transaction.dialog
         if dialog is None:
             if status >= 300:
                 return

@@ -280,3 +280,57 @@ SDP_PART = ("Content-Type: application/sdp", SDP)
 )
 def test_a_body_is_taken_when_what_is_not_sdp_may_be_left_out(body, kind, extra, status):
     assert Exchange().line().final(an_invite(body, content_type=kind, **extra)).status == status
+
+
+@pytest.mark.parametrize("header", ["call_id", "from", "to", "via"])
+@pytest.mark.parametrize("bad", ["\x1b[31m", "\x07", "\x7f", "\x00"])
+def test_control_characters_in_what_an_answer_copies_are_refused(header, bad):
+    good = {"call_id": "a", "from": "<sip:+1@b>;tag=x", "to": "<sip:c@d>;x=y", "via": "SIP/2.0/TLS h;branch=z9hG4bKq"}[header]
+    assert Exchange().line().final(an_invite(**{header: good + bad + "z"})).status == 400
+
+
+def test_a_refused_reinvite_from_another_connection_moves_neither_target_nor_connection():
+    exchange = Exchange()
+    placed = exchange.line().call()
+    other = exchange.line()
+    other.send(placed.request("INVITE", SDP.replace("SAVP 0 101", "SAVP 8"), contact="<sip:evil@198.51.100.1>"))
+    other.send(placed.request("INFO"))
+    exchange.took(exchange.switchboard.hang_up(exchange.told(Kind.CALL_STARTED)[0].call or "", exchange.now))
+    assert [(m.method, m.uri) for m in requests(placed)] == [("BYE", "sip:ann@192.0.2.1:5071;transport=tls")]
+
+
+def test_a_taken_reinvite_from_another_connection_moves_both():
+    exchange = Exchange()
+    placed = exchange.line().call()
+    other = exchange.line()
+    other.send(placed.request("INVITE", SDP, contact="<sip:ann@192.0.2.1:6000>"))
+    other.send(placed.request("ACK", cseq=2))
+    exchange.took(exchange.switchboard.hang_up(exchange.told(Kind.CALL_STARTED)[0].call or "", exchange.now))
+    assert [m.uri for m in other.messages if isinstance(m, Request)] == ["sip:ann@192.0.2.1:6000"]
+
+
+def test_a_connection_that_says_nothing_after_the_handshake_is_listed():
+    exchange = Exchange()
+    exchange.line().lose()
+    told = exchange.told(Kind.ATTEMPT)
+    assert [e.data["problem"] for e in told] == ["closed-early"]
+    assert "without one octet" in told[0].data["detail"]
+
+
+def test_a_burst_on_one_connection_lets_others_have_their_turn_and_nothing_of_it_is_lost():
+    exchange = Exchange()
+    placed = exchange.line().call()
+    busy = exchange.line()
+    busy.send(b"".join(a_request("OPTIONS") for _ in range(50)))
+    assert len(busy.messages) < 10
+    assert placed.final("OPTIONS").status == 200
+    exchange.wait(0.01)
+    assert [m.status for m in busy.messages if isinstance(m, Response)] == [200] * 50
+    assert exchange.switchboard.deadline is None or exchange.switchboard.deadline > exchange.now
+
+
+def test_more_messages_than_may_wait_close_the_connection():
+    exchange = Exchange()
+    line = exchange.line()
+    line.send(b"".join(a_request("OPTIONS") for _ in range(2100)))
+    assert line.closed is not None
