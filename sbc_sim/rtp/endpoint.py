@@ -106,9 +106,16 @@ class Endpoint:
 
     def receive_rtcp(self, datagram: bytes, source: Address, now: float) -> None:
         """Take what arrived on the RTCP port, or is no RTP on the RTP port: SRTCP is read, STUN, DTLS and the rest are counted."""
-        match classify(datagram):
-            case Kind.RTCP:
-                self._receive_srtcp(datagram, source, now)
+        kind = classify(datagram)
+        if kind is Kind.RTCP:
+            self._receive_srtcp(datagram, source, now)
+        elif self.reception.is_foreign(source):
+            self.reception.foreign += 1
+        else:
+            self._count_other(kind)
+
+    def _count_other(self, kind: Kind) -> None:
+        match kind:
             case Kind.STUN:
                 self._stun += 1
             case Kind.DTLS:
@@ -125,18 +132,21 @@ class Endpoint:
         return True
 
     def _receive_srtcp(self, datagram: bytes, source: Address, now: float) -> None:
-        if rtcp.looks_clear(datagram):
-            self._rtcp_plain += 1
-            return
-        packet = self.reception.srtp.open_rtcp(datagram)
+        clear = rtcp.looks_clear(datagram)
+        packet = Refusal.BAD if clear else self.reception.srtp.open_rtcp(datagram)
         if isinstance(packet, bytes):
             self._take_rtcp(packet, source, now)
+        elif self.reception.is_foreign(source):
+            self.reception.foreign += 1
+        elif clear:
+            self._rtcp_plain += 1
         elif packet is Refusal.AUTHENTICATION:
             self._rtcp_auth_failures += 1
         elif packet not in (Refusal.REPLAYED, Refusal.TOO_OLD):
             self._unknown += 1
 
     def _take_rtcp(self, packet: bytes, source: Address, now: float) -> None:
+        self.reception.rtcp_source = source
         if not self.exchange.take(packet, now):
             self._unknown += 1
         elif self.description.latch and self.description.remote_rtcp is not None and self._rtcp_source is None:
@@ -192,6 +202,7 @@ class Endpoint:
             stun=self._stun,
             dtls=self._dtls,
             stray=heard.stray,
+            foreign=heard.foreign,
             wrong_payload=heard.wrong_payload,
             comfort_noise=heard.comfort_noise,
             payload_types=heard.payload_types(),

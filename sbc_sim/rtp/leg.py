@@ -105,6 +105,8 @@ class LegReport:
     dtls: int = 0
     stray: int = 0
     """Authentic packets from another source than the expected one (SDP address or latched)."""
+    foreign: int = 0
+    """Datagrams of strangers: from another source than the leg's, opened by no key. Not the partner's fault."""
     wrong_payload: int = 0
     """Authentic packets whose payload type is not of the answer."""
     comfort_noise: int = 0

@@ -75,6 +75,7 @@ class Reception:
         "duplicates",
         "expected_source",
         "first_packet_at",
+        "foreign",
         "last_packet_at",
         "malformed",
         "meter",
@@ -82,6 +83,7 @@ class Reception:
         "other_payloads",
         "plain_rtp",
         "replayed",
+        "rtcp_source",
         "source",
         "ssrcs",
         "stray",
@@ -102,10 +104,12 @@ class Reception:
         self.ssrcs = 0
         self.source: Address | None = None
         """Of the newest authentic packet that came from elsewhere than expected."""
+        self.rtcp_source: Address | None = None
+        """Of the newest authentic SRTCP packet; the leg notes it here."""
         self.first_packet_at: float | None = None
         self.last_packet_at: float | None = None
         self.auth_failures = self.plain_rtp = self.old_key = self.malformed = self.replayed = self.duplicates = 0
-        self.stray = self.wrong_payload = self.comfort_noise = self.unwanted_while_held = 0
+        self.stray = self.foreign = self.wrong_payload = self.comfort_noise = self.unwanted_while_held = 0
         self.other_payloads: Counter[int] = Counter()
         self.tags: Counter[int] = Counter()
         self._past = Past()
@@ -132,7 +136,21 @@ class Reception:
             self.meter.use(description.codec)
         if description.remote != before.remote or not description.latch:
             self._latched = False
+        if description.remote_rtcp != before.remote_rtcp:
+            self.rtcp_source = None
         self._use(description)
+
+    def is_foreign(self, source: Address) -> bool:
+        """True for a source that is none of the peer's, once the present key has opened packets: what no key opens is a stranger's then.
+
+        Before that the peer may be anywhere behind NAT, and a wrong key of its own must be told.
+        """
+        if not self.streams or source in (self.expected_source, self.source, self.rtcp_source):
+            return False
+        rtcp = self._description.remote_rtcp
+        if rtcp is None:
+            return True
+        return source != rtcp and (self.rtcp_source is not None or source != (self.expected_source[0], rtcp[1]))
 
     def _use(self, description: LegDescription) -> None:
         if not self._latched:
@@ -158,7 +176,7 @@ class Reception:
         packet = unprotect(datagram)
         if not isinstance(packet, bytes):
             if blame:
-                self._refuse(datagram, packet)
+                self._refuse(datagram, source, packet)
             return None if blame else NOT_OURS
         flags, second, sequence, timestamp, ssrc = FIXED_HEADER.unpack_from(packet)
         stream = self.stream
@@ -226,8 +244,12 @@ class Reception:
         elif payload_type not in (self._payload_type, self._description.dtmf_payload_type):
             self.wrong_payload += 1
 
-    def _refuse(self, datagram: bytes, refusal: bytes | Refusal) -> None:
-        if refusal is Refusal.REPLAYED:
+    def _refuse(self, datagram: bytes, source: Address, refusal: Refusal) -> None:
+        if refusal is Refusal.AUTHENTICATION and self._old is not None and isinstance(self._old.open(datagram), bytes):
+            self.old_key += 1
+        elif self.is_foreign(source):
+            self.foreign += 1
+        elif refusal is Refusal.REPLAYED:
             self.replayed += 1
             self.duplicates += 1
         elif self._looks_plain(datagram):
@@ -236,8 +258,6 @@ class Reception:
             self.replayed += 1
         elif refusal is not Refusal.AUTHENTICATION:
             self.malformed += 1
-        elif self._old is not None and isinstance(self._old.open(datagram), bytes):
-            self.old_key += 1
         else:
             self.auth_failures += 1
             self._guess_tag(datagram)

@@ -1,6 +1,7 @@
 """Media: what the report of the media plane proves about the echo, and what was wrong on the way (requirements 92-102).
 
-A call that was too short to prove anything is not called broken: its rules are skipped or left undecided.
+A call that was too short to prove anything is not called broken: its rules are skipped or left undecided, but for the echo itself,
+which warns, for a call that proved nothing does not pass.
 """
 
 from __future__ import annotations
@@ -157,7 +158,9 @@ def _echo(talk: Talk) -> Finding:
     if min(report.packets_received, report.echoed_packets) >= wanted:
         return passed(rule, f"{counts} (at least {wanted} each way are wanted).")
     if talk.seconds is not None and talk.seconds < _needed_seconds(talk):
-        return undecided(rule, f"The call was up for {talk.seconds:.1f} s, too short for a proof: {counts}; {wanted} each way are wanted.")
+        lasted = f"The call lasted {talk.seconds:.1f} s{' without its hold' if talk.evidence.held_s else ''}"
+        detail = f"{lasted}: too short to prove the echo; at least {wanted} packets each way are wanted."
+        return warned(rule, detail, _seen(counts))
     if _not_meant(talk):
         return skipped(rule, "The call was on hold.")
     return failed(rule, f"Not proved: {counts}; at least {wanted} each way are wanted.{_reason(talk)}", _seen(counts))

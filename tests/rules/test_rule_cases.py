@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from sbc_sim.rtp.leg import LegReport
 from sbc_sim.rules.answers import ANSWERS
 from sbc_sim.rules.catalogue import RULES
 from sbc_sim.rules.evidence import Evidence
@@ -65,6 +66,17 @@ def test_a_cancelled_call_proves_nothing_and_does_not_pass() -> None:
     verdict = judge_call(evidence, Policy())
     assert verdict.status is Status.WARN
     assert with_status(verdict.findings, Status.WARN) == {"SBC-DLG-013"}
+
+
+def test_a_call_that_was_answered_and_ended_before_any_media_proves_nothing_and_does_not_pass() -> None:
+    evidence = a_call(Policy())
+    evidence.report, evidence.ended_at = LegReport(), (evidence.answered_at or 0.0) + 0.2
+    verdict = judge_call(evidence, Policy())
+    assert verdict.status is Status.WARN
+    assert with_status(verdict.findings, Status.WARN, Status.FAIL) == {"SBC-MEDIA-001"}
+    (echo,) = (finding for finding in verdict.findings if finding.rule == "SBC-MEDIA-001")
+    wanted = Policy().min_packets
+    assert echo.detail == f"The call lasted 0.2 s: too short to prove the echo; at least {wanted} packets each way are wanted."
 
 
 def with_status(findings: Iterable[Finding], *wanted: Status) -> set[str]:

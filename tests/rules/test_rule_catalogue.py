@@ -96,6 +96,7 @@ def test_an_area_gives_all_its_rules() -> None:
         ("405", "SBC-SIP-022"),
         ("305", "SBC-SDP-006"),
         ("unknown_ca", "SBC-TLS-006"),
+        ("unknown_ca", "SBC-TLS-003"),
         ("certificate_required", "SBC-TLS-013"),
         ("odd-digits", "SBC-UUI-002"),
         ("one-way audio", "SBC-MEDIA-002"),

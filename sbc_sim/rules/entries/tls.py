@@ -38,11 +38,12 @@ TLS: tuple[Rule, ...] = (
         why="The guide says that mutual TLS is not supported. A trunk configured for it depends on something that the real SBC does not do."
         " Many stacks send their certificate whenever a server asks, so we ask in order to see it.",
         fix="Take the client certificate off this trunk. A stack that cannot be told to leave it out can be tested with"
-        " tls.client_certificates=report, which lets the call go on with this finding, or ignore, which never asks.",
+        " tls.client_certificates=report, which lets the call go on with this finding, or ignore, which never asks."
+        " A refused client certificate gets the alert unknown_ca from us: it says nothing about the CA of our own certificate.",
         source=GUIDE_TLS,
         platforms=platforms.NO_CLIENT_CERTIFICATE,
         setting="tls.client_certificates",
-        keywords=("client-certificate", "mtls", "mutual tls", "certificate_required", "access_denied", "bad_certificate"),
+        keywords=("client-certificate", "mtls", "mutual tls", "certificate_required", "access_denied", "bad_certificate", "unknown_ca"),
     ),
     Rule(
         id="SBC-TLS-004",
