@@ -166,5 +166,14 @@ def test_explain_finds_rules_by_id_status_and_alert(run, word):
     assert all({"id", "title", "why", "fix", "source", "platforms"} <= set(rule) for rule in found)
 
 
+def test_a_word_that_finds_many_rules_gives_an_overview_and_the_way_to_one(run):
+    code, out, _ = run("explain", "488")
+    *overview, blank, way = out.rstrip("\n").split("\n")
+    assert (code, blank) == (0, "")
+    assert len(overview) == len(json.loads(run("explain", "488", "--json")[1])) > 3
+    assert all(line.startswith("SBC-") for line in overview)
+    assert way.endswith(f"sbc-sim explain {overview[0].split()[0]}")
+
+
 def test_explaining_an_unknown_word_is_a_usage_error(run):
     assert run("explain", "xyzzy-no-such-thing")[0] == 2

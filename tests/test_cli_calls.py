@@ -5,8 +5,10 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +169,27 @@ def test_nothing_listening_is_3():
         done = run("call", f"tls:127.0.0.1:{closed.getsockname()[1]}", "--insecure")
     assert done.returncode == 3
     assert "no connection" in done.stdout
+
+
+def test_a_connection_that_is_lost_before_the_answer_is_no_call_and_no_status_is_made_up(serving):
+    certificates = serving.folder / "certs"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.pem", certificates / "server-key.pem")
+
+    def hear_and_close(listening: socket.socket) -> None:
+        with context.wrap_socket(listening.accept()[0], server_side=True) as line:
+            line.recv(65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=hear_and_close, args=(listening,), daemon=True)
+        thread.start()
+        done = run("call", f"tls:127.0.0.1:{listening.getsockname()[1]}", "--insecure", "--ladder")
+        thread.join(20)
+    assert done.stdout.count("no call: the connection was lost before INVITE was answered") == 2, "in the ladder and in the result"
+    assert "SBC (called)" in done.stdout
+    assert "rejected" not in done.stdout
+    assert "verdict" not in done.stdout
+    assert done.returncode == 1
 
 
 @pytest.mark.parametrize("words", [["udp:127.0.0.1:5060"], ["tls:127.0.0.1:0"], ["tls:127.0.0.1:5061", "--uui", "00", "--no-uui"]])

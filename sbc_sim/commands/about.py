@@ -6,6 +6,9 @@ import click
 
 from sbc_sim.commands.shared import PASSED, SettingsCommand, Unusable, as_json, loaded, own_version, say, say_json, width
 
+MOST_IN_FULL = 3
+"""Rules that are explained in full at once; more of them would scroll away."""
+
 
 @click.command()
 @as_json
@@ -69,7 +72,7 @@ def config_schema() -> None:
 def explain(word: str, as_json: bool) -> int:
     """Say what a rule demands, why, and how to mend a breach.
 
-    WORD is a rule id, a status code, a TLS alert or a word; without it all rules are listed.
+    WORD is a rule id, a status code, a TLS alert or a word; without it all rules are listed. More than three rules get a line each.
     """
     from sbc_sim.rules.explain import as_line, as_text, rule_data
     from sbc_sim.rules.explain import explain as find
@@ -77,10 +80,12 @@ def explain(word: str, as_json: bool) -> int:
     rules = find(word)
     if as_json:
         say_json([rule_data(rule) for rule in rules])
-    elif word:
+    elif word and len(rules) <= MOST_IN_FULL:
         say("\n\n".join(as_text(rule, width()) for rule in rules))
     else:
         say("\n".join(map(as_line, rules)))
+        if word:
+            say(f"\n{len(rules)} rules are about {word}; all about one of them: sbc-sim explain {rules[0].id}")
     if not rules:
         raise Unusable(f"no rule is about {word!r}; `sbc-sim explain` lists them all")
     return PASSED

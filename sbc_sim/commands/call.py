@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 RULE_ID = re.compile(r"SBC-[A-Z0-9]+-\d{3}")
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM")
 TARGET = "tls:HOST:PORT"
+NO_CALL = "no call: "
 READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 
@@ -226,13 +227,15 @@ def result_text(number: int, result: CallResult, wrong: list[str]) -> str:
         lines += [f"see: sbc-sim explain {rule}" for rule in RULE_ID.findall(result.warning)[:1]]
     if result.proof is not None:
         lines.append(proof_text(result.proof))
-    lines += [f"problem: {clean(problem)}" for problem in wrong]
+    lines += [f"problem: {clean(problem)}" for problem in wrong if NO_CALL + clean(problem) != lines[0]]
     lines.append("passed" if not wrong else "not passed")
     return "\n".join([f"call {number:<3} {lines[0]}", *(f"         {line}" for line in lines[1:])])
 
 
 def _outcome(result: CallResult) -> str:
     if result.answered_at is None:
+        if result.ended_by == "network" and result.problems:  # the status is our own: nobody sent it
+            return NO_CALL + clean(result.problems[-1])
         return f"{result.status or 'no answer'} {clean(result.reason)}".rstrip()
     after = (result.answered_at - result.started_at) * 1000
     lasted = (result.ended_at or result.answered_at) - result.answered_at

@@ -7,7 +7,8 @@ All text is masked and escaped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -90,17 +91,19 @@ class Ladder:
     ending: tuple[str, ...]
     verdict: str | None
     """pass | warn | fail, None while the call goes on."""
+    judged: bool = True
+    """False when no verdict is ever given: the call was placed by us."""
 
 
 def build_ladder(trace: Trace) -> Ladder:
     """Read a trace."""
     call = trace.call
-    marks = _Marks(call)
+    marks = _Marks(trace)
     fact_marks = marks.taken(lambda finding: _area(finding) in AT_THE_TOP)
     rows = marks.placed(_shortened(_with_totals(_rows(trace), trace)))
     return Ladder(
         heading=_heading(call),
-        left=("partner" if call.direction == "inbound" else "partner (called)", call.peer or ""),
+        left=("partner" if call.direction == "inbound" else "SBC (called)", call.peer or ""),
         right=("sbc-sim", _local(trace.opened)),
         facts=_facts(trace.opened),
         fact_marks=fact_marks,
@@ -108,6 +111,7 @@ def build_ladder(trace: Trace) -> Ladder:
         loose_marks=marks.taken(lambda finding: True),
         ending=_ending(trace),
         verdict=(call.verdict or {}).get("status"),
+        judged=call.direction == "inbound",
     )
 
 
@@ -159,6 +163,8 @@ def _ending(trace: Trace) -> tuple[str, ...]:
         rule = next(
             (e.data.get("rule") for e in reversed(trace.entries) if e.kind is Kind.REJECTED and e.data.get("method") == "INVITE"), None
         )
+        if rule is None and call.ended_by == "network":  # nobody sent that status
+            return (clean(f"no call: {call.end_reason}"),)
         why = rule or call.end_reason
         return (clean(f"rejected with {call.end_status} by {why}" if call.end_status else f"rejected: {why}"),)
     since = call.answered_at if call.answered_at is not None else call.started_at
@@ -298,9 +304,10 @@ def _media_notes(report: Mapping[str, Any]) -> tuple[str, ...]:
 class _Marks:
     """The findings that are still to be placed."""
 
-    def __init__(self, call: CallView) -> None:
-        found = (call.verdict or {}).get("findings", call.findings)
+    def __init__(self, trace: Trace) -> None:
+        found: Iterable[Finding] = (trace.call.verdict or {}).get("findings", trace.call.findings)
         self._left = sorted((f for f in found if f.get("status") in TOLD), key=lambda f: TOLD.index(f["status"]))
+        self._told_after = _told_after(trace.entries)
 
     def taken(self, wanted: Callable[[Finding], bool]) -> tuple[Mark, ...]:
         """Take out those that are wanted."""
@@ -310,14 +317,42 @@ class _Marks:
 
     def placed(self, rows: Iterable[Row]) -> list[Row]:
         """Give each row those that concern it: first the messages that findings quote, then the media, which quotes nothing."""
-        return self._pass(_concerns_media, self._pass(_concerns_message, rows))
+        beside = self._beside_messages(list(rows))
+        return [replace(row, marks=(*row.marks, *self.taken(partial(_concerns_media, row)))) for row in beside]
 
-    def _pass(self, concerns: Callable[[Finding, Row], bool], rows: Iterable[Row]) -> list[Row]:
-        return [replace(row, marks=(*row.marks, *self.taken(partial(_concerned, concerns, row)))) for row in rows]
+    def _beside_messages(self, rows: list[Row]) -> list[Row]:
+        marks: dict[int, list[Mark]] = defaultdict(list)
+        left = []
+        for finding in self._left:
+            place = self._place(finding, rows)
+            if place is None:
+                left.append(finding)
+            else:
+                marks[place].append(_mark(finding))
+        self._left = left
+        return [replace(row, marks=(*row.marks, *marks[index])) if index in marks else row for index, row in enumerate(rows)]
+
+    def _place(self, finding: Finding, rows: list[Row]) -> int | None:
+        """Take the last message of its name that had come when the finding was told; the first one when that is not known."""
+        places = [index for index, row in enumerate(rows) if _concerns_message(finding, row)]
+        told_after = self._told_after.get(_identity(finding), 0)
+        come = [index for index in places if (rows[index].message or 0) < told_after]
+        return come[-1] if come else next(iter(places), None)
 
 
-def _concerned(concerns: Callable[[Finding, Row], bool], row: Row, finding: Finding) -> bool:
-    return concerns(finding, row)
+def _told_after(entries: Sequence[Entry]) -> dict[tuple[object, object], int]:
+    """Behind how many messages of the trace each finding stands; places, not times, for two messages may share an instant."""
+    behind: dict[tuple[object, object], int] = {}
+    messages = 0
+    for entry in entries:
+        messages += entry.kind is Kind.MESSAGE
+        if entry.kind is Kind.FINDING:
+            behind.setdefault(_identity(entry.data), messages)
+    return behind
+
+
+def _identity(finding: Finding) -> tuple[object, object]:
+    return finding.get("rule"), finding.get("detail")
 
 
 def _concerns_message(finding: Finding, row: Row) -> bool:
@@ -331,7 +366,7 @@ def _concerns_message(finding: Finding, row: Row) -> bool:
     return row.label == "INVITE" and _area(finding) in ("UUI", "SDP", "HDR", "SIP")
 
 
-def _concerns_media(finding: Finding, row: Row) -> bool:
+def _concerns_media(row: Row, finding: Finding) -> bool:
     return row.shape is Shape.MEDIA and _area(finding) in AT_THE_MEDIA
 
 

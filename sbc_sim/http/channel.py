@@ -7,6 +7,7 @@ is still sending.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol, cast
@@ -92,7 +93,7 @@ class SiteRequest(Request):
         if reply is None or self._disconnected:
             return
         self.setResponseCode(reply.status)
-        for name, value in (*_COMMON, ("Date", _date(self.channel)), ("Content-Type", reply.media_type), *reply.headers):
+        for name, value in (*_common(), ("Content-Type", reply.media_type), *reply.headers):
             self.responseHeaders.addRawHeader(name, value)
         self.responseHeaders.setRawHeaders("Content-Length", [str(len(reply.body))])
         self.write(reply.body)
@@ -169,7 +170,7 @@ class SiteChannel(HTTPChannel):
         self._end_deadline()
         self.setTimeout(None)
         reply = problem.reply()
-        headers = (*_COMMON, ("Date", _date(self)), ("Content-Type", reply.media_type), ("Content-Length", str(len(reply.body))))
+        headers = (*_common(), ("Content-Type", reply.media_type), ("Content-Length", str(len(reply.body))))
         lines = "".join(f"{name}: {value}\r\n" for name, value in (*headers, ("Connection", "close")))
         transport: Any = self.transport
         self._networkProducer.unregisterProducer()
@@ -220,5 +221,6 @@ def body_too_large(limit: int) -> Problem:
     return Problem(413, "body-too-large", f"The body is larger than {limit} octets.", "Send less.", limit=limit)
 
 
-def _date(channel: SiteChannel) -> str:
-    return str(datetimeToString(channel.factory.clock.seconds()), "ascii")
+def _common() -> tuple[tuple[str, str], ...]:
+    """Headers of every answer. Date (RFC 9110 6.6.1) is of the wall clock: the reactor's own never steps and knows no date."""
+    return (*_COMMON, ("Date", str(datetimeToString(time.time()), "ascii")))

@@ -20,7 +20,7 @@ class Clock(Protocol):
     """IReactorTime: the reactor, or Twisted's Clock in a test."""
 
     def seconds(self) -> float:
-        """Unix seconds of the reactor."""
+        """Seconds of the reactor's own clock, which may be monotonic: for spans of time, never for a date."""
 
     def callLater(self, delay: float, function: Callable[..., Any], *args: Any) -> Alarm:
         """Call a function after `delay` seconds."""

@@ -90,6 +90,43 @@ def test_a_finding_about_a_later_request_stands_beside_that_one() -> None:
     assert [mark.rule for row in rows if row.label == "REFER" for mark in row.marks] == ["SBC-SIP-024"]
 
 
+def test_a_finding_of_a_refused_change_stands_beside_the_later_invite_even_within_one_instant() -> None:
+    exchange = Exchange()
+    placed = exchange.line().call()
+    plain = "".join(line + "\r\n" for line in SDP.replace("SAVP", "AVP").splitlines() if not line.startswith("a=crypto"))
+    assert placed.final("INVITE", plain.replace("o=- 77 1 ", "o=- 77 2 ")).status == 488
+    live = build_ladder(trace_of(exchange.entries)).rows
+    placed.send("BYE")
+    for rows in (live, build_ladder(trace_of(exchange.entries)).rows):
+        invites = [[mark.rule for mark in row.marks] for row in rows if row.label == "INVITE"]
+        assert ["SBC-SRTP-001" in rules for rules in invites] == [False, True]
+
+
+def test_a_finding_that_only_the_verdict_tells_stands_beside_the_first_message_of_its_name() -> None:
+    finding = {"rule": "SBC-SDP-001", "status": "fail", "detail": "d", "evidence": [{"message": "INVITE", "text": "v=0"}]}
+    entries = [
+        Entry(START, Kind.CALL_STARTED, "c1", {"sipCallId": "x"}),
+        *(Entry(START + n, Kind.MESSAGE, "c1", {"direction": "in", "summary": "INVITE", "cseq": n}) for n in (1, 2)),
+        Entry(START + 3, Kind.VERDICT, "c1", {"status": "fail", "findings": [finding]}),
+    ]
+    assert [[mark.rule for mark in row.marks] for row in build_ladder(trace_of(entries)).rows] == [["SBC-SDP-001"], []]
+
+
+def test_a_call_of_ours_that_the_network_ended_names_the_sbc_and_no_status_or_verdict() -> None:
+    why = "the connection was lost before INVITE was answered"
+    entries = [
+        Entry(START, Kind.CALL_STARTED, "c1", {"sipCallId": "x", "direction": "outbound"}),
+        Entry(START, Kind.MESSAGE, "c1", {"direction": "out", "summary": "INVITE", "cseq": 1}),
+        Entry(START, Kind.CALL_ENDED, "c1", {"endedBy": "network", "endReason": why, "state": "rejected", "status": 503}),
+    ]
+    trace = trace_of(entries)
+    text = ladder_text(trace)
+    assert text.rstrip().endswith(f"no call: {why}")
+    assert "verdict" not in text
+    assert "rejected" not in text
+    assert build_ladder(trace).left[0] == "SBC (called)"
+
+
 def test_findings_about_packets_stand_beside_the_double_line() -> None:
     exchange, placed = an_echo_call(lost=30, expected=180, auth_failures=4)
     placed.send("BYE")

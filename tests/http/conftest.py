@@ -91,10 +91,10 @@ def faults() -> Iterator[list[dict[str, Any]]]:
 
 @pytest.fixture
 def make_lab(reactor_thread: None, faults: list[dict[str, Any]], tmp_path: Path) -> Iterator[Callable[..., Lab]]:
-    """Start an interface; options are those of SiteOptions."""
+    """Start an interface; `clock` is its reactor, the other options are those of SiteOptions."""
     ends: list[Callable[[], Any]] = []
 
-    def make(**options: Any) -> Lab:
+    def make(clock: Any = reactor, **options: Any) -> Lab:
         store = MemoryStore()
         metrics = Metrics(Gauges(lambda: (2, 20), store.size, lambda: 0.001, lambda: 2_000_000_000.0), "1.2.3")
         store.subscribe(metrics.observe)
@@ -103,7 +103,7 @@ def make_lab(reactor_thread: None, faults: list[dict[str, Any]], tmp_path: Path)
         sources = Sources(
             store, metrics, lambda: lab.info, lambda: lab.unready, lambda call: lab.hung_up.append(call) is None, tmp_path / "ca.pem"
         )
-        lab.factory = blockingCallFromThread(reactor, build_site, sources, SiteOptions(**options), reactor)
+        lab.factory = blockingCallFromThread(reactor, build_site, sources, SiteOptions(**options), clock)
         listening = blockingCallFromThread(reactor, reactor.listenTCP, 0, lab.factory, 50, "127.0.0.1")
         lab.port = listening.getHost().port
         lab.client = httpx.Client(base_url=f"http://127.0.0.1:{lab.port}", timeout=20, trust_env=False, verify=False)

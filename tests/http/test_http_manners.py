@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import closing
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from sbc_sim.http.exchange import json_reply
 from sbc_sim.http.problem import Problem
 from sbc_sim.http.routes import check_accept
 from sbc_sim.http.site import token_needed
-from tests.http.conftest import Lab, ended, started
+from tests.http.conftest import Lab, ended, reactor, started
 
 MEMBERS = st.sampled_from(["match", "state", "after", "uui", "to", "from", "x"])
 WISHES = st.recursive(
@@ -355,3 +356,28 @@ def test_many_answers_go_over_one_connection(lab: Lab) -> None:
 
 def test_json_keeps_text_as_text_and_shows_lone_surrogates() -> None:
     assert json_reply({"a": "é\udcff\ud800\n"}).body == '{"a":"é\\\\xff\\\\ud800\\n"}'.encode()
+
+
+class Steady:
+    """The reactor with seconds that have no date, as `serve` runs it."""
+
+    def seconds(self) -> float:
+        return time.monotonic()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(reactor, name)
+
+
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        (b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"200"),
+        (b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"404"),
+        (b"what is this\r\n\r\n", b"400"),
+    ],
+)
+def test_every_answer_has_the_date_of_today_though_the_reactor_knows_none(make_lab: MakeLab, octets: bytes, status: bytes) -> None:
+    head = make_lab(clock=Steady()).raw(octets).partition(b"\r\n\r\n")[0]
+    assert head.split()[1] == status
+    (date,) = re.findall(r"(?im)^date: (.+ GMT)\r?$", head.decode())
+    assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 60
