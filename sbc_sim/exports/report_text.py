@@ -143,6 +143,7 @@ def _trouble(report: Mapping[str, Any]) -> Iterator[str]:
         ("malformed", "were malformed"),
         ("wrongPayload", "had a wrong payload type"),
         ("stray", "came from another source"),
+        ("foreign", "were a stranger's, not counted against the partner"),
         ("unwantedWhileHeld", "came while on hold"),
     )
     found = [f"{report[name]} {words}" for name, words in kinds if report.get(name)]

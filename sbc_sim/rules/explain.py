@@ -102,7 +102,7 @@ def _page() -> Iterator[str]:
     yield "# Rules"
     yield ""
     yield f"Made from the catalogue in `sbc_sim/rules/entries/`. Rule set {RULE_SET_VERSION}, {len(RULES)} rules. `sbc-sim explain WORD`"
-    yield "prints any of them: by id, status code (`sbc-sim explain 488`), TLS alert (`unknown_ca`) or any word."
+    yield "finds any of them: by id, status code (`sbc-sim explain 488`), TLS alert (`unknown_ca`) or any word."
     yield ""
     yield "A rule is broken at one of three severities:"
     yield ""
