@@ -105,7 +105,8 @@ def test_a_real_client_dials_a_digit_holds_resumes_is_refused_a_transfer_and_sti
         call.tell("resume")
         call.conversation.wait_for(r"(?s)^@held.*?^INVITE sip:.*?^SIP/2\.0 200 .*?^a=sendrecv$.*?^ACK sip:")
         call.tell("transfer", "sip:somebody@localhost")
-        refusal = call.conversation.wait_for(r"(?s)^SIP/2\.0 405 .*?\n\n").group()
+        # Up to its last header: the empty line behind it may stay in the client's buffer until it has more to say.
+        refusal = call.conversation.wait_for(r"(?s)^SIP/2\.0 405 .*?^Content-Length: 0").group()
         assert "REFER" not in (re.search(r"(?m)^Allow: .*$", refusal) or [""])[0]
         before = len(call.heard())
         call.wait_heard(before / RATE + 2.5)
