@@ -13,6 +13,7 @@ from sbc_sim.sip.effects import Dial, Effect, Transmit
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.peer import Peer
 from sbc_sim.sip.text import printable
+from sbc_sim.sip.uri import host_port
 from sbc_sim.sip.user_agent import UserAgent
 
 _TAG = re.compile(r";\s*tag\s*=\s*([^;,\s>]+)", re.IGNORECASE)
@@ -87,9 +88,7 @@ class Outbox:
 
 def address_of(peer: Peer | None) -> str:
     """``host:port`` of a peer, brackets around IPv6; empty when unknown."""
-    if peer is None:
-        return ""
-    return f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
+    return "" if peer is None else host_port(peer.host, peer.port)
 
 
 def _summary(message: Request | Response) -> dict[str, Any]:

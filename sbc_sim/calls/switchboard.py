@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
 
 from sbc_sim.calls import telling
 from sbc_sim.calls.call import Call, Desk, refusal_headers
@@ -106,7 +105,6 @@ class Switchboard:
         self._at_work: Call | None = None
         """The call that is being acted on: whom to give up should that raise."""
         self._starts: deque[float] = deque()
-        self._allowed = tuple(ip_network(n) for n in policy.allow_from)
         self._closing = ""
         self._count = 0
 
@@ -357,8 +355,8 @@ class Switchboard:
                 self._with(self._owner(client), now, lambda call: call.answered(client, response, now))
             case Unanswered(client, status, why):
                 self._with(self._owner(client), now, lambda call: call.unanswered(client, status, why, now))
-            case Stray(_, message, why):
-                self._note(message, why, now)
+            case Stray():
+                self._note(event, now)
 
     def _with(self, call: Call | None, now: float, act: Callable[[Call], None]) -> None:
         if call is not None and not call.over:
@@ -436,12 +434,12 @@ class Switchboard:
         self._outbox.carry(self._agent.server.respond(transaction, finding.refusal.status, now, extra), now)
         self._blame(transaction.request, finding, now)
 
-    def _note(self, message: Request | Response, why: str, now: float) -> None:
-        call_id = self._outbox.call_of(message, True)
-        self._outbox.record(Kind.NOTE, call_id, now, {"text": why})
+    def _note(self, stray: Stray, now: float) -> None:
+        call_id = self._outbox.call_of(stray.message, True)
+        self._outbox.record(Kind.NOTE, call_id, now, {"text": stray.why})
         call = self._calls.get(call_id or "")
-        if call is not None and "cannot be read" in why:
-            call.evidence.malformed_in_dialog += 1
+        if call is not None:
+            call.evidence.malformed_in_dialog += stray.unreadable
 
     # --- bookkeeping -------------------------------------------------------------------------------------------------
 
@@ -465,13 +463,7 @@ class Switchboard:
         return ""
 
     def _is_allowed(self, peer: Peer) -> bool:
-        if not self._allowed:
-            return True
-        try:
-            address = ip_address(peer.host)
-        except ValueError:
-            return False
-        return any(address in network for network in self._allowed)
+        return first_refusal(judge_source(Evidence(peer=peer), self._policy)) is None
 
     def _attempt(self, peer: Peer, failure: TlsFailure, now: float) -> None:
         findings = judge_attempt(peer, failure, self._policy)

@@ -204,7 +204,7 @@ class Caller:
                 self._note(request, f"request of the SBC that cannot be read: {event.error}", now)
             case Overflow():
                 self._outbox.carry(self._agent.server.refuse_statelessly(event, 503, ()), now)
-            case Stray(_, message, why):
+            case Stray(_, message, why, _):
                 self._note(message, why, now)
             case Acknowledged() | Cancelled() | ProvisionalAcknowledged() | Unacknowledged():
                 pass  # the end of a re-INVITE of the SBC

@@ -196,7 +196,7 @@ class ClientSide:
             vias = response.headers.listed("Via")
             key = (Via.parse(vias[0]).branch or "", CSeq.parse(response.headers.first("CSeq") or "").method)
         except (MalformedMessage, IndexError):
-            return [Stray(connection, response, "response whose Via or CSeq cannot be read")]
+            return [Stray(connection, response, "response whose Via or CSeq cannot be read", True)]
         client = self._clients.get(key)
         if client is None:
             return [Stray(connection, response, "response to no open request of ours")]
@@ -243,7 +243,7 @@ class ClientSide:
         try:
             dialog.remote_target = contact_uri(response) or dialog.remote_target
         except MalformedMessage as error:
-            return [Stray(client.connection, response, f"{response.status} whose Contact cannot be read: {error}")]
+            return [Stray(client.connection, response, f"{response.status} whose Contact cannot be read: {error}", True)]
         return []
 
     def _fork(self, client: ClientTransaction, response: Response) -> Dialog | None:

@@ -169,6 +169,8 @@ class Stray:
     connection: int
     message: Request | Response
     why: str
+    unreadable: bool = False
+    """It breaks the grammar where it matters."""
 
 
 Effect = (

@@ -89,7 +89,7 @@ class UserAgent:
             return self.server.receive(connection, message, now)
         except MalformedMessage as error:
             if message.method == "ACK":
-                return [Stray(connection, message, f"ACK that cannot be read: {error}")]
+                return [Stray(connection, message, f"ACK that cannot be read: {error}", True)]
             return [Unreadable(connection, message, error)]
 
     def advance(self, now: float) -> list[Effect]:
