@@ -247,14 +247,44 @@ class Http(Section):
     base_path: str = Field("", pattern=r"^(/[\w.~-]+)*$", description="Sub-path behind a reverse proxy, /sbc-sim say.")
     hosts: Words = Field((), description="Further Host names by which clients may call; * allows any.")
     origins: Words = Field((), description="Further origins (https://host) that pages may ask from.")
+    upload_bytes: int = Field(32 * 1024 * 1024, ge=65536, description="Largest trace that /api/v1/judge takes; larger gets 413.")
+    listeners: int = Field(100, ge=1, description="Pages and programs that follow /api/v1/events at the same time; more get 503.")
 
 
 class Store(Section):
     """What the journal keeps."""
 
-    url: Literal["memory:"] = Field("memory:", description="Where calls are kept.")
-    max_calls: int = Field(1000, ge=1, description="Calls kept; the oldest go first.")
-    max_bytes: int = Field(64 * 1024 * 1024, ge=65536, description="Octets kept, about; the oldest calls go first.")
+    url: str = Field(
+        "memory:", pattern=r"^(memory:|sqlite:.+)$", description="Where calls are kept: `memory:`, or `sqlite:FILE` to survive a restart."
+    )
+    max_calls: int = Field(10_000, ge=1, description="Calls kept; the oldest go first.")
+    max_bytes: int = Field(64 * 1024 * 1024, ge=65536, description="Octets kept in memory, about; the oldest calls go first.")
+    max_file_bytes: int = Field(1024 * 1024 * 1024, ge=1024 * 1024, description="Largest file; the oldest calls go first.")
+    max_age_days: float = Field(30.0, gt=0, description="Calls in a file are forgotten after this.")
+    flush_ms: int = Field(100, ge=1, le=60_000, description="Entries are written to the file at least so often; a crash loses no more.")
+    queue_bytes: int = Field(
+        32 * 1024 * 1024, ge=65536, description="Octets that may wait for a disk that is slow or full; more are counted as lost."
+    )
+
+
+class Capture(Section):
+    """What is kept of the wire for /capture.pcapng, /audio.wav and the pictures of the media. In memory only."""
+
+    enabled: bool = Field(True, description="Keep TLS octets and packets in clear, within the bounds below.")
+    media_seconds: float = Field(15.0, gt=0, le=3600, description="So much RTP from the beginning of each call, and as much from its end.")
+    connection_bytes: int = Field(256 * 1024, ge=4096, description="TLS octets from the beginning of each connection.")
+    max_bytes: int = Field(128 * 1024 * 1024, ge=1024 * 1024, description="Octets in all, about; ended calls go first.")
+    key_log_file: Path | None = Field(None, description="Append TLS secrets here (as SSLKEYLOGFILE does), for Wireshark.")
+
+
+class Hep(Section):
+    """Copies of SIP messages for a Homer server (HEP version 3)."""
+
+    target: Listen | None = Field(None, description="ADDRESS:PORT that the copies go to.")
+    transport: Literal["udp", "tcp"] = Field("udp", description="How.")
+    capture_id: int = Field(2001, ge=0, le=0xFFFFFFFF, description="Capture agent id in each copy.")
+    password: SecretStr | None = Field(None, description="Authenticate key that Homer asks for.")
+    redaction: Literal["none", "share", "strict"] = Field("share", description="What is masked in the copies.")
 
 
 class Limits(Section):
@@ -298,6 +328,8 @@ class Settings(BaseModel):
     uui: Uui = Uui()
     http: Http = Http()
     store: Store = Store()
+    capture: Capture = Capture()
+    hep: Hep = Hep()
     limits: Limits = Limits()
     rules: Rules = Rules()
     log: Log = Log()

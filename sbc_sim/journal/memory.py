@@ -13,7 +13,7 @@ from typing import Any
 
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.sharing import SharedFindings
-from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallPage, CallQuery, EntryPage, Listener, StoreSize, Trace
+from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallPage, CallQuery, EntryPage, Listener, StoreHealth, StoreSize, Trace
 from sbc_sim.journal.view import CallView
 
 SHARE = 8
@@ -152,6 +152,22 @@ class MemoryStore:
         """How full the store is."""
         return StoreSize(len(self._calls), self._octets, self._dropped)
 
+    def health(self) -> StoreHealth:
+        """Nothing survives here, and nothing can fail."""
+        return StoreHealth("memory")
+
+    def clear(self) -> int:
+        """Forget what is over and what belongs to no call; return how many calls went."""
+        over = list(self._over)
+        for call in over:
+            self._forget(call)
+        self._attempts = _Ring(self._limits.attempts, self._share)
+        self._outside = _Ring(self._limits.outside, self._share)
+        return len(over)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     @property
     def _octets(self) -> int:
         return self._call_octets + self._attempts.octets + self._outside.octets
@@ -198,14 +214,17 @@ class MemoryStore:
 
     def _evict(self) -> None:
         while len(self._calls) > self._limits.calls or (self._octets > self._limits.octets and len(self._calls) > 1):
-            call = next(iter(self._over), None) or next(iter(self._calls))
-            record = self._calls.pop(call)
-            self._over.pop(call, None)
-            self._call_octets -= record.octets
+            record = self._forget(next(iter(self._over), None) or next(iter(self._calls)))
             self._dropped += len(record.first) + len(record.last)
-            self._forgotten[call] = None
-            if len(self._forgotten) > self._limits.calls:
-                self._forgotten.popitem(last=False)
+
+    def _forget(self, call: str) -> _Record:
+        record = self._calls.pop(call)
+        self._over.pop(call, None)
+        self._call_octets -= record.octets
+        self._forgotten[call] = None
+        if len(self._forgotten) > self._limits.calls:
+            self._forgotten.popitem(last=False)
+        return record
 
 
 def entry_octets(entry: Entry) -> int:

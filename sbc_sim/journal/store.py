@@ -86,6 +86,23 @@ class StoreSize:
     """Entries dropped since the start, for whatever bound."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """Whether what is appended also survives."""
+
+    kind: str
+    """``memory`` | ``sqlite``"""
+    durable: bool = False
+    """False for a store that forgets when the process ends."""
+    trouble: str = ""
+    """One sentence with the cure while entries cannot be written; empty when all is well."""
+    waiting: int = 0
+    """Entries that are not on disk yet."""
+    lost: int = 0
+    """Entries that never will be: they waited while the disk failed and the queue was full."""
+    file_octets: int = 0
+
+
 Listener = Callable[[Entry], None]
 
 
@@ -96,7 +113,10 @@ class Store(Protocol):
         """Keep an entry, then tell it to every subscriber."""
 
     def calls(self, query: CallQuery) -> CallPage:
-        """Calls that match, newest first. Raises BadCursor."""
+        """Calls that match, newest first. Raises BadCursor.
+
+        Their views are for lists: `findings`, and the findings within `verdict`, may be missing; `call` gives all.
+        """
 
     def call(self, call: str) -> CallView | None:
         """One call, or None when it is not (or no longer) known. The view is for reading only."""
@@ -118,3 +138,12 @@ class Store(Protocol):
 
     def size(self) -> StoreSize:
         """How full the store is."""
+
+    def health(self) -> StoreHealth:
+        """Whether what is appended also survives."""
+
+    def clear(self) -> int:
+        """Forget every call that is over, all attempts, and what belongs to no call; return how many calls went. Live calls stay."""
+
+    def close(self) -> None:
+        """Write what waits and let go of the file; nothing may be appended afterwards. A second time does nothing."""
