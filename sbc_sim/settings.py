@@ -35,8 +35,10 @@ from sbc_sim.rules.policy import Policy
 
 DEFAULT_FILE = Path("/etc/sbc-sim/config.yaml")
 PREFIX = "SBC_SIM_"
-OTHER_VARIABLES = frozenset({"SBC_SIM_CONFIG", "SBC_SIM_REQUIRE_PARTNERS", "SBC_SIM_RFC4475"})
-"""Variables with our prefix that are no settings: where the file is, and what the test suite is told."""
+OTHER_VARIABLES = frozenset(
+    {"SBC_SIM_CONFIG", "SBC_SIM_API", "SBC_SIM_TOKEN", "SBC_SIM_TOKEN_FILE", "SBC_SIM_REQUIRE_PARTNERS", "SBC_SIM_RFC4475"}
+)
+"""Variables with our prefix that are no settings: where the file is, whom the client asks, and what the test suite is told."""
 
 _KUBERNETES_LINK = re.compile(r"SBC_SIM(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT|PORT)(_[A-Z0-9_]+)?")
 """A pod finds SBC_SIM_SERVICE_HOST and the like in its environment when a Service is called sbc-sim: not ours, not an error."""
