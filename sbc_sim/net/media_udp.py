@@ -34,9 +34,12 @@ from sbc_sim.net.media_ports import Address, GatheredPorts, MediaPort, PortPairs
 from sbc_sim.rtp.echo import EchoLeg
 from sbc_sim.rtp.endpoint import Endpoint
 from sbc_sim.rtp.leg import LegDescription, LegReport, MediaAddress
+from sbc_sim.rtp.recording import Recording
 
 LegFactory = Callable[[LegDescription, float], Endpoint]
 Clock = Callable[[], float]
+NewRecording = Callable[[LegDescription, MediaAddress], Recording | None]
+"""What a leg adds its packets to, or None when nothing is to be kept of it."""
 
 RTCP_TICK_S = 0.5
 PACE_S = 0.01
@@ -71,6 +74,7 @@ class MediaPlane:
         *,
         clock: Clock,
         make_leg: LegFactory = EchoLeg,
+        new_recording: NewRecording = lambda description, address: None,
         receive_buffer: int = 1 << 20,
         gather: bool = hasattr(select, "epoll"),
     ) -> None:
@@ -90,6 +94,7 @@ class MediaPlane:
         self._range = (first, last)
         self._clock = clock
         self._make_leg = make_leg
+        self._new_recording = new_recording
         self._receive_buffer = receive_buffer
         self._gather = gather
         self._pairs = PortPairs(listen_host, first, last, receive_buffer) if mode == "ports" else None
@@ -160,6 +165,9 @@ class MediaPlane:
             if line is None:
                 return None
             self._lines[call] = line
+        return self._address(line)
+
+    def _address(self, line: _Line) -> MediaAddress:
         return MediaAddress(self._advertised, line.rtp.number, line.rtcp.number)
 
     def _new_line(self) -> _Line | None:
@@ -192,6 +200,9 @@ class MediaPlane:
 
     def _begin(self, line: _Line, leg: Endpoint) -> None:
         line.leg = leg
+        recording = self._new_recording(leg.description, self._address(line))
+        if recording is not None:
+            leg.record_to(recording)
         if line.rtp is not self._mux_port:
             line.rtp.attach(leg.receive_rtp, leg)
             line.rtcp.attach(leg.receive_rtcp, leg)

@@ -54,7 +54,8 @@ class EchoLeg(Endpoint):
             self._skipped = stream.skipped
             transmission.marker = True
         number = sequence - stream.skipped + self._sequence_distance
-        packet = transmission.send(payload, number, timestamp + self._timestamp_distance, now)
+        destination = self.reception.expected_source
+        packet = transmission.send(payload, number, timestamp + self._timestamp_distance, now, destination)
         if packet is not None:
             self.echoed += 1
         return packet

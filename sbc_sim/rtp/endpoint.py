@@ -10,7 +10,8 @@ from sbc_sim.rtp import rtcp
 from sbc_sim.rtp.exchange import RtcpExchange
 from sbc_sim.rtp.leg import Direction, LegDescription, LegReport
 from sbc_sim.rtp.packet import CLOCK_RATE, HEADER_OCTETS, Kind, classify
-from sbc_sim.rtp.reception import NOT_OURS, Address, Heard, Reception
+from sbc_sim.rtp.reception import NOT_OURS, STRANGER, Address, Heard, Reception
+from sbc_sim.rtp.recording import Recording
 from sbc_sim.rtp.srtp import Refusal
 from sbc_sim.rtp.transmission import Transmission
 
@@ -26,6 +27,7 @@ class Endpoint:
         "_may_echo",
         "_may_send",
         "_reachable",
+        "_recording",
         "_rtcp_auth_failures",
         "_rtcp_plain",
         "_rtcp_source",
@@ -53,6 +55,7 @@ class Endpoint:
         self._longest_delay: float | None = None
         self._stun = self._dtls = self._unknown = self._rtcp_auth_failures = self._rtcp_plain = 0
         self._rtcp_source: Address | None = None
+        self._recording: Recording | None = None
         self._use(description)
 
     def _use(self, description: LegDescription) -> None:
@@ -61,6 +64,12 @@ class Endpoint:
         self._reachable = reachable
         self._may_send = reachable and description.direction in (Direction.SENDRECV, Direction.SENDONLY)
         self._may_echo = reachable and description.direction is Direction.SENDRECV
+
+    def record_to(self, recording: Recording) -> None:
+        """Keep from now on what is heard and said, in clear, and what is refused."""
+        self._recording = recording
+        self.reception.record_to(recording)
+        self.transmission.record = recording.sent.add
 
     def change(self, description: LegDescription) -> None:
         """Go on as described from now: equal keys keep their SRTP state, another key refuses the old one (RFC 3264 section 8.3.1)."""
@@ -109,19 +118,31 @@ class Endpoint:
         kind = classify(datagram)
         if kind is Kind.RTCP:
             self._receive_srtcp(datagram, source, now)
-        elif self.reception.is_foreign(source):
-            self.reception.foreign += 1
         else:
-            self._count_other(kind)
+            self._refused(datagram, source, now, self._count_other(kind, source))
 
-    def _count_other(self, kind: Kind) -> None:
+    def _refused(self, datagram: bytes, source: Address, now: float, why: str) -> None:
+        if self._recording is not None:
+            self._recording.refuse(now, source, datagram, why)
+
+    def _count_other(self, kind: Kind, source: Address) -> str:
+        """Count what is neither RTP nor RTCP, and say in words what it is."""
+        if self.reception.is_foreign(source):
+            self.reception.foreign += 1
+            return STRANGER
         match kind:
             case Kind.STUN:
                 self._stun += 1
+                return "STUN: ICE is not spoken here"
             case Kind.DTLS:
                 self._dtls += 1
+                return "DTLS: keys come by SDES here"
+            case Kind.RTP:
+                self._unknown += 1
+                return "RTP on the RTCP port"
             case _:
                 self._unknown += 1
+                return "neither RTP nor RTCP"
 
     def claim_rtcp(self, datagram: bytes, source: Address, now: float) -> bool:
         """Take an SRTCP packet if our key opens it; if not, nothing is counted."""
@@ -136,17 +157,29 @@ class Endpoint:
         packet = Refusal.BAD if clear else self.reception.srtp.open_rtcp(datagram)
         if isinstance(packet, bytes):
             self._take_rtcp(packet, source, now)
-        elif self.reception.is_foreign(source):
+        else:
+            self._refused(datagram, source, now, self._blame_rtcp(packet, source, clear))
+
+    def _blame_rtcp(self, refusal: Refusal, source: Address, clear: bool) -> str:
+        """Count RTCP that the key does not open, and say why in words."""
+        if self.reception.is_foreign(source):
             self.reception.foreign += 1
-        elif clear:
+            return STRANGER
+        if clear:
             self._rtcp_plain += 1
-        elif packet is Refusal.AUTHENTICATION:
+            return "plain RTCP, not encrypted"
+        if refusal is Refusal.AUTHENTICATION:
             self._rtcp_auth_failures += 1
-        elif packet not in (Refusal.REPLAYED, Refusal.TOO_OLD):
-            self._unknown += 1
+            return "SRTCP with a wrong key or suite: authentication failed"
+        if refusal in (Refusal.REPLAYED, Refusal.TOO_OLD):
+            return "SRTCP replayed: this packet came before"
+        self._unknown += 1
+        return "malformed: no SRTCP packet"
 
     def _take_rtcp(self, packet: bytes, source: Address, now: float) -> None:
         self.reception.rtcp_source = source
+        if self._recording is not None:
+            self._recording.rtcp_received.add(now, source, packet)
         if not self.exchange.take(packet, now):
             self._unknown += 1
         elif self.description.latch and self.description.remote_rtcp is not None and self._rtcp_source is None:
@@ -168,8 +201,13 @@ class Endpoint:
             return []
         sender = self.transmission.sender_info(now)
         streams = list(self.reception.streams.values())
-        datagram = self.transmission.protect_rtcp(self.exchange.compound(now, sender, streams, bye=bye))
-        return [] if datagram is None else [datagram]
+        packet = self.exchange.compound(now, sender, streams, bye=bye)
+        datagram = self.transmission.protect_rtcp(packet)
+        if datagram is None:
+            return []
+        if self._recording is not None:
+            self._recording.rtcp_sent.add(now, self.rtcp_destination or self.destination, packet)
+        return [datagram]
 
     def sent_after(self, delay: float) -> None:
         """Note how long after its arrival a packet's answer went out, seconds; the plane measures it."""

@@ -132,7 +132,7 @@ class PlayLeg(Endpoint):
         if frame is None:
             self.finished = True
             return None
-        datagram = self.transmission.send(frame, self.transmission.sequence, self._next_timestamp, now)
+        datagram = self.transmission.send(frame, self.transmission.sequence, self._next_timestamp, now, self.destination)
         if datagram is not None:
             self._await(frame, now)
         return datagram

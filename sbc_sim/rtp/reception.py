@@ -7,6 +7,7 @@ rare leaves it early. Sums over streams are made when somebody asks.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 from sbc_sim.rtp import packet as rtp
@@ -14,6 +15,7 @@ from sbc_sim.rtp.audio import AudioMeter
 from sbc_sim.rtp.dtmf import DtmfReader
 from sbc_sim.rtp.leg import Direction, LegDescription
 from sbc_sim.rtp.packet import COMFORT_NOISE, FIXED_HEADER, HEADER_OCTETS, MARKER, PLAIN_FLAGS
+from sbc_sim.rtp.recording import Recording
 from sbc_sim.rtp.srtp import TAG_OCTETS, Refusal, SrtpReceiver
 from sbc_sim.rtp.statistics import StreamStatistics
 
@@ -21,6 +23,8 @@ MOST_SSRCS = 16
 """Streams whose state is kept; the one that was quiet longest makes room."""
 
 MOST_PAYLOAD_TYPES = 16
+
+STRANGER = "stranger: from another address than the partner's, and no key opens it"
 
 Address = tuple[str, int]
 
@@ -68,6 +72,8 @@ class Reception:
         "_past",
         "_payload_type",
         "_receiver",
+        "_record",
+        "_recording",
         "_usual",
         "auth_failures",
         "comfort_noise",
@@ -118,7 +124,13 @@ class Reception:
         self._old: SrtpReceiver | None = None
         self._description = description
         self._latched = False
+        self._recording: Recording | None = None
+        self._record: Callable[[float, Address, bytes], None] | None = None
         self._use(description)
+
+    def record_to(self, recording: Recording) -> None:
+        """Keep from now on what is opened and what is refused."""
+        self._recording, self._record = recording, recording.received.add
 
     @property
     def srtp(self) -> SrtpReceiver:
@@ -176,15 +188,19 @@ class Reception:
         packet = unprotect(datagram)
         if not isinstance(packet, bytes):
             if blame:
-                self._refuse(datagram, source, packet)
+                self._refuse(datagram, source, packet, now)
             return None if blame else NOT_OURS
         flags, second, sequence, timestamp, ssrc = FIXED_HEADER.unpack_from(packet)
         stream = self.stream
         if ssrc != stream.ssrc:
             stream = self._switch(ssrc, sequence, now)
         self.last_packet_at = now
-        if source != self.expected_source:
+        expected, record = self.expected_source, self._record
+        if source != expected:
             self._from_elsewhere(source)
+            expected = self._shared(source)
+        if record is not None:
+            record(now, expected, packet)  # not `source`: one address is kept for all packets
         if flags != PLAIN_FLAGS or second != self._usual or len(packet) == HEADER_OCTETS:
             return self._look_closer(packet, stream, now)
         payload = packet[HEADER_OCTETS:]
@@ -209,11 +225,16 @@ class Reception:
         self._receiver.forget(ssrc)
 
     def _from_elsewhere(self, source: Address) -> None:
-        self.source = source
+        if source != self.source:
+            self.source = source
         if self._description.latch and not self._latched:
             self.expected_source, self._latched = source, True
         else:
             self.stray += 1
+
+    def _shared(self, source: Address) -> Address:
+        """Give an equal address that is kept already."""
+        return next((known for known in (self.expected_source, self.source) if known == source), source)
 
     def _look_closer(self, packet: bytes, stream: StreamStatistics, now: float) -> Heard | None:
         """Take a packet that is not the usual one: marker, padding, extension, another payload type, or unwanted."""
@@ -244,23 +265,34 @@ class Reception:
         elif payload_type not in (self._payload_type, self._description.dtmf_payload_type):
             self.wrong_payload += 1
 
-    def _refuse(self, datagram: bytes, source: Address, refusal: Refusal) -> None:
+    def _refuse(self, datagram: bytes, source: Address, refusal: Refusal, now: float) -> None:
+        why = self._blame(datagram, source, refusal)
+        if self._recording is not None:
+            self._recording.refuse(now, source, datagram, why)
+
+    def _blame(self, datagram: bytes, source: Address, refusal: Refusal) -> str:
+        """Count what no key opens, and say why in words."""
         if refusal is Refusal.AUTHENTICATION and self._old is not None and isinstance(self._old.open(datagram), bytes):
             self.old_key += 1
-        elif self.is_foreign(source):
+            return "old key: replaced by a re-INVITE or UPDATE"
+        if self.is_foreign(source):
             self.foreign += 1
-        elif refusal is Refusal.REPLAYED:
+            return STRANGER
+        if refusal is Refusal.REPLAYED:
             self.replayed += 1
             self.duplicates += 1
-        elif self._looks_plain(datagram):
+            return "replayed: this packet came before"
+        if self._looks_plain(datagram):
             self.plain_rtp += 1
-        elif refusal is Refusal.TOO_OLD:
+            return "plain RTP, not encrypted"
+        if refusal is Refusal.TOO_OLD:
             self.replayed += 1
-        elif refusal is not Refusal.AUTHENTICATION:
+            return "too late: behind the replay window"
+        if refusal is not Refusal.AUTHENTICATION:
             self.malformed += 1
-        else:
-            self.auth_failures += 1
-            self._guess_tag(datagram)
+            return "malformed: no SRTP packet"
+        self.auth_failures += 1
+        return f"wrong key or suite: authentication failed{self._guess_tag(datagram)}"
 
     def _looks_plain(self, datagram: bytes) -> bool:
         """Tell clear RTP by its length: whole multiples of ten milliseconds, with no room for a tag, or one telephone-event."""
@@ -272,11 +304,13 @@ class Reception:
             return len(payload) % 80 == 0
         return payload_type == self._description.dtmf_payload_type and len(payload) == 4
 
-    def _guess_tag(self, datagram: bytes) -> None:
+    def _guess_tag(self, datagram: bytes) -> str:
         """Note which suite's tag would make the audio whole: a peer that took another suite is found by that."""
         tag = (len(datagram) - HEADER_OCTETS) % 80
-        if tag in TAG_OCTETS.values() and datagram[1] & 0x7F == self._payload_type:
-            self.tags[tag] += 1
+        if tag not in TAG_OCTETS.values() or datagram[1] & 0x7F != self._payload_type:
+            return ""
+        self.tags[tag] += 1
+        return f" (a tag of {tag} octets by its length)"
 
     @property
     def totals(self) -> Past:

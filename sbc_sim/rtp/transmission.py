@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sbc_sim.rtp import rtcp
 from sbc_sim.rtp.leg import LegDescription
 from sbc_sim.rtp.packet import CLOCK_RATE, FIXED_HEADER, MARKER, PLAIN_FLAGS
 from sbc_sim.rtp.srtp import SrtpSender
+
+NOWHERE = ("", 0)
 
 
 class Transmission:
@@ -20,6 +24,7 @@ class Transmission:
         "octets",
         "packets",
         "payload_type",
+        "record",
         "refused",
         "sent_at",
         "sequence",
@@ -47,6 +52,8 @@ class Transmission:
         """Packets that libsrtp would not protect: an index used twice, or too long."""
         self.marker = True
         """The next packet begins a talkspurt (RFC 3551 section 4.1)."""
+        self.record: Callable[[float, tuple[str, int], bytes], None] | None = None
+        """Gets each packet in clear that could be protected, with its time and destination."""
 
     def change(self, description: LegDescription) -> None:
         """Go on under a new description. A new SSRC begins at the description's first numbers."""
@@ -60,18 +67,24 @@ class Transmission:
             self.sequence, self.timestamp, self.sent_at = description.first_sequence, description.first_timestamp, None
         self.payload_type = description.payload_type
 
-    def send(self, payload: bytes, sequence: int, timestamp: int, now: float) -> bytes | None:
-        """Give the protected packet with this extended sequence number, which must not have been used; None when it cannot be."""
+    def send(self, payload: bytes, sequence: int, timestamp: int, now: float, destination: tuple[str, int] = NOWHERE) -> bytes | None:
+        """Give the protected packet with this extended sequence number, which must not have been used; None when it cannot be.
+
+        `destination` is where the caller will send it; only a recording wants to know.
+        """
         second = self.payload_type
         if self.marker:
             second |= MARKER
             self.marker = False
         header = FIXED_HEADER.pack(PLAIN_FLAGS, second, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, self.ssrc)
-        protect = self._protect  # as in Reception.receive
-        packet = protect(header + payload)
+        clear = header + payload
+        protect, record = self._protect, self.record  # by way of locals, as in Reception.receive
+        packet = protect(clear)
         if not isinstance(packet, bytes):
             self.refused += 1
             return None
+        if record is not None:
+            record(now, destination, clear)
         if sequence >= self.sequence:
             self.sequence = sequence + 1
             self.timestamp = timestamp
