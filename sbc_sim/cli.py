@@ -16,6 +16,7 @@ import click
 
 from sbc_sim.commands.about import config, explain, version
 from sbc_sim.commands.call import call
+from sbc_sim.commands.calls import calls
 from sbc_sim.commands.demo import demo
 from sbc_sim.commands.serve import ready, serve
 from sbc_sim.commands.shared import INTERRUPTED, PASSED, own_version, say
@@ -63,5 +64,5 @@ def cli() -> None:
     """
 
 
-for command in (serve, ready, demo, call, tls, uui, explain, config, version):
+for command in (serve, ready, demo, call, calls, tls, uui, explain, config, version):
     cli.add_command(command)

@@ -169,7 +169,14 @@ def end_reactor(reactor: Any) -> None:
         reactor.stop()
 
 
-STYLES: dict[str, dict[str, Any]] = {"title": {"bold": True}, "strong": {"fg": "cyan"}, "quiet": {"dim": True}, "warning": {"fg": "yellow"}}
+STYLES: dict[str, dict[str, Any]] = {
+    "title": {"bold": True},
+    "strong": {"fg": "cyan"},
+    "quiet": {"dim": True},
+    "good": {"fg": "green"},
+    "warning": {"fg": "yellow"},
+    "bad": {"fg": "red"},
+}
 
 
 def paint(text: str, style: str) -> str:
