@@ -7,45 +7,16 @@ outside of calls, and on the octets of everything.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
 
 from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.record import CallRecord, entry_octets
+from sbc_sim.journal.record import StoreLimits as StoreLimits
 from sbc_sim.journal.sharing import SharedFindings
 from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallPage, CallQuery, EntryPage, Listener, StoreHealth, StoreSize, Trace
 from sbc_sim.journal.view import CallView
-
-SHARE = 8
-"""No single call, and no list outside of calls, may take more than this part of all octets."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreLimits:
-    """How much is kept. Every number is at least 1."""
-
-    calls: int = 1000
-    first_entries: int = 200
-    """Entries kept from the beginning of a call ..."""
-    last_entries: int = 800
-    """... and from its end."""
-    attempts: int = 1000
-    outside: int = 2000
-    connections: int = 10_000
-    """Open connections whose TLS facts are remembered for calls to come."""
-    octets: int = 64 * 1024 * 1024
-    """Of everything, estimated. Ended calls go first, oldest before newer."""
-
-
-@dataclass(slots=True)
-class _Record:
-    """What is kept of one call."""
-
-    view: CallView
-    first: list[Entry] = field(default_factory=list)
-    last: deque[Entry] = field(default_factory=deque)
-    octets: int = 0
-    opened: Entry | None = None
 
 
 @dataclass(slots=True)
@@ -67,56 +38,69 @@ class _Ring:
             gone += 1
         return gone
 
-    def page(self, limit: int, cursor: str | None) -> EntryPage:
-        """Newest first, older than the cursor."""
-        below, limit = _below(cursor), _bounded(limit)
-        found = [(ordinal, entry) for ordinal, entry in reversed(self.kept) if ordinal < below][: limit + 1]
-        more = str(found[limit - 1][0]) if len(found) > limit else None
-        return EntryPage(tuple(entry for _, entry in found[:limit]), more)
+    def below(self, ordinal: int) -> Iterator[tuple[int, Entry]]:
+        """Newest first, older than this."""
+        return (pair for pair in reversed(self.kept) if pair[0] < ordinal)
 
 
 class MemoryStore:
     """A `Store` that forgets when the process ends."""
 
-    def __init__(self, limits: StoreLimits | None = None) -> None:
-        """Make an empty store."""
+    def __init__(self, limits: StoreLimits | None = None, ordinal: int = 0) -> None:
+        """Make an empty store; `ordinal` is the last one that was given out before."""
         self._limits = limits or StoreLimits()
-        share = max(1, self._limits.octets // SHARE)
-        self._share = share
-        self._calls: OrderedDict[str, _Record] = OrderedDict()
+        self._calls: OrderedDict[str, CallRecord] = OrderedDict()
         self._over: OrderedDict[str, None] = OrderedDict()
         self._forgotten: OrderedDict[str, None] = OrderedDict()
-        self._attempts = _Ring(self._limits.attempts, share)
-        self._outside = _Ring(self._limits.outside, share)
+        self._attempts = _Ring(self._limits.attempts, self._limits.share)
+        self._outside = _Ring(self._limits.outside, self._limits.share)
         self._connections: OrderedDict[int, Entry] = OrderedDict()
         self._listeners: list[Listener] = []
         self._shared = SharedFindings()
-        self._ordinal = 0
+        self.ordinal = ordinal
+        """Of the newest entry."""
         self._call_octets = 0
         self._dropped = 0
 
     def append(self, entry: Entry) -> None:
         """Keep an entry, then tell it to every subscriber."""
-        self._ordinal += 1
+        self.keep(entry)
+        self.tell(entry)
+
+    def keep(self, entry: Entry) -> Entry:
+        """Keep an entry and tell nobody yet; return it as it is kept: what is equal in many verdicts is the same object in all."""
+        self.ordinal += 1
+        entry = self._shared.shared(entry)
         if entry.call is not None:
             self._append_to_call(entry.call, entry)
         elif entry.kind is Kind.ATTEMPT:
-            self._dropped += self._attempts.add(self._ordinal, entry)
+            self._dropped += self._attempts.add(self.ordinal, entry)
         else:
             self._append_outside(entry)
+        return entry
+
+    def tell(self, entry: Entry) -> None:
+        """Tell an entry to every subscriber."""
         for listener in tuple(self._listeners):
             listener(entry)
 
     def calls(self, query: CallQuery) -> CallPage:
         """Calls that match, newest first. Raises BadCursor."""
-        below, limit = _below(query.cursor), _bounded(query.limit)
-        found: list[CallView] = []
-        for record in reversed(self._calls.values()):
-            if record.view.ordinal < below and query.matches(record.view):
-                if len(found) == limit:
-                    return CallPage(tuple(found), str(found[-1].ordinal))
-                found.append(record.view)
-        return CallPage(tuple(found), None)
+        return call_page(self.matching(query), query.limit)
+
+    def matching(self, query: CallQuery) -> Iterator[CallView]:
+        """Calls that match and are older than the cursor, newest first. Raises BadCursor."""
+        below = place_of(query.cursor)
+        newest_first = (record.view for record in reversed(self._calls.values()))
+        return (view for view in newest_first if view.ordinal < below and query.matches(view))
+
+    def __contains__(self, call: str) -> bool:
+        """Whether a call is kept."""
+        return call in self._calls
+
+    def record(self, call: str) -> CallRecord | None:
+        """What is kept of a call, for reading only."""
+        return self._calls.get(call)
 
     def call(self, call: str) -> CallView | None:
         """One call, or None. The view is for reading only."""
@@ -128,15 +112,19 @@ class MemoryStore:
         record = self._calls.get(call)
         if record is None:
             return None
-        return Trace(record.view, (*record.first, *record.last), record.view.dropped, len(record.first), record.opened)
+        return Trace(record.view, record.entries, record.view.dropped, len(record.first), record.opened)
 
     def attempts(self, limit: int = 50, cursor: str | None = None) -> EntryPage:
         """ATTEMPT entries, newest first. Raises BadCursor."""
-        return self._attempts.page(limit, cursor)
+        return entry_page(self.loose(True, cursor), limit)
 
     def outside(self, limit: int = 50, cursor: str | None = None) -> EntryPage:
         """Other entries that belong to no call, newest first. Raises BadCursor."""
-        return self._outside.page(limit, cursor)
+        return entry_page(self.loose(False, cursor), limit)
+
+    def loose(self, attempts: bool, cursor: str | None) -> Iterator[tuple[int, Entry]]:
+        """Attempts, or what else belongs to no call, with their places, older than the cursor, newest first. Raises BadCursor."""
+        return (self._attempts if attempts else self._outside).below(place_of(cursor))
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every entry after it is kept; the returned function ends that."""
@@ -156,13 +144,19 @@ class MemoryStore:
         """Nothing survives here, and nothing can fail."""
         return StoreHealth("memory")
 
+    def forget(self, calls: Iterable[str]) -> None:
+        """Forget calls of which another store has let go."""
+        for call in calls:
+            if call in self._calls:
+                self._forget(call)
+
     def clear(self) -> int:
         """Forget what is over and what belongs to no call; return how many calls went."""
         over = list(self._over)
         for call in over:
             self._forget(call)
-        self._attempts = _Ring(self._limits.attempts, self._share)
-        self._outside = _Ring(self._limits.outside, self._share)
+        self._attempts = _Ring(self._limits.attempts, self._limits.share)
+        self._outside = _Ring(self._limits.outside, self._limits.share)
         return len(over)
 
     def close(self) -> None:
@@ -179,7 +173,7 @@ class MemoryStore:
                 self._connections.popitem(last=False)
         elif entry.kind is Kind.CONNECTION_CLOSED:
             self._connections.pop(entry.data["connection"], None)
-        self._dropped += self._outside.add(self._ordinal, entry)
+        self._dropped += self._outside.add(self.ordinal, entry)
 
     def _append_to_call(self, call: str, entry: Entry) -> None:
         record = self._calls.get(call)
@@ -187,37 +181,25 @@ class MemoryStore:
             if call in self._forgotten:  # a call that was evicted must not rise again as a fragment
                 self._dropped += 1
                 return
-            record = self._calls[call] = _Record(CallView(call, self._ordinal))
-        self._keep(record, self._shared.shared(entry))
+            record = self._calls[call] = CallRecord(CallView(call, self.ordinal))
+        self._keep(record, entry)
         if record.opened is None and record.view.connection is not None:
             record.opened = self._connections.get(record.view.connection)
         if record.view.over:
             self._over.setdefault(call)
         self._evict()
 
-    def _keep(self, record: _Record, entry: Entry) -> None:
-        record.view.add(entry)
-        room = len(record.first) < self._limits.first_entries and record.octets < self._share // 2
-        if room and not record.last:
-            record.first.append(entry)
-        else:
-            record.last.append(entry)
-        self._grow(record, entry_octets(entry))
-        while len(record.last) > self._limits.last_entries or (record.octets > self._share and len(record.last) > 1):
-            self._grow(record, -entry_octets(record.last.popleft()))
-            record.view.dropped += 1
-            self._dropped += 1
-
-    def _grow(self, record: _Record, octets: int) -> None:
-        record.octets += octets
-        self._call_octets += octets
+    def _keep(self, record: CallRecord, entry: Entry) -> None:
+        before = record.octets
+        self._dropped += record.keep(entry, entry_octets(entry), self._limits)
+        self._call_octets += record.octets - before
 
     def _evict(self) -> None:
         while len(self._calls) > self._limits.calls or (self._octets > self._limits.octets and len(self._calls) > 1):
             record = self._forget(next(iter(self._over), None) or next(iter(self._calls)))
             self._dropped += len(record.first) + len(record.last)
 
-    def _forget(self, call: str) -> _Record:
+    def _forget(self, call: str) -> CallRecord:
         record = self._calls.pop(call)
         self._over.pop(call, None)
         self._call_octets -= record.octets
@@ -227,31 +209,29 @@ class MemoryStore:
         return record
 
 
-def entry_octets(entry: Entry) -> int:
-    """Estimate the memory of an entry: its octets and texts, and a flat charge for each value."""
-    if entry.kind is Kind.VERDICT:  # the words of the catalogue are there once for all calls
-        return 1000 + sum(60 + len(str(finding.get("detail", ""))) for finding in entry.data.get("findings", ()))
-    return 200 + len(entry.raw) + _value_octets(entry.data)
+def call_page(newest_first: Iterable[CallView], limit: int) -> CallPage:
+    """Make a page of the first of these calls."""
+    limit = _bounded(limit)
+    found = tuple(islice(newest_first, limit + 1))
+    return CallPage(found[:limit], str(found[limit - 1].ordinal) if len(found) > limit else None)
 
 
-def _value_octets(value: Any) -> int:
-    if isinstance(value, str):
-        return 60 + len(value)
-    if isinstance(value, dict):
-        return 60 + sum([16 + _value_octets(inner) for inner in value.values()])
-    if isinstance(value, list | tuple):
-        return 60 + sum([8 + _value_octets(inner) for inner in value])
-    return 28
+def entry_page(newest_first: Iterable[tuple[int, Entry]], limit: int) -> EntryPage:
+    """Make a page of the first of these entries."""
+    limit = _bounded(limit)
+    found = tuple(islice(newest_first, limit + 1))
+    more = str(found[limit - 1][0]) if len(found) > limit else None
+    return EntryPage(tuple(entry for _, entry in found[:limit]), more)
 
 
 def _bounded(limit: int) -> int:
     return max(1, min(limit, MOST_PER_PAGE))
 
 
-def _below(cursor: str | None) -> int:
-    """Read a cursor: the ordinal that everything on the page is below."""
+def place_of(cursor: str | None) -> int:
+    """Read a cursor: the ordinal that everything on the page is below. Raises BadCursor."""
     if cursor is None:
-        return 2**63
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 19):
+        return 2**63 - 1
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
         raise BadCursor(f"{cursor[:40]!r} is no cursor that this interface has given out")
     return int(cursor)
