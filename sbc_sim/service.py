@@ -28,8 +28,10 @@ from sbc_sim.journal.memory import MemoryStore, StoreLimits
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
+from sbc_sim.net.key_log import key_log_files
 from sbc_sim.net.media_udp import MediaPlane
 from sbc_sim.net.pem_files import CertificateError
+from sbc_sim.net.recordings import RecordingLimits, Recordings
 from sbc_sim.net.shell import Shell, unix_clock
 from sbc_sim.net.sip_connection import ConnectionLimits
 from sbc_sim.net.sip_tls import ListenError, SipDialler, SipListener
@@ -149,19 +151,35 @@ class Service:
         settings = self.settings
         self.credentials = self._credentials()
         media = settings.media
-        self.plane = MediaPlane(self._reactor, media.listen, self.addresses.media_host, str(media.ports), media.mode, clock=self.clock)
+        self.recordings = self._recordings()
+        self.plane = MediaPlane(
+            self._reactor,
+            media.listen,
+            self.addresses.media_host,
+            str(media.ports),
+            media.mode,
+            clock=self.clock,
+            new_recording=self.recordings.new,
+        )
         environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes)
         identity = Identity(_in_uri(self.addresses.sip_host), self.addresses.sip_port)
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)
         limits = self._connection_limits()
-        dialler = SipDialler(self._reactor, ClientTls(settings.tls.ca_file, min_version=settings.tls.min_version), limits)
+        wire = self.recordings.taps()
+        dialler = SipDialler(self._reactor, ClientTls(settings.tls.ca_file, min_version=settings.tls.min_version), limits, **wire)
         self.shell = Shell(
             self._reactor, self.switchboard, MediaWithClock(self.plane, self.clock), self.store.append, dialler=dialler, now=self.clock
         )
         behaviour = ServerTls(ClientCertificates(settings.tls.client_certificates), settings.tls.min_version)
-        self.listener = SipListener(self._reactor, self.shell, self.credentials, behaviour, limits)
+        self.listener = SipListener(self._reactor, self.shell, self.credentials, behaviour, limits, **wire)
         self.metrics = Metrics(self._gauges(), self.version)
         self.store.subscribe(self.metrics.observe)
+        self.store.subscribe(self.recordings.observe)
+
+    def _recordings(self) -> Recordings:
+        capture = self.settings.capture
+        limits = RecordingLimits(capture.media_seconds, capture.connection_bytes, capture.max_bytes)
+        return Recordings(limits, self.clock, capture.enabled, key_log_files(capture.key_log_file))
 
     def _connection_limits(self) -> ConnectionLimits:
         limits = self.settings.limits
@@ -186,6 +204,7 @@ class Service:
             certificate_expiry=lambda: expiry,
             refused_datagrams=lambda: self.plane.refused_datagrams,
             internal_errors=lambda: self.shell.door_errors,
+            captures=lambda: self.recordings.size,
         )
 
     def _token(self) -> str | None:
@@ -234,7 +253,8 @@ class Service:
 
     def capture(self, call: str) -> Capture:
         """Give what was kept of the wire for a call, live or ended; of an unknown one nothing, with a note that says so."""
-        return NOTHING
+        trace = self.store.trace(call)
+        return NOTHING if trace is None else self.recordings.capture(trace)
 
     def stop(self, grace: float = 2.0) -> Deferred[None]:
         """End calls with BYE, close everything; fires when all is closed."""

@@ -9,7 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -56,6 +56,22 @@ def _unknown() -> float | None:
     return None
 
 
+class CapturesSize(Protocol):
+    """How full the captures are."""
+
+    @property
+    def octets(self) -> int:
+        """Kept, and set aside for live calls."""
+
+    @property
+    def evicted(self) -> int:
+        """Calls and connections that made room."""
+
+    @property
+    def omitted(self) -> int:
+        """Calls that got none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gauges:
     """What is asked for at the moment of a scrape."""
@@ -73,6 +89,8 @@ class Gauges:
     """Datagrams on the media ports that no leg took, by reason."""
     internal_errors: Callable[[], int] = int
     """Faults of our own that the shell caught."""
+    captures: Callable[[], CapturesSize] | None = None
+    """What is kept of the wire."""
 
 
 class Metrics:
@@ -266,6 +284,11 @@ class _Asked(Collector):
         yield _gauge("reactor_lag_seconds", "How late the event loop runs", gauges.reactor_lag())
         yield _counter("store_dropped_entries", "Journal entries dropped for a bound", size.dropped)
         yield _counter("internal_errors", "Faults of the simulator itself: look into the log", gauges.internal_errors())
+        if gauges.captures is not None:
+            kept = gauges.captures()
+            yield _gauge("capture_bytes", "Octets of captures, kept or set aside for live calls", kept.octets)
+            yield _counter("capture_evictions", "Calls and connections whose captures made room for newer ones", kept.evicted)
+            yield _counter("capture_omissions", "Calls of which no packets were kept for want of room", kept.omitted)
         refused = CounterMetricFamily("sbc_sim_media_datagrams_refused", "Datagrams that no leg took", labels=["reason"])
         for reason, number in gauges.refused_datagrams().items():
             refused.add_metric([reason], number)

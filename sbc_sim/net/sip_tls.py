@@ -14,6 +14,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
 
 from sbc_sim.net.certificates import Credentials
+from sbc_sim.net.key_log import KeyLog
 from sbc_sim.net.shapes import ListeningPort, Reactor
 from sbc_sim.net.sip_connection import ConnectionLimits, ConnectionOwner, SipConnection, ends
 from sbc_sim.net.tap import Ciphertext, TapFactory, TapLimits
@@ -40,13 +41,14 @@ class SipListener:
         *,
         name: str = "default",
         ciphertext: Ciphertext | None = None,
+        key_log: KeyLog | None = None,
     ) -> None:
-        """`ciphertext` sees the octets under TLS, for captures (issue 3). Raises `CertificateError`."""
+        """`ciphertext` sees the octets under TLS and `key_log` their secrets, for captures. Raises `CertificateError`."""
         self._reactor = reactor
         self._owner = owner
         self._limits = limits
         self._name = name
-        self._connections = ServerConnections(credentials, options)
+        self._connections = ServerConnections(credentials, options, key_log)
         self._taps = TapFactory(self._connections, self._accept, _tap_limits(limits), reactor, ciphertext)
         self._port: ListeningPort | None = None
         self.host = ""
@@ -106,12 +108,13 @@ class SipDialler:
         limits: ConnectionLimits = _LIMITS,
         *,
         ciphertext: Ciphertext | None = None,
+        key_log: KeyLog | None = None,
     ) -> None:
-        """Raise `CertificateError` when the CA bundle cannot be used."""
+        """`ciphertext` and `key_log` as in `SipListener`. Raise `CertificateError` when the CA bundle cannot be used."""
         self._reactor = reactor
         self._limits = limits
         self._ciphertext = ciphertext
-        self._connections = ClientConnections(options)
+        self._connections = ClientConnections(options, key_log)
 
     def new(self, owner: ConnectionOwner, number: int, host: str, port: int, server_name: str = "") -> SipConnection:
         """Make a connection that begins to connect on `begin`; its owner is then told by `opened` or `refused`.

@@ -20,7 +20,7 @@ from sbc_sim.net.tls_contexts import FIRST_OCTETS, ClientConnections, Handshake,
 from sbc_sim.net.tls_failures import clear_text, unclear
 
 Ciphertext = Callable[[int, bool, bytes], None]
-"""Gets every piece of TLS as it passes: connection number, whether it came from the peer, octets."""
+"""Gets every piece of TLS as it passes: connection number, whether it came from the peer, octets. No octets: TCP is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,8 @@ class Tap(ProtocolWrapper):
         if self._in_clear:
             self._handshake.failure = clear_text(self._handshake.first_bytes, dialled=self._handshake.dialled)
         self._release(reason)
+        if self.factory.ciphertext is not None:
+            self.factory.ciphertext(self._connection.number, True, b"")
 
     # --- from TLS -------------------------------------------------------------------------------------------------------
 

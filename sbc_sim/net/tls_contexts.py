@@ -20,6 +20,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from sbc_sim.net.certificates import Credentials
+from sbc_sim.net.key_log import KeyLog
 from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.net.server_name import mismatch
 from sbc_sim.sip.peer import TlsFacts, TlsFailure
@@ -115,9 +116,10 @@ def subject_of(certificate: x509.Certificate) -> str:
 class ServerConnections:
     """Makes the OpenSSL side of connections that were accepted."""
 
-    def __init__(self, credentials: Credentials, options: ServerTls) -> None:
-        """Raise `CertificateError` when OpenSSL will not use the credentials."""
+    def __init__(self, credentials: Credentials, options: ServerTls, key_log: KeyLog | None = None) -> None:
+        """`key_log` gets the secrets of each connection. Raise `CertificateError` when OpenSSL will not use the credentials."""
         self.options = options
+        self._key_log = key_log
         self._context = self._new_context(credentials)
 
     def use(self, credentials: Credentials, options: ServerTls | None = None) -> None:
@@ -137,6 +139,7 @@ class ServerConnections:
         context.set_session_id(b"sbc-sim")
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # tickets need no memory here
         context.set_tlsext_servername_callback(self._named)
+        _log_keys(context, self._key_log)
         if self.options.client_certificates is not ClientCertificates.IGNORE:
             context.set_verify(SSL.VERIFY_PEER, self._presented)
             _always_call_for_the_leaf(context)
@@ -175,10 +178,11 @@ class ClientTls:
 class ClientConnections:
     """Makes the OpenSSL side of connections that we open. Never presents a certificate (requirement 2)."""
 
-    def __init__(self, options: ClientTls) -> None:
-        """Raise `CertificateError` when the CA bundle cannot be used."""
+    def __init__(self, options: ClientTls, key_log: KeyLog | None = None) -> None:
+        """`key_log` gets the secrets of each connection. Raise `CertificateError` when the CA bundle cannot be used."""
         self.options = options
         self._context = _context(options.min_version)
+        _log_keys(self._context, key_log)
         # A bundle is read now, so that a bad one is known at start. To read the CAs of the whole machine takes ten milliseconds, and a
         # server that never dials need not.
         self._trusts = options.ca_file is not None
@@ -216,6 +220,20 @@ def _context(min_version: str) -> SSL.Context:
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # an idle connection keeps no 32 KiB of buffers
     context.set_info_callback(_noticed)
     return context
+
+
+def _log_keys(context: SSL.Context, key_log: KeyLog | None) -> None:
+    """Have OpenSSL tell the secrets of each connection, in the lines of SSLKEYLOGFILE."""
+    if key_log is None:
+        return
+
+    def told(connection: SSL.Connection, line: bytes) -> None:
+        protocol = connection.get_app_data()
+        wrapped = None if protocol is None else protocol.wrappedProtocol
+        if wrapped is not None:
+            key_log(wrapped.number, line.decode("ascii", "replace"))
+
+    context.set_keylog_callback(told)
 
 
 def _new_connection(context: SSL.Context, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:

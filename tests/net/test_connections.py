@@ -330,6 +330,7 @@ def test_ciphertext_can_be_seen_as_it_passes(make_lab):
         client.recv(4)
     number = lab.core.next("connected").connection
     assert {entry[0] for entry in seen} == {number}
+    assert settled(lambda: seen[-1] == (number, True, b"")), "the end is told too"
     assert seen[0][1]
     assert seen[0][2].startswith(b"\x16\x03\x01")
     assert any(not from_peer and data.startswith(b"\x16\x03\x03") for _, from_peer, data in seen)
