@@ -43,6 +43,10 @@ from sbc_sim.sip.connections import Identity
 from sbc_sim.terminal import Banner
 
 
+OTHER_CONNECTIONS = 200
+"""HTTP connections beside those that follow the events."""
+
+
 class ServiceError(Exception):
     """Why the simulator cannot run: a port, a certificate, the network. One sentence."""
 
@@ -237,8 +241,25 @@ class Service:
 
     def _site(self) -> Any:
         http = self.settings.http
-        sources = Sources(self.store, self.metrics, self.info, self._unready, self._hang_up, self.ca_file)
-        options = SiteOptions(self.token, http.hosts, http.origins, http.base_path)
+        sources = Sources(
+            self.store,
+            self.metrics,
+            self.info,
+            self._unready,
+            self._hang_up,
+            self.ca_file,
+            capture=self.capture,
+            policy=self.settings.policy(),
+        )
+        options = SiteOptions(
+            self.token,
+            http.hosts,
+            http.origins,
+            http.base_path,
+            connections=OTHER_CONNECTIONS + http.listeners,
+            listeners=http.listeners,
+            upload_limit=http.upload_bytes,
+        )
         return build_site(sources, options, self._reactor)
 
     def _unready(self) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -28,6 +28,16 @@ class Asked:
     body: bytes = field(default=b"", repr=False)
     accept: str = ""
     """The Accept header, empty when there is none."""
+    media_type: str = ""
+    """Of the body, in lower case, without parameters."""
+    prefix: str = ""
+    """Sub-path under which the client sees us, without a slash at its end."""
+    header: Callable[[str], list[str]] = field(default=lambda name: [], repr=False)
+    """All values of a header by its name."""
+
+    def first(self, name: str) -> str:
+        """Return the first value of a header, empty when there is none."""
+        return (self.header(name) or [""])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,33 @@ class Reply:
     status: int
     body: bytes = field(repr=False)
     media_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Line(Protocol):
+    """An answer without end, as whoever writes it sees it."""
+
+    def write(self, data: bytes) -> None:
+        """Send octets; they wait when the client does not read."""
+
+    def finish(self) -> None:
+        """End the answer in good order."""
+
+    def abort(self) -> None:
+        """Cut the connection."""
+
+    @property
+    def waiting(self) -> int:
+        """Octets that wait since the client does not read, those on their way in the socket aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReply:
+    """An answer that goes on until one side ends it."""
+
+    media_type: str
+    begin: Callable[[Line], Callable[[], None]]
+    """Called once the header section is written; gives what is to be called when the connection is gone or the answer finished."""
     headers: tuple[tuple[str, str], ...] = ()
 
 

@@ -9,13 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from hmac import compare_digest
+from hmac import new as hmac
 from ipaddress import ip_address
 
 from sbc_sim.http.problem import Problem, bad_request
 
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~\-]+)+")
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._\-]+)(?::\d{1,5})?")
+
+COOKIE = "sbc-sim-token"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110 section 9.2.1)."""
 
 Header = Callable[[str], list[str]]
 """All values of a header by its name."""
@@ -32,33 +38,65 @@ class Guard:
 
     def relative(self, path: str, header: Header) -> str:
         """Cut off the sub-path under which a reverse proxy serves us, by setting or by X-Forwarded-Prefix."""
-        for prefix in (self.base_path.rstrip("/"), *(value.rstrip("/") for value in header("X-Forwarded-Prefix"))):
-            if _PREFIX.fullmatch(prefix) and (path == prefix or path.startswith(prefix + "/")):
+        for prefix in self._prefixes(header):
+            if path == prefix or path.startswith(prefix + "/"):
                 return path[len(prefix) :] or "/"
         return path
 
-    def check_origin(self, header: Header) -> None:
+    def prefix(self, header: Header) -> str:
+        """Return the sub-path under which the client sees us, without a slash at its end; empty: none."""
+        return next(iter(self._prefixes(header)), "")
+
+    def _prefixes(self, header: Header) -> list[str]:
+        named = (self.base_path.rstrip("/"), *(value.rstrip("/") for value in header("X-Forwarded-Prefix")))
+        return [prefix for prefix in named if _PREFIX.fullmatch(prefix)]
+
+    def check_origin(self, header: Header, method: str = "GET") -> None:
         """Raise Problem 403 when the request comes from a page of another origin. Holds for every path."""
         for origin in header("Origin"):
             own = origin.partition("://")[2].lower() == (header("Host") or ["none"])[0].lower()
             if not own and origin not in self.origins:
-                fix = "Ask from the simulator's own page or from a program. A page of your own can be named in http.origins."
-                raise Problem(403, "foreign-origin", f"A page of {origin[:80]} may not ask here.", fix)
+                raise _foreign(origin)
+        site = (header("Sec-Fetch-Site") or [""])[0]
+        if method not in SAFE and site in ("cross-site", "same-site") and not header("Origin"):
+            raise _foreign("another site")
 
-    def check(self, header: Header) -> None:
+    def check(self, header: Header, method: str = "GET") -> None:
         """Raise Problem 400, 401 or 403 when the request may not be answered."""
         if self.token is not None:
-            self._check_token(header)
+            self._check_token(header, method)
         else:
             self._check_host(header)
 
-    def _check_token(self, header: Header) -> None:
+    def fits(self, given: str) -> bool:
+        """Say whether this is the token; true when none is asked for."""
+        return self.token is None or compare_digest(given.encode("utf-8", "surrogatepass"), self.token.encode())
+
+    @property
+    def session(self) -> str:
+        """What the cookie holds: made of the token, so that it opens as much, but does not tell it. Empty without a token."""
+        return "" if self.token is None else hmac(self.token.encode(), b"sbc-sim session", sha256).hexdigest()
+
+    def _check_token(self, header: Header, method: str) -> None:
         scheme, _, given = (header("Authorization") or [""])[0].partition(" ")
-        if scheme.lower() == "bearer" and compare_digest(given.strip().encode(), (self.token or "").encode()):
+        if scheme.lower() == "bearer" and self.fits(given.strip()):
+            return
+        if not given and self._has_session(header):
+            self._check_own_page(header, method)
             return
         detail = "The token is wrong." if given else "This interface asks for a token."
         fix = "Send the header Authorization: Bearer TOKEN; the banner of `sbc-sim serve` shows the token, http.token sets it."
         raise Problem(401, "token-needed", detail, fix, (("WWW-Authenticate", 'Bearer realm="sbc-sim"'),))
+
+    def _has_session(self, header: Header) -> bool:
+        pairs = (pair.strip().partition("=") for value in header("Cookie") for pair in value.split(";"))
+        return any(name == COOKIE and compare_digest(value.encode(), self.session.encode()) for name, _, value in pairs)
+
+    def _check_own_page(self, header: Header, method: str) -> None:
+        """Ask for proof that a change comes from a page of ours: a browser sends the cookie whoever made it ask, so it must say who did."""
+        if method not in SAFE and not header("Origin") and (header("Sec-Fetch-Site") or [""])[0] not in ("same-origin", "none"):
+            fix = "Browsers send Origin by themselves; a program should send the header Authorization: Bearer TOKEN instead of the cookie."
+            raise Problem(403, "origin-needed", "With the session cookie, a change needs the header Origin.", fix)
 
     def _check_host(self, header: Header) -> None:
         values = header("Host")
@@ -69,6 +107,11 @@ class Guard:
         if not (_is_own(name) or name in self.hosts or "*" in self.hosts):
             fix = "Use localhost or the address, or add the name to http.hosts, or set a token."
             raise Problem(403, "foreign-host", f"The simulator does not go by the name {name[:80]}.", fix)
+
+
+def _foreign(origin: str) -> Problem:
+    fix = "Ask from the simulator's own page or from a program. A page of your own can be named in http.origins."
+    return Problem(403, "foreign-origin", f"A page of {origin[:80]} may not ask here.", fix)
 
 
 def _is_own(name: str) -> bool:

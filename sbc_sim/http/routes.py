@@ -6,16 +6,18 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from twisted.internet.defer import Deferred
 
-from sbc_sim.http.exchange import JSON, Asked, Reply
+from sbc_sim.http.exchange import JSON, Asked, Reply, StreamReply
 from sbc_sim.http.problem import Problem, bad_request
 
 MOST_QUERY_MEMBERS = 32
 
-Answering = Callable[[Asked], Reply | Deferred[Reply]]
+Answer = Reply | StreamReply
+Answering = Callable[[Asked], Answer | Deferred[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Route:
 
     method: str
     template: str
-    """Path with ``{name}`` for one segment."""
+    """Path with ``{name}`` for one segment and ``{name...}`` for all that follows."""
     function: Answering
     summary: str
     """One line for people."""
@@ -34,6 +36,20 @@ class Route:
     """Media type; empty when the function negotiates itself."""
     open: bool = False
     """Answered without token and whatever the Host header."""
+    open_to_browsers: bool = False
+    """Like `open`, but only for who asks for HTML: the page, which holds no data."""
+    consumes: tuple[str, ...] = (JSON,)
+    """Media types of the body that are taken."""
+    body_limit: int | None = None
+    """Largest body in octets, None: as for all."""
+    request: str = ""
+    """Name of the model of a JSON body in http/models.py; empty: there is none."""
+    response: str = ""
+    """Name of the model of the JSON answer."""
+    status: HTTPStatus = HTTPStatus.OK
+    """Of the answer when all is well."""
+    problems: tuple[int, ...] = ()
+    """Statuses of problems that this route has beside those that its shape brings (a body, names in the path, a query)."""
 
 
 class RouteTable:
@@ -99,6 +115,13 @@ def check_accept(accept: str, produced: str) -> None:
         raise Problem(406, "not-acceptable", f"This path gives {kind}, which the Accept header rules out.", f"Send Accept: {kind} or none.")
 
 
+def wants_html(accept: str) -> bool:
+    """Say whether a browser asks: HTML is named and liked at least as much as JSON. A program that takes anything gets JSON."""
+    liked = dict(_media_range(element) for element in accept.split(","))
+    html = liked.get("text/html", 0.0)
+    return html > 0.0 and html >= liked.get(JSON, 0.0)
+
+
 def _media_range(element: str) -> tuple[str, float]:
     range_, *parameters = (part.strip().lower() for part in element.split(";"))
     quality = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
@@ -109,8 +132,12 @@ def _media_range(element: str) -> tuple[str, float]:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    pieces = re.split(r"\{(\w+)\}", template)
-    return re.compile("".join(f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)))
+    pieces = re.split(r"\{(\w+(?:\.\.\.)?)\}", template)
+    return re.compile("".join(_place(piece) if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)))
+
+
+def _place(name: str) -> str:
+    return f"(?P<{name[:-3]}>.+)" if name.endswith("...") else f"(?P<{name}>[^/]+)"
 
 
 def _decoded(segment: str) -> str:

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sbc_sim.http.exchange import Asked, Reply, json_reply
+from twisted.internet.defer import Deferred
+
+from sbc_sim.http.exchange import JSON, Asked, Reply, json_reply
 from sbc_sim.http.metrics import Metrics
 from sbc_sim.http.problem import Problem, not_found
-from sbc_sim.http.routes import Route
+from sbc_sim.http.routes import Answer, Answering, Route, check_accept, wants_html
+from sbc_sim.journal.store import Store
 from sbc_sim.rules.catalogue import RULE_SET_VERSION, RULES
 from sbc_sim.rules.explain import explain, rule_data
 
@@ -27,17 +30,21 @@ class ServiceApi:
         unready: Callable[[], Sequence[str]],
         metrics: Metrics,
         ca_file: Path | None,
+        store: Store,
+        page: Answering,
     ) -> None:
-        """See Sources for the parts."""
+        """See Sources for the parts; `page` answers a browser at /."""
         self._info = info
         self._unready = unready
         self._metrics = metrics
         self._ca_file = ca_file
+        self._store = store
+        self._page = page
 
     def routes(self) -> tuple[Route, ...]:
         """The lines for the route table."""
         return (
-            Route("GET", "/", self.index, "What is where"),
+            Route("GET", "/", self.index, "The page for browsers, what is where for programs", produces="", open_to_browsers=True),
             Route("GET", "/livez", self.livez, "The process answers", open=True),
             Route("GET", "/readyz", self.readyz, "Calls can be taken", open=True),
             Route("GET", "/metrics", self.metrics, "Prometheus metrics", produces=""),
@@ -47,9 +54,13 @@ class ServiceApi:
             Route("GET", "/api/v1/tls/ca.pem", self.ca, "The CA to import into your SBC", produces=PEM, open=True),
         )
 
-    def index(self, asked: Asked) -> Reply:
-        """Tell a visitor what is where."""
-        return json_reply({"name": "sbc-sim", "version": self._info().get("version"), "links": LINKS, "docs": "docs/http.md"})
+    def index(self, asked: Asked) -> Answer | Deferred[Reply]:
+        """Tell a visitor what is where; a browser gets the page."""
+        if wants_html(asked.accept):
+            return self._page(asked)
+        check_accept(asked.accept, JSON)
+        told = {"name": "sbc-sim", "version": self._info().get("version"), "links": LINKS, "docs": "docs/http.md"}
+        return json_reply(told, headers=(("Vary", "Accept"),))
 
     def livez(self, asked: Asked) -> Reply:
         """Say that the process lives: whoever reads this knows it."""
@@ -67,7 +78,9 @@ class ServiceApi:
 
     def info(self, asked: Asked) -> Reply:
         """Tell what the service knows of itself."""
-        return json_reply(dict(self._info()))
+        health = self._store.health()
+        store = {name: getattr(health, name) for name in ("kind", "durable", "trouble", "waiting", "lost")}
+        return json_reply({**self._info(), "store": store})
 
     def rules(self, asked: Asked) -> Reply:
         """List the rules; ``q`` searches as `sbc-sim explain` does."""

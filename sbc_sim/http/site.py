@@ -6,25 +6,28 @@ It knows no settings: what it needs comes in as plain values and functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.web.http import HTTPFactory
 
+from sbc_sim.exports.capture import NOTHING, Capture
 from sbc_sim.http.calls_api import CallsApi
-from sbc_sim.http.channel import ChannelLimits, Incoming, SiteFactory
+from sbc_sim.http.channel import ChannelLimits, SiteFactory
 from sbc_sim.http.clock import Clock
-from sbc_sim.http.exchange import JSON, Asked, Reply
+from sbc_sim.http.desk import Desk
+from sbc_sim.http.documents_api import DocumentsApi
 from sbc_sim.http.guard import Guard
 from sbc_sim.http.metrics import Metrics
-from sbc_sim.http.problem import Problem
-from sbc_sim.http.routes import Route, RouteTable, check_accept, choose, read_query
+from sbc_sim.http.page_files import PageFiles
+from sbc_sim.http.routes import RouteTable
 from sbc_sim.http.service_api import ServiceApi
 from sbc_sim.http.waiting import Waiting
+from sbc_sim.http.work import Work
 from sbc_sim.journal.store import Store
+from sbc_sim.rules.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,10 @@ class SiteOptions:
     waiters: int = 100
     """Requests to /calls/wait under way at once."""
     longest_wait: float = 300.0
+    listeners: int = 100
+    """Who follows /api/v1/events at once; more get 503."""
+    upload_limit: int = 32 * 1024 * 1024
+    """Largest trace in octets that can be judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,14 @@ class Sources:
     """End a live call by its id; False when this process has no such live call."""
     ca_file: Path | None = None
     """PEM of the CA, None when the certificate is not of our own making."""
+    capture: Callable[[str], Capture] = lambda call: NOTHING
+    """What was kept of the wire for the call with this id."""
+    setup: Callable[[], Mapping[str, Any]] = dict
+    """What /api/v1/setup tells: see http/setup."""
+    reset: Callable[[], int] | None = None
+    """Forget what is over and say how many calls that were; None: `store.clear`."""
+    policy: Policy = field(default_factory=Policy)
+    """By which traces and User-to-User values are judged."""
 
 
 def token_needed(host: str) -> bool:
@@ -76,51 +91,16 @@ def token_needed(host: str) -> bool:
 
 def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFactory:
     """Make the factory to listen with."""
-    waiting = Waiting(sources.store, reactor, options.waiters)
-    calls = CallsApi(sources.store, waiting, sources.hang_up, options.longest_wait)
-    service = ServiceApi(sources.info, sources.unready, sources.metrics, sources.ca_file)
+    store, page, work = sources.store, PageFiles(), Work(reactor)
+    waiting = Waiting(store, reactor, options.waiters)
     guard = Guard(options.token, tuple(name.lower() for name in options.hosts), options.origins, options.base_path)
-    front = Desk(guard, RouteTable((*service.routes(), *calls.routes())), waiting)
+    parts = (
+        ServiceApi(sources.info, sources.unready, sources.metrics, sources.ca_file, store, page.index),
+        CallsApi(store, waiting, sources.hang_up, options.longest_wait),
+        DocumentsApi(store, sources.capture, work),
+        page,
+    )
+    routes = tuple(route for part in parts for route in part.routes())
+    front = Desk(guard, RouteTable(routes), waiting, options.body_limit)
     limits = ChannelLimits(options.body_limit, options.connections, options.request_time)
-    return SiteFactory(front, limits, options.idle_time, reactor)
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Where requests arrive: admit, find the route, check what was sent, answer."""
-
-    guard: Guard
-    table: RouteTable
-    waiting: Waiting
-    """Who waits for a call."""
-
-    def answer(self, incoming: Incoming) -> Reply | Deferred[Reply]:
-        """Answer, or raise Problem."""
-        self.guard.check_origin(incoming.header)
-        target, _, query = incoming.target.partition("?")
-        path = self.guard.relative(target, incoming.header)
-        route, names = self._route(incoming, path)
-        accept = ", ".join(incoming.header("Accept"))
-        check_accept(accept, route.produces)
-        _check_body(incoming)
-        return route.function(Asked(incoming.method, path, names, read_query(query, route.query), incoming.body, accept))
-
-    def _route(self, incoming: Incoming, path: str) -> tuple[Route, Mapping[str, str]]:
-        """Find the route, but tell who is not admitted nothing about which paths there are."""
-        try:
-            methods, names = self.table.find(path)
-            route = choose(methods, incoming.method, path)
-        except Problem:
-            self.guard.check(incoming.header)
-            raise
-        if not route.open:
-            self.guard.check(incoming.header)
-        return route, names
-
-
-def _check_body(incoming: Incoming) -> None:
-    """Raise Problem 415 for a body that is not JSON."""
-    kind = (incoming.header("Content-Type") or [""])[0].partition(";")[0].strip().lower()
-    if incoming.body and kind != JSON:
-        said = f"declared as {kind[:60]}" if kind else "of no declared type"
-        raise Problem(415, "not-json", f"The body is {said}.", "Send JSON with the header Content-Type: application/json.")
+    return SiteFactory(front, limits, options.idle_time, reactor, (work.stop,))

@@ -211,21 +211,56 @@ def test_a_wait_may_last_longer_than_any_of_these_times(make_lab: MakeLab) -> No
     assert code(response) == (408, "no-such-call-in-time")
 
 
-def test_connections_over_the_limit_are_closed_and_free_again_later(make_lab: MakeLab) -> None:
+def test_connections_over_the_limit_are_closed_while_all_are_busy_and_free_again_later(make_lab: MakeLab) -> None:
     lab = make_lab(connections=2)
     lab.client.close()
     first, second = (socket.create_connection(("127.0.0.1", lab.port), 10) for _ in range(2))
     for line in (first, second):
-        line.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert line.recv(100).startswith(b"HTTP/1.1 200")
+        body = b'{"timeoutS": 60}'
+        head = b"POST /api/v1/calls/wait HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n"
+        line.sendall(head + body)
+    lab.until_waiting(2)
     with closing(socket.create_connection(("127.0.0.1", lab.port), 10)) as third:
         assert third.recv(100) == b""
     first.close()
     second.close()
     end = time.monotonic() + 10
-    while lab.on_reactor(lambda: lab.factory.live):
+    while lab.on_reactor(lambda: len(lab.factory.live)):
         assert time.monotonic() < end
     assert lab.raw(b"GET /livez HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200")
+
+
+def test_at_the_limit_the_connection_that_lay_idle_longest_makes_room_for_a_health_probe(make_lab: MakeLab) -> None:
+    lab = make_lab(connections=3)
+    lab.client.close()
+    probe = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    lines = [socket.create_connection(("127.0.0.1", lab.port), 10) for _ in range(3)]
+    for line in (lines[1], lines[2], lines[0]):  # the second one is idle longest
+        line.sendall(probe)
+        assert line.recv(1000).startswith(b"HTTP/1.1 200")
+    fourth = socket.create_connection(("127.0.0.1", lab.port), 10)
+    fourth.sendall(probe)
+    assert fourth.recv(1000).startswith(b"HTTP/1.1 200")
+    with pytest.raises(ConnectionResetError):
+        lines[1].recv(100)
+    for line in (lines[0], lines[2], fourth):
+        line.sendall(probe)
+        assert line.recv(1000).startswith(b"HTTP/1.1 200")
+        line.close()
+
+
+def test_at_the_limit_a_request_that_trickles_in_makes_room_too(make_lab: MakeLab) -> None:
+    lab = make_lab(connections=2)
+    lab.client.close()
+    slow = [socket.create_connection(("127.0.0.1", lab.port), 10) for _ in range(2)]
+    for line in slow:
+        line.sendall(b"GET /livez HTTP/1.1\r\nX: ")
+    end = time.monotonic() + 10
+    while [one.spare for one in lab.on_reactor(lambda: list(lab.factory.live))] != [1, 1]:
+        assert time.monotonic() < end
+    assert lab.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 200")
+    for line in slow:
+        line.close()
 
 
 def test_pipelined_requests_are_answered_in_order(lab: Lab) -> None:
@@ -351,7 +386,7 @@ def test_many_answers_go_over_one_connection(lab: Lab) -> None:
     lab.tell(started("c1"), *ended("c1"))
     for _ in range(50):
         assert lab.client.get("/api/v1/calls/c1").status_code == 200
-    assert lab.on_reactor(lambda: lab.factory.live) == 1
+    assert lab.on_reactor(lambda: len(lab.factory.live)) == 1
 
 
 def test_json_keeps_text_as_text_and_shows_lone_surrogates() -> None:

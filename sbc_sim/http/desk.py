@@ -1,0 +1,85 @@
+"""Where requests arrive: admit, find the route, check what was sent, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+
+from sbc_sim.http.channel import Incoming
+from sbc_sim.http.exchange import JSON, Asked, Reply
+from sbc_sim.http.guard import Guard, Header
+from sbc_sim.http.problem import Problem
+from sbc_sim.http.routes import Answer, Route, RouteTable, check_accept, choose, read_query, wants_html
+from sbc_sim.http.waiting import Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Answers requests by the route table."""
+
+    guard: Guard
+    table: RouteTable
+    waiting: Waiting
+    """Who waits for a call."""
+    body_limit: int
+    """Largest body in octets, where a route names no limit of its own."""
+
+    def answer(self, incoming: Incoming) -> Answer | Deferred[Reply]:
+        """Answer, or raise Problem."""
+        header, method = incoming.header, incoming.method
+        self.guard.check_origin(header, method)
+        target, _, query = incoming.target.partition("?")
+        path = self.guard.relative(target, header)
+        route, names = self._route(method, path, header)
+        accept = _accept(header)
+        check_accept(accept, route.produces)
+        media_type = _check_body(incoming, route)
+        prefix = self.guard.prefix(header)
+        if path == "/" and target == prefix and wants_html(accept):  # the page's links are relative to the slash
+            return Reply(308, b"", headers=(("Location", f"{prefix}/"),))
+        asked = Asked(
+            method, path, names, read_query(query, route.query), incoming.body, accept, media_type, prefix=prefix, header=header
+        )  # fmt: skip
+        return route.function(asked)
+
+    def most_octets(self, method: str, target: str, header: Header) -> int:
+        """Tell how long a body may be, before it comes. Raises Problem when who asks for a long one is not admitted."""
+        path = self.guard.relative(target.partition("?")[0], header)
+        try:
+            route, _ = self._route(method, path, header)
+        except Problem:
+            return self.body_limit  # told once the request is whole
+        if route.body_limit is None:
+            return self.body_limit
+        self.guard.check_origin(header, method)
+        return route.body_limit
+
+    def _route(self, method: str, path: str, header: Header) -> tuple[Route, Mapping[str, str]]:
+        """Find the route, but tell who is not admitted nothing about which paths there are."""
+        try:
+            methods, names = self.table.find(path)
+            route = choose(methods, method, path)
+        except Problem:
+            self.guard.check(header, method)
+            raise
+        if not (route.open or (route.open_to_browsers and wants_html(_accept(header)))):
+            self.guard.check(header, method)
+        return route, names
+
+
+def _accept(header: Header) -> str:
+    return ", ".join(header("Accept"))
+
+
+def _check_body(incoming: Incoming, route: Route) -> str:
+    """Return the media type of the body. Raises Problem 415 for one that the route does not read."""
+    kind = (incoming.header("Content-Type") or [""])[0].partition(";")[0].strip().lower()
+    if incoming.body and kind not in route.consumes:
+        said = f"declared as {kind[:60]}" if kind else "of no declared type"
+        if route.consumes == (JSON,):
+            raise Problem(415, "not-json", f"The body is {said}.", "Send JSON with the header Content-Type: application/json.")
+        fix = f"Send the header Content-Type with one of {', '.join(route.consumes)}."
+        raise Problem(415, "unknown-media-type", f"The body is {said}.", fix)
+    return kind
