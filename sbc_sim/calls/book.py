@@ -57,10 +57,14 @@ class Book:
         if len(self.evidence.dialog_errors) < MOST_MISTAKES:
             self.evidence.dialog_errors.append(sentence)
 
-    def close(self, state: str, now: float) -> None:
+    def judge(self, now: float) -> None:
         """Give the verdict."""
-        evidence = self.evidence
-        judged = with_found(judge_call(evidence, self._policy), self._found)
+        judged = with_found(judge_call(self.evidence, self._policy), self._found)
         self.record(Kind.VERDICT, now, telling.verdict(judged, self._policy.profile, RULE_SET_VERSION))
+
+    def close(self, state: str, now: float) -> None:
+        """Give the verdict and tell how the call ended."""
+        evidence = self.evidence
+        self.judge(now)
         data = {"endedBy": evidence.ended_by, "endReason": evidence.end_reason, "state": state, "status": evidence.refused_status}
         self.record(Kind.CALL_ENDED, now, data)

@@ -140,6 +140,9 @@ class Call:
 
     def _ring(self, transaction: ServerTransaction, now: float) -> None:
         reliable = any(tag.lower() == "100rel" for tag in transaction.request.headers.listed("Require"))
+        choices = self._desk.environment.choices
+        if choices is not None and choices.rseq(transaction.request) is None:
+            reliable = False
         self._move(CallInput.RING, now)
         self._carry(self._desk.agent.server.respond(transaction, 180, now, reliable=reliable), now)
         self.dialog = transaction.dialog
@@ -386,6 +389,25 @@ class Call:
             _, effects = self._desk.agent.client.request(self.dialog, "BYE", now, (("Reason", _reason(reason, text)),))
             self._settle_evidence("sbc", reason, now)
             self._carry(effects, now)
+
+    def refresh(self, method: str, now: float) -> None:
+        """Refresh the session now by UPDATE or INVITE, as the far end of a trace did."""
+        if self.state is CallState.ESTABLISHED and self.dialog is not None and self._session is not None:
+            self._renewal.refresh(method, self.dialog, self._session.local, now)
+
+    def conclude(self, status: int | None, now: float) -> None:
+        """Give the verdict on what was reached: a trace tells no more, or its far end refused the call with `status` where we rang."""
+        if status is not None and self.state is CallState.RINGING:
+            self.evidence.refused_status = status
+            self._move(CallInput.REFUSE, now)
+            self._finish("sbc", "refused", now)
+        elif self.state is CallState.ENDING:
+            self._bye_over(now)
+        else:
+            self.evidence.ended_at = now
+            if self._watch is not None:
+                self._watch.close(now)
+            self._book.judge(now)
 
     def _give_up_ringing(self, status: int, reason: str, text: str, now: float) -> None:
         """Refuse a call that rings, for a reason of our own."""

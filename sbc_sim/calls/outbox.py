@@ -67,16 +67,7 @@ class Outbox:
 
     def message(self, connection: int, message: Request | Response, raw: bytes, received: bool, now: float, repeated: bool = False) -> None:
         """Write a message down, with the call it belongs to."""
-        sip_call_id = message.headers.first("Call-ID") or ""
-        data = {
-            "connection": connection,
-            "direction": "in" if received else "out",
-            "sipCallId": sip_call_id,
-            "repeated": repeated,
-            "peer": address_of(self._agent.peer(connection)),
-            "warning": message.headers.first("Warning"),
-            **_summary(message),
-        }
+        data = message_data(message, connection, received, repeated, self._agent.peer(connection))
         self.record(Kind.MESSAGE, self.call_of(message, received), now, data, raw)
 
     def call_of(self, message: Request | Response, received: bool) -> str | None:
@@ -84,6 +75,19 @@ class Outbox:
         call_id, tag = call_key(message, received)
         # A call that we placed is known before the peer has a tag.
         return self.calls.get((call_id, tag)) or self.calls.get((call_id, ""))
+
+
+def message_data(message: Request | Response, connection: int, received: bool, repeated: bool, peer: Peer | None) -> dict[str, Any]:
+    """Tell of one message: MESSAGE."""
+    return {
+        "connection": connection,
+        "direction": "in" if received else "out",
+        "sipCallId": message.headers.first("Call-ID") or "",
+        "repeated": repeated,
+        "peer": address_of(peer),
+        "warning": message.headers.first("Warning"),
+        **_summary(message),
+    }
 
 
 def address_of(peer: Peer | None) -> str:

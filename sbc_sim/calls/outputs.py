@@ -13,6 +13,7 @@ from typing import Protocol
 from sbc_sim.journal.entries import Entry
 from sbc_sim.rtp.leg import LegDescription, LegReport, MediaAddress
 from sbc_sim.sip.peer import Peer, TlsFailure
+from sbc_sim.sip.server_side import Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Environment:
     """`new_token(n)`: n random octets as 2n lower-case hex digits."""
     new_key: Callable[[int], bytes]
     """`new_key(n)`: n random octets for key and salt."""
+    choices: Choices | None = None
+    """Offline: what the far end of a trace chose. None: chance decides, and sessions are refreshed when their timer says so."""
 
 
 class Core(Protocol):

@@ -14,6 +14,8 @@ from sbc_sim.sip.user_agent import UserAgent
 
 Ending = tuple[str, str]
 """Reason and text with which the call must end."""
+LONGEST = 1800
+"""Interval that a refresh asks for when none was agreed on, seconds (RFC 4028 section 4 recommends it)."""
 
 
 class Renewal:
@@ -25,6 +27,7 @@ class Renewal:
         self._agent = agent
         self._outbox = outbox
         self._new_token = environment.new_token
+        self._by_itself = environment.choices is None
         self._timer: SessionTimer | None = None
         self._refresh: ClientTransaction | None = None
         self._update = False
@@ -32,7 +35,8 @@ class Renewal:
     @property
     def deadline(self) -> float | None:
         """When `look` must be called next."""
-        return self._timer.alarm if self._timer is not None else None
+        timer = self._timer
+        return timer.alarm if timer is not None and (self._by_itself or not timer.ours) else None
 
     def agree(self, request: Request, now: float) -> Extra:
         """Agree to what an INVITE or UPDATE asks for; give the headers of its 2xx. A refresh without an interval ends the timer."""
@@ -44,17 +48,21 @@ class Renewal:
     def look(self, dialog: Dialog, local: bytes, now: float) -> Ending | None:
         """Refresh when it is time (`local` is our description as it stands); return how the call must end when no refresh came."""
         timer = self._timer
-        if timer is None or now < timer.alarm:
+        if timer is None or self.deadline is None or now < timer.alarm:
             return None
         if now >= timer.expires:
             who = "our refresh was not answered in time" if timer.ours else f"no refresh within {timer.interval} s"
             return "session-expired", who
-        self._timer = timer.refreshing()
-        extra: Extra = (("Session-Expires", f"{timer.interval};refresher=uac"), ("Min-SE", "90"))
-        method, body = ("UPDATE", b"") if self._update else ("INVITE", local)
-        self._refresh, effects = self._agent.client.request(dialog, method, now, extra, body)
-        self._outbox.carry(effects, now)
+        self.refresh("UPDATE" if self._update else "INVITE", dialog, local, now)
         return None
+
+    def refresh(self, method: str, dialog: Dialog, local: bytes, now: float) -> None:
+        """Refresh the session by UPDATE or INVITE."""
+        interval = self._timer.interval if self._timer is not None else LONGEST
+        self._timer = self._timer.refreshing() if self._timer is not None else None
+        extra: Extra = (("Session-Expires", f"{interval};refresher=uac"), ("Min-SE", "90"))
+        self._refresh, effects = self._agent.client.request(dialog, method, now, extra, local if method == "INVITE" else b"")
+        self._outbox.carry(effects, now)
 
     def owns(self, transaction: ClientTransaction) -> bool:
         """Tell whether a request of ours is the refresh."""

@@ -91,7 +91,7 @@ class Switchboard:
         self._environment = environment
         supported = inspection.SUPPORTED if policy.reliable_provisional else ("timer",)
         self._supported = supported
-        self._agent = UserAgent(environment.new_token, identity, limits.transactions, supported)
+        self._agent = UserAgent(environment.new_token, identity, limits.transactions, supported, environment.choices)
         self._outbox = Outbox(self._agent)
         self._desk = Desk(self._agent, self._outbox, policy, limits, environment, identity.host or "sbc-sim")
         self._connections: dict[int, _Connection] = {}
@@ -229,12 +229,19 @@ class Switchboard:
                 self._settle_events(now)
         return self._finish(now)
 
-    def hang_up(self, call: str, now: float) -> list[Output]:
-        """End a call by order of the API. Unknown and ended calls are left alone."""
-        live = self._calls.get(call)
-        if live is not None:
-            live.hang_up("api", "hung up by the API", now)
-            self._rearm(live, now)
+    def hang_up(self, call: str, now: float, reason: str = "api", text: str = "hung up by the API") -> list[Output]:
+        """End a call by order of the API, or for another reason. Unknown and ended calls are left alone."""
+        self._with(self._calls.get(call), now, lambda live: live.hang_up(reason, text, now))
+        return self._finish(now)
+
+    def refresh(self, call: str, method: str, now: float) -> list[Output]:
+        """Refresh the session of a call by UPDATE or INVITE, because the far end of a trace did so then."""
+        self._with(self._calls.get(call), now, lambda live: live.refresh(method, now))
+        return self._finish(now)
+
+    def conclude(self, call: str, now: float, status: int | None = None) -> list[Output]:
+        """Give the verdict on what a call has reached: its trace ends here, or its far end refused it with `status` where we rang."""
+        self._with(self._calls.get(call), now, lambda live: live.conclude(status, now))
         return self._finish(now)
 
     def shutdown(self, now: float) -> list[Output]:

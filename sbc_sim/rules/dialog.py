@@ -19,6 +19,7 @@ _OUR_BYE = {
     "refused": "an answer in the ACK that was missing or could not be used: see SBC-SDP-018",
     "shutdown": "the shutdown of the simulator",
     "api": "a request to the API",
+    "far-end": "a decision of the far end, as the trace shows",
 }
 """Why we sent BYE, by end_reason."""
 _PARTNER_GONE = ("media-timeout", "session-expired")

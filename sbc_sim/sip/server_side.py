@@ -46,6 +46,16 @@ from sbc_sim.sip.transaction import (
 Extra = tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What another user agent chose, so that its dialogs can be followed again from a trace instead of being made."""
+
+    tag: Callable[[Request], str]
+    """To tag of the answers to a request."""
+    rseq: Callable[[Request], int | None]
+    """RSeq of its reliable provisional response to an INVITE that demands one; None when it sent none."""
+
+
 @dataclass(slots=True, eq=False)
 class Repetition:
     """A response that is sent again until it is acknowledged (13.3.1.4; RFC 3262 section 3)."""
@@ -67,8 +77,13 @@ class ServerSide:
         own_invite_pending: Callable[[Dialog], bool],
         limit: int,
         supported: tuple[str, ...],
+        choices: Choices | None = None,
     ) -> None:
-        """Share connections and dialogs with the asking half; `own_invite_pending` asks it about glare (14.2)."""
+        """Share connections and dialogs with the asking half; `own_invite_pending` asks it about glare (14.2).
+
+        Without `choices` tags and RSeq come by chance.
+        """
+        self._choices = choices or Choices(lambda _: new_token(8), lambda _: int(new_token(2), 16) + 1)
         self._supported = ", ".join(supported)
         self._connections = connections
         self._dialogs = dialogs
@@ -117,7 +132,8 @@ class ServerSide:
     def _new_server(self, connection: int, request: Request, key: Key, now: float) -> ServerTransaction:
         machine = INVITE_SERVER_MACHINE if request.method == "INVITE" else NON_INVITE_SERVER_MACHINE
         peer = self._connections.peer(connection)
-        transaction = ServerTransaction(request, connection, key, merge_key(request), Transaction(machine, now), self._new_token(8), peer)
+        tag = self._choices.tag(request)
+        transaction = ServerTransaction(request, connection, key, merge_key(request), Transaction(machine, now), tag, peer)
         self._servers[key] = transaction
         return transaction
 
@@ -247,7 +263,7 @@ class ServerSide:
         if action is not Action.SEND:
             raise InvalidInput(f"{status} to {transaction.request.method} in state {transaction.machine.state}")
         if reliable:
-            transaction.reliable = int(self._new_token(2), 16) + 1
+            transaction.reliable = self._choices.rseq(transaction.request)
             extra = (("Require", "100rel"), ("RSeq", str(transaction.reliable)), *extra)
         effects = self._way_back(transaction)
         self._move_dialog(transaction, status)

@@ -51,6 +51,8 @@ class StreamError:
     """The octets concerned, at most the first 4 KiB."""
     fatal: bool
     """The frame end is unknown: answer if possible, then close. The stream gives no events any more."""
+    whole: bytes = field(default=b"", repr=False)
+    """All octets that led to this: fed again to a new stream they lead to it again."""
 
 
 StreamEvent = Request | Response | KeepAlive | StreamError
@@ -165,7 +167,7 @@ class MessageStream:
         if size > limit:
             detail = f"Header section is longer than {limit} octets"
             error = MalformedMessage(Malformation.HEADERS_TOO_LARGE, detail, "header section", 513, limit)
-            return self._fail(error, read_head(bytes(buffer[: buffer.rfind(b"\n", 0, limit) + 1])).message, bytes(buffer[:limit]))
+            return self._fail(error, read_head(bytes(buffer[: buffer.rfind(b"\n", 0, limit) + 1])).message, bytes(buffer[: limit + 1]))
         return self._frame(bytes(buffer[:size])) if match else None
 
     def _frame(self, octets: bytes) -> _Head | StreamError:
@@ -210,7 +212,7 @@ class MessageStream:
 
 
 def _stream_error(error: MalformedMessage, message: Message | None, raw: bytes, fatal: bool) -> StreamError:
-    return StreamError(error, message if isinstance(message, Request) else None, raw[:_RAW_LIMIT], fatal)
+    return StreamError(error, message if isinstance(message, Request) else None, raw[:_RAW_LIMIT], fatal, raw)
 
 
 def _may_follow(start: bytes) -> bool:

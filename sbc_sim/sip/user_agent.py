@@ -20,7 +20,7 @@ from sbc_sim.sip.inspection import SUPPORTED
 from sbc_sim.sip.matching import check_contact
 from sbc_sim.sip.message import Request, Response, check_request
 from sbc_sim.sip.peer import Peer
-from sbc_sim.sip.server_side import ServerSide
+from sbc_sim.sip.server_side import Choices, ServerSide
 
 
 class UserAgent:
@@ -32,11 +32,15 @@ class UserAgent:
         identity: Identity,
         transactions: int = 20_000,
         supported: tuple[str, ...] = SUPPORTED,
+        choices: Choices | None = None,
     ) -> None:
-        """`transactions` bounds the server transactions, a request over it is refused with 503; `supported` are our option tags."""
+        """`transactions` bounds the server transactions, a request over it is refused with 503; `supported` are our option tags.
+
+        `choices` are those of a user agent whose part is played again from a trace.
+        """
         self.dialogs: dict[DialogId, Dialog] = {}
         self._connections = Connections(identity, new_token)
-        self.server = ServerSide(self._connections, self.dialogs, new_token, self._own_invite_pending, transactions, supported)
+        self.server = ServerSide(self._connections, self.dialogs, new_token, self._own_invite_pending, transactions, supported, choices)
         """Answers: `respond`, `refuse_unreadable`."""
         self.client = ClientSide(
             self._connections, self.dialogs, new_token, self.server.stop_repeating_within, self.server.forget, supported
