@@ -68,6 +68,9 @@ class Datagram:
     source: Address
     destination: Address
     data: bytes = field(repr=False)
+    clear: bool = False
+    """RTP or RTCP of an SRTP session that the capturing side had decrypted already: exported PDUs, and the interfaces in clear of our own
+    captures. False for what was on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
