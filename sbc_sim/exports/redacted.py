@@ -3,13 +3,28 @@
 `none`: everything as it was. `share`: for colleagues and tickets: keys and tokens masked, signatures of JWTs cut, phone numbers partly
 masked; the default for whatever leaves by report or bundle. `strict`: for strangers: numbers, names, addresses, the content of
 User-to-User and the audio too.
+
+Where secrets stand is known to `exports/redaction`, how they are overwritten to `exports/filling`; `exports/numbers` knows phone numbers,
+`exports/strangers` names and hosts. Octets are looked at in Latin-1, so that a character is an octet.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, replace
 from enum import StrEnum
+from functools import cache
+from typing import Any
 
+from sbc_sim.exports.filling import filled, filled_member, stars
+from sbc_sim.exports.numbers import Numbers, number_text, numbers_in
+from sbc_sim.exports.redaction import SECRET_NAME
+from sbc_sim.exports.strangers import SHORTEST_NAME, Strangers, uui_hidden
+from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Trace
+from sbc_sim.journal.view import CallView
+from sbc_sim.rules.catalogue import RULES
 
 
 class Redaction(StrEnum):
@@ -20,14 +35,292 @@ class Redaction(StrEnum):
     STRICT = "strict"
 
 
+HIDDEN: Mapping[Redaction, tuple[str, ...]] = {
+    Redaction.NONE: (),
+    Redaction.SHARE: (
+        "SDES keys (a=crypto inline:), other keys in SDP, and credentials in Authorization headers and URIs",
+        "signatures of JWTs, and other values that are called a token, secret or password",
+        "the middle digits of phone numbers of six digits and more",
+    ),
+    Redaction.STRICT: (
+        "SDES keys (a=crypto inline:), other keys in SDP, and credentials in Authorization headers and URIs",
+        "tokens of every kind and the whole content of User-to-User",
+        "phone numbers, user parts of URIs, display names",
+        "hosts and IP addresses: the same stand-in stands for the same host everywhere",
+        "User-Agent and Server of the partner, header fields that no RFC defines, free text in SDP",
+        "the audio",
+    ),
+}
+"""What each level hides, in words for readers of a document."""
+
+
 def redacted(trace: Trace, level: Redaction) -> Trace:
     """Copy a trace with what the level hides hidden in the octets and data of every entry and in the view of the call.
 
     Octets of messages keep their lengths, so that Content-Length and offsets still hold.
     """
-    raise NotImplementedError
+    return trace if level is Redaction.NONE else _mask_of(trace, level).trace(trace)
 
 
 def redacted_message(raw: bytes, level: Redaction) -> bytes:
     """Copy the octets of one SIP message with what the level hides overwritten; the length stays."""
-    raise NotImplementedError
+    if level is Redaction.NONE:
+        return raw
+    text = raw.decode("latin-1")
+    return _share([text], ()).octets(raw) if level is Redaction.SHARE else _strict([text], (), ()).octets(raw)
+
+
+def _mask_of(trace: Trace, level: Redaction) -> _Share:
+    call = trace.call
+    texts = [call.caller, call.called, call.request_uri, *(entry.raw.decode("latin-1") for entry in trace.entries if entry.raw)]
+    numbers = [number_text(value) for value in call.numbers.values() if isinstance(value, str)]
+    if level is Redaction.SHARE:
+        return _share(texts, numbers)
+    peer = (trace.opened.data.get("peer") or {}) if trace.opened else {}
+    tls = (trace.opened.data.get("tls") or {}) if trace.opened else {}
+    hosts = [peer.get("host"), peer.get("localHost"), tls.get("serverName"), (call.peer or "").rpartition(":")[0].strip("[]")]
+    names = [call.user_agent, tls.get("clientCertificate"), *_scalars((call.uui or {}).get("fields"))]
+    names += _scalars(((call.uui or {}).get("jwt") or {}).get("claims"))
+    return _strict([*texts, *(f"@{host}" for host in hosts if host)], numbers, [str(name) for name in names if name])
+
+
+def _share(texts: Iterable[str], numbers: Iterable[str]) -> _Share:
+    return _Share(Numbers([*numbers, *numbers_in(texts)]))
+
+
+def _strict(texts: list[str], numbers: Iterable[str], names: Iterable[str]) -> _Strict:
+    agents = [match["value"] for text in texts for match in _AGENT.finditer(text)]
+    known = [*names, *(name.encode("utf-8", "surrogateescape").decode("latin-1") for name in names), *agents]
+    return _Strict(Numbers([*numbers, *numbers_in(texts)], whole=True), Strangers(texts, known))
+
+
+@cache
+def _words_of_rules() -> frozenset[str]:
+    return frozenset(
+        text
+        for rule in RULES.values()
+        for text in (rule.id, rule.title, rule.why, rule.fix, rule.source, rule.severity, *rule.platforms, *rule.platforms.values())
+    )
+
+
+def _scalars(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _scalars(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _scalars(inner)
+
+
+class _Share:
+    """The level `share`."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+        self._masked: dict[bytes, bytes] = {}
+        self._texts: dict[str, str] = {}
+
+    def trace(self, trace: Trace) -> Trace:
+        """Mask everything in a trace."""
+        opened = None if trace.opened is None else self.entry(trace.opened)
+        return replace(trace, call=self.call(trace.call), entries=tuple(map(self.entry, trace.entries)), opened=opened)
+
+    def entry(self, entry: Entry) -> Entry:
+        """Mask octets and data of an entry."""
+        raw = self.octets(entry.raw) if entry.raw else entry.raw
+        data = self.uui(entry.data) if entry.kind is Kind.UUI else self.value(entry.data)
+        return replace(entry, raw=raw, data=data)
+
+    def call(self, call: CallView) -> CallView:
+        """Mask the members of a call that come from outside."""
+        copied = {one.name: self.value(getattr(call, one.name)) for one in fields(call) if one.name not in _OURS}
+        kept = {name: getattr(call, name) for name in _OURS}
+        return CallView(**{**copied, **kept, "uui": None if call.uui is None else self.uui(call.uui)})
+
+    def octets(self, raw: bytes) -> bytes:
+        """Mask the octets of a message; a repeated one is not read twice."""
+        if raw not in self._masked:
+            self._masked[raw] = self.message(raw.decode("latin-1")).encode("latin-1")
+        return self._masked[raw]
+
+    def message(self, text: str) -> str:
+        """Mask a message, a character an octet."""
+        return self.text(text)
+
+    def text(self, text: str) -> str:
+        """Mask any text; one that was seen before is not looked at again, and neither are the words of the rules."""
+        if text not in self._texts:
+            self._texts[text] = text if text in _words_of_rules() else filled(text, self.further)
+        return self._texts[text]
+
+    def further(self, text: str) -> str:
+        """Hide what is no secret by itself."""
+        return self._numbers.masked(text)
+
+    def value(self, value: Any) -> Any:
+        """Mask a JSON value."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(str(name)): self.member(str(name), inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(inner) for inner in value]
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self._numbers.masked_int(value)
+        return value
+
+    def member(self, name: str, value: Any) -> Any:
+        """Mask a member by its name."""
+        if isinstance(value, str) and _SECRET.fullmatch(name):
+            return filled_member(value, self.further)
+        return self.value(value)
+
+    def uui(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Mask what a UUI entry tells; names and the masked token are fit to be seen."""
+        kept = {name: data[name] for name in ("named", "lengths") if name in data}
+        jwt = data.get("jwt")
+        shown = None if jwt is None else {**self.value(jwt), **({"masked": jwt["masked"]} if "masked" in jwt else {})}
+        rest = self.value({name: value for name, value in data.items() if name not in ("named", "lengths", "jwt")})
+        return {name: kept[name] if name in kept else shown if name == "jwt" else rest[name] for name in data}
+
+
+_OURS = ("id", "ordinal", "direction", "state", "started_at", "answered_at", "ended_at", "ended_by", "end_status", "connection", "dropped")
+_SECRET = re.compile(SECRET_NAME, re.IGNORECASE)
+
+# --- for strangers --------------------------------------------------------------------------------------------------------
+
+_FOLD = r"\r?\n[ \t]+"
+_AGENT = re.compile(r"^(?:User-Agent|Server)[ \t]*:[ \t]*(?P<value>[^\r\n]{1,500})", re.IGNORECASE | re.MULTILINE)
+_HEADER = re.compile(rf"^(?P<name>[^\s:]{{1,100}})[ \t]*:[ \t]*(?P<value>(?:[^\r\n]|{_FOLD})*)", re.MULTILINE)
+_FREE_SDP = re.compile(r"^(?:o=(?P<user>[^ \r\n]+)|[siuep]=(?P<text>[^\r\n]+)|a=ssrc:[0-9]+ cname:(?P<cname>[^\r\n]+))", re.MULTILINE)
+_QUOTED = re.compile(r'"([^"]*)"')
+_DEFINED_NAMES = """
+    accept accept-contact accept-encoding accept-language alert-info allow allow-events authentication-info authorization
+    call-id call-info contact content-disposition content-encoding content-language content-length content-type cseq date
+    diversion encryption error-info event expires feature-caps flow-timer from geolocation-routing history-info identity
+    in-reply-to info-package join max-breadth max-expires max-forwards mime-version min-expires min-se p-access-network-info
+    p-asserted-identity p-asserted-service p-called-party-id p-early-media p-preferred-identity p-preferred-service path
+    priority privacy proxy-authenticate proxy-authorization proxy-require rack reason record-route recv-info refer-sub refer-to
+    referred-by reject-contact remote-party-id replaces reply-to request-disposition require resource-priority retry-after route
+    rseq security-client security-server security-verify server-timing service-route session-expires session-id sip-etag
+    sip-if-match subscription-state supported timestamp to trigger-consent unsupported user-to-user via warning www-authenticate
+    x-user-to-user a b c d e f i j k l m o r t u v x y
+"""
+_DEFINED = frozenset(_DEFINED_NAMES.split())
+"""Header fields whose content is known: names and hosts in them are found. Any other may hold anything, and is hidden whole."""
+_SOFTWARE = ("userAgent", "user_agent", "peerCname", "clientCertificate")
+_PLACES = ("host", "localHost", "serverName")
+_ECHOED = ("sbc-sim",)
+
+
+class _Strict(_Share):
+    """The level `strict`."""
+
+    def __init__(self, numbers: Numbers, strangers: Strangers) -> None:
+        super().__init__(numbers)
+        self._strangers = strangers
+
+    def call(self, call: CallView) -> CallView:
+        """Mask the members of a call, and what names somebody whole."""
+        shown = super().call(call)
+        shown.user_agent = None if call.user_agent is None else stars(call.user_agent)
+        shown.numbers = {name: stars(value) if isinstance(value, str) else value for name, value in call.numbers.items()}
+        return shown
+
+    def further(self, text: str) -> str:
+        """Hide numbers, names and hosts."""
+        return self._numbers.masked(self._strangers.hidden(text))
+
+    def message(self, text: str) -> str:
+        """Hide header fields and SDP lines that are free text, then names and hosts."""
+        head, end, body = _divided(text)
+        head = _HEADER.sub(self._field, head)
+        return self.text(head + end + _FREE_SDP.sub(_free_text, body))
+
+    def _field(self, match: re.Match[str]) -> str:
+        name, value = match["name"].lower(), match["value"]
+        front = match[0][: len(match[0]) - len(value)]
+        if name in ("user-to-user", "x-user-to-user"):
+            return front + uui_hidden(value)
+        return match[0] if name in _DEFINED or value in _ECHOED else front + stars(value)
+
+    def member(self, name: str, value: Any) -> Any:
+        """Mask a member by its name."""
+        if isinstance(value, str) and name in _SOFTWARE:
+            return value if value in _ECHOED else stars(value)
+        if isinstance(value, str) and name in _PLACES:
+            return self._strangers.hosts.stand_in(value)
+        if name == "numbers" and isinstance(value, Mapping):
+            return {key: stars(inner) if isinstance(inner, str) else inner for key, inner in value.items()}
+        if name == "findings" and isinstance(value, list | tuple):
+            return [self.finding(one) if isinstance(one, Mapping) else one for one in value]
+        return super().member(name, value)
+
+    def entry(self, entry: Entry) -> Entry:
+        """Mask octets and data of an entry."""
+        shown = super().entry(entry)
+        return replace(shown, data=self.finding(entry.data)) if entry.kind is Kind.FINDING else shown
+
+    def finding(self, finding: Mapping[str, Any]) -> dict[str, Any]:
+        """Mask a finding: what it quotes of a header that is hidden is hidden, too."""
+        shown: dict[str, Any] = self.value(finding)
+        if "-UUI-" in str(finding.get("rule")):
+            for name in ("detail", "fix"):
+                shown[name] = _QUOTED.sub(lambda match: f'"{stars(match[1])}"', str(shown.get(name) or ""))
+        shown["evidence"] = [self._quote(quote) for quote in finding.get("evidence") or ()]
+        return shown
+
+    def _quote(self, quote: Mapping[str, Any]) -> dict[str, Any]:
+        header, text = str(quote.get("header", "")).lower(), str(quote.get("text", ""))
+        hidden = "user-to-user" in header or (header and not header.startswith(_NO_HEADERS) and header not in _DEFINED)
+        return {**self.value(quote), "text": _quote_hidden(text) if hidden else self.text(text)}
+
+    def uui(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Hide the content of a User-to-User; names of members and lengths stay."""
+        shown = super().uui(data)
+        for name, value in data.items():
+            if name == "raw" and isinstance(value, str):
+                shown[name] = uui_hidden(value)
+            elif name in ("decoded", "fields", "jwt"):
+                shown[name] = _starred(value)
+        shown["problems"] = [
+            {**problem, "detail": _QUOTED.sub(lambda match: f'"{stars(match[1])}"', problem.get("detail", ""))}
+            for problem in shown.get("problems") or ()
+        ]
+        return shown
+
+
+def _quote_hidden(text: str) -> str:
+    return uui_hidden(text) if _HEX_VALUE.match(text) else stars(text)
+
+
+_HEX_VALUE = re.compile(r"(?:\.\.\.)?[0-9A-Fa-f]{2,}(?:\.\.\.)?(?:;|\Z)")
+_NO_HEADERS = ("start line", "header line", "sdp", "rtp", "rtcp", "tls", "body", "message", "srtp", "udp", "tcp", "media")
+
+
+def _divided(text: str) -> tuple[str, str, str]:
+    for end in ("\r\n\r\n", "\n\n"):
+        head, found, body = text.partition(end)
+        if found:
+            return head, found, body
+    return text, "", ""
+
+
+def _free_text(match: re.Match[str]) -> str:
+    value = match["user"] or match["text"] or match["cname"]
+    return match[0] if value in ("-", *_ECHOED) else match[0][: -len(value)] + stars(value)
+
+
+def _starred(value: Any) -> Any:
+    if isinstance(value, str):
+        return stars(value)
+    if isinstance(value, Mapping):
+        return {name: _starred(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_starred(inner) for inner in value]
+    return 0 if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+__all__ = ["HIDDEN", "SHORTEST_NAME", "Redaction", "redacted", "redacted_message"]

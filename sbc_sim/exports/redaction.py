@@ -5,6 +5,7 @@ value, even a damaged one), credentials in Authorization headers, and passwords 
 reader sees what was there and how long it was.
 
 Method: `_spans` finds where secrets stand; encoded runs are decoded and searched too, and their spans are mapped back onto the digits.
+`exports/filling` overwrites the same places without a change of length.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, urlsafe_b64decode
 from binascii import Error as NotBase64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +25,7 @@ SHOWN = 4
 DEEPEST = 2
 """Encodings within each other that are searched: double-encoded hex is a known mistake."""
 
-_SECRET_NAME = r"[\w\-]{0,40}(?:jwt|token|secret|passw|api_?-?key|credential)[\w\-]{0,40}"
+SECRET_NAME = r"[\w\-]{0,40}(?:jwt|token|secret|passw|api_?-?key|credential)[\w\-]{0,40}"
 _FOLD = r"\r?\n[ \t]+"
 
 _WHOLE = tuple(
@@ -35,19 +36,21 @@ _WHOLE = tuple(
         r"^k=[a-z0-9]+:(?P<secret>[^\r\n\[]+)",
         r"^a=ice-pwd:(?P<secret>\S+)",
         rf"^(?:proxy-)?authorization[ \t]*:[ \t]*(?:[a-z]+[ \t]+)?(?P<secret>(?:[^\r\n\[]|{_FOLD})+)",
-        rf"^{_SECRET_NAME}[ \t]*:[ \t]*(?P<secret>(?:[^\r\n\[]|{_FOLD})+)",
+        rf"^{SECRET_NAME}[ \t]*:[ \t]*(?P<secret>(?:[^\r\n\[]|{_FOLD})+)",
         r"\bbearer[ \t]+(?P<secret>[\w\-.~+/=]{8,})",
         r"\bsips?:[^\s:@;<>\"]{1,256}:(?P<secret>[^@\s;<>\"\[]{1,256})@",
     )
 )
 """Secrets of which nothing stays."""
+SDP_SECRETS = 4
+"""The first of them are lines of SDP."""
 
 _HEADED = tuple(
     re.compile(pattern, flags | re.ASCII)
     for pattern, flags in (
         (rf"eyJ(?:[\w\-.=]|{_FOLD}){{8,}}", 0),
-        (rf'"{_SECRET_NAME}"\s*:\s*"(?P<secret>(?:[^"\\\[]|\\.)+)', re.IGNORECASE),
-        (rf"\b{_SECRET_NAME}=(?P<secret>[^&;,\s<>\"\[]+)", re.IGNORECASE),
+        (rf'"{SECRET_NAME}"\s*:\s*"(?P<secret>(?:[^"\\\[]|\\.)+)', re.IGNORECASE),
+        (rf"\b{SECRET_NAME}=(?P<secret>[^&;,\s<>\"\[]+)", re.IGNORECASE),
     )
 )
 """Secrets whose first characters stay."""
@@ -67,8 +70,8 @@ _DAMAGED_HEX = (
 )
 """``eyJ`` in hex, and in hex of hex, up to the closing quote or, when a digit is bad or missing, to the end of the value."""
 
-_HEX_RUN = re.compile(rf"[0-9A-Fa-f](?:[ \t]*(?:{_FOLD})?[0-9A-Fa-f]){{31,}}")
-_BASE64_RUN = re.compile(r"[A-Za-z0-9+/_\-]{40,}")
+HEX_RUN = re.compile(rf"[0-9A-Fa-f](?:[ \t]*(?:{_FOLD})?[0-9A-Fa-f]){{31,}}")
+BASE64_RUN = re.compile(r"[A-Za-z0-9+/_\-]{40,}")
 _SEGMENTS = re.compile(r"(?<![\w\-])([\w\-]{10,4096})\.[\w\-]{10,}\.[\w\-]{16,}", re.ASCII)
 
 _SUSPECT = re.compile(
@@ -102,7 +105,7 @@ def clean(text: object) -> str:
 
 def _masked(text: str) -> str:
     pieces, place = [], 0
-    for start, end in _joined(_spans(text, DEEPEST)):
+    for start, end in joined(_spans(text, DEEPEST)):
         pieces += [text[place:start], f"[{end - start} masked]"]
         place = end
     return "".join([*pieces, text[place:]])
@@ -144,30 +147,50 @@ def mask_uui(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _member(name: str, value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(_SECRET_NAME, name, re.IGNORECASE):
+    if isinstance(value, str) and re.fullmatch(SECRET_NAME, name, re.IGNORECASE):
         start = SHOWN if len(value) > 2 * SHOWN else 0
         return value if "masked]" in value or not value else f"{value[:start]}[{len(value) - start} masked]"
     return mask_values(value)
 
 
 def _spans(text: str, depth: int) -> Iterator[Span]:
-    if not _SUSPECT.search(text):
+    if not suspect(text):
         return
-    for pattern in _WHOLE:
-        for match in pattern.finditer(text):
-            yield match.span("secret")
-    for pattern in _HEADED:
-        for match in pattern.finditer(text):
-            yield _headed(match.span("secret" if "secret" in pattern.groupindex else 0), 1)
-    for pattern, scale in _DAMAGED_HEX:
-        for match in pattern.finditer(text):
-            yield _headed(match.span(), scale)
-    for match in _SEGMENTS.finditer(text):
-        if _decoded(match.group(1)).lstrip()[:1] == "{":
-            yield _headed(match.span(), 1)
+    yield from (span for span, _ in whole_secrets(text))
+    yield from headed_secrets(text)
+    yield from (span for span, _ in hex_tokens(text))
     if depth:
         yield from _hex_spans(text, depth - 1)
         yield from _base64_spans(text, depth - 1)
+
+
+def suspect(text: str) -> bool:
+    """Tell whether a text can hold a secret at all: quicker than looking for each."""
+    return _SUSPECT.search(text) is not None
+
+
+def whole_secrets(text: str) -> Iterator[tuple[Span, bool]]:
+    """Where secrets stand of which nothing may stay; with each whether it is a line of SDP, where Base64 is expected."""
+    for number, pattern in enumerate(_WHOLE):
+        for match in pattern.finditer(text):
+            yield match.span("secret"), number < SDP_SECRETS
+
+
+def headed_secrets(text: str) -> Iterator[Span]:
+    """Where tokens stand, less the first characters, which may stay."""
+    for pattern in _HEADED:
+        for match in pattern.finditer(text):
+            yield _headed(match.span("secret" if "secret" in pattern.groupindex else 0), 1)
+    for match in _SEGMENTS.finditer(text):
+        if decoded_base64(match.group(1)).lstrip()[:1] == "{":
+            yield _headed(match.span(), 1)
+
+
+def hex_tokens(text: str) -> Iterator[tuple[Span, int]]:
+    """Where tokens stand in hex, damaged or not, less their first characters; with each how many digits an octet of the token takes."""
+    for pattern, scale in _DAMAGED_HEX:
+        for match in pattern.finditer(text):
+            yield _headed(match.span(), scale), scale
 
 
 def _headed(span: Span, scale: int) -> Span:
@@ -175,23 +198,29 @@ def _headed(span: Span, scale: int) -> Span:
     return min(start + SHOWN * scale, end), end
 
 
+def hex_run(text: str, run: re.Match[str]) -> tuple[list[int], str]:
+    """Where the digits of a run stand in the text, and its octets in Latin-1."""
+    places = [run.start() + index for index, digit in enumerate(run.group()) if not digit.isspace()]
+    digits = "".join(text[place] for place in places[: len(places) // 2 * 2])
+    return places, bytes.fromhex(digits).decode("latin-1")
+
+
 def _hex_spans(text: str, depth: int) -> Iterator[Span]:
-    for run in _HEX_RUN.finditer(text):
-        places = [run.start() + index for index, digit in enumerate(run.group()) if not digit.isspace()]
-        digits = "".join(text[place] for place in places[: len(places) // 2 * 2])
-        for start, end in _spans(bytes.fromhex(digits).decode("latin-1"), depth):
+    for run in HEX_RUN.finditer(text):
+        places, octets = hex_run(text, run)
+        for start, end in _spans(octets, depth):
             if end > start:
                 yield places[2 * start], places[2 * end - 1] + 1
 
 
 def _base64_spans(text: str, depth: int) -> Iterator[Span]:
-    for run in _BASE64_RUN.finditer(text):
-        for start, end in _spans(_decoded(run.group()), depth):
+    for run in BASE64_RUN.finditer(text):
+        for start, end in _spans(decoded_base64(run.group()), depth):
             if end > start:
                 yield run.start() + start * 4 // 3, min(run.start() + -(-end * 4 // 3), run.end())
 
 
-def _decoded(run: str) -> str:
+def decoded_base64(run: str) -> str:
     """Base64 of either alphabet, as octets in Latin-1; what does not decode is nothing."""
     whole = run[: len(run) // 4 * 4] if len(run) % 4 == 1 else run + "=" * (-len(run) % 4)
     try:
@@ -200,7 +229,7 @@ def _decoded(run: str) -> str:
         return ""
 
 
-def _joined(spans: Iterator[Span]) -> Iterator[Span]:
+def joined(spans: Iterable[Span]) -> Iterator[Span]:
     """Sort, drop the empty ones, and unite those that overlap."""
     current: Span | None = None
     for start, end in sorted(span for span in spans if span[1] > span[0]):
