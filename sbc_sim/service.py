@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
@@ -42,9 +42,11 @@ from sbc_sim.settings import Endpoint, Settings, local_address
 from sbc_sim.sip.connections import Identity
 from sbc_sim.terminal import Banner
 
-
 OTHER_CONNECTIONS = 200
 """HTTP connections beside those that follow the events."""
+
+if TYPE_CHECKING:
+    from sbc_sim.net.hep_sender import HepSender
 
 
 class ServiceError(Exception):
@@ -176,14 +178,30 @@ class Service:
         )
         behaviour = ServerTls(ClientCertificates(settings.tls.client_certificates), settings.tls.min_version)
         self.listener = SipListener(self._reactor, self.shell, self.credentials, behaviour, limits, **wire)
+        self.hep = self._hep()
         self.metrics = Metrics(self._gauges(), self.version)
         self.store.subscribe(self.metrics.observe)
         self.store.subscribe(self.recordings.observe)
+        if self.hep is not None:
+            self.store.subscribe(self.hep.hear)
 
     def _recordings(self) -> Recordings:
         capture = self.settings.capture
         limits = RecordingLimits(capture.media_seconds, capture.connection_bytes, capture.max_bytes)
         return Recordings(limits, self.clock, capture.enabled, key_log_files(capture.key_log_file))
+
+    def _hep(self) -> HepSender | None:
+        hep = self.settings.hep
+        if hep.target is None:
+            return None
+        from sbc_sim.exports.hep import Agent, HepCopies  # only who sends copies pays for it
+        from sbc_sim.exports.redacted import Redaction, redacted_message
+        from sbc_sim.net.hep_sender import HepSender
+
+        level = Redaction(hep.redaction)
+        agent = Agent(hep.capture_id, hep.password.get_secret_value() if hep.password else "")
+        copies = HepCopies(agent, lambda raw: redacted_message(raw, level))
+        return HepSender(self._reactor, copies, hep.target.host, hep.target.port, hep.transport)
 
     def _connection_limits(self) -> ConnectionLimits:
         limits = self.settings.limits
@@ -209,6 +227,7 @@ class Service:
             refused_datagrams=lambda: self.plane.refused_datagrams,
             internal_errors=lambda: self.shell.door_errors,
             captures=lambda: self.recordings.size,
+            hep_packets=lambda: {} if self.hep is None else self.hep.counts,
         )
 
     def _token(self) -> str | None:
@@ -236,6 +255,11 @@ class Service:
             raise ServiceError(f"cannot listen for HTTP on {http.host} port {http.port}: {reason}") from None
         except OSError as error:
             raise ServiceError(f"cannot listen for media on {self.settings.media.listen}: {error.strerror or error}") from None
+        try:
+            if self.hep is not None:
+                self.hep.start()
+        except OSError as error:
+            raise ServiceError(f"there is no way to hep.target {self.settings.hep.target}: {error.strerror or error}") from None
         self.shell.start(self.listener)
         self._running = True
 
@@ -282,6 +306,7 @@ class Service:
         self._running = False
         done = self.shell.stop(grace)
         done.addCallback(lambda _: self.plane.close_all(self.clock()))
+        done.addCallback(lambda _: None if self.hep is None else self.hep.stop())
         done.addCallback(lambda _: maybeDeferred(self._web.stopListening) if self._web is not None else None)
         return done
 

@@ -87,6 +87,8 @@ class Gauges:
     """Active faults by type."""
     refused_datagrams: Callable[[], Mapping[str, int]] = _nothing
     """Datagrams on the media ports that no leg took, by reason."""
+    hep_packets: Callable[[], Mapping[str, int]] = _nothing
+    """Copies for a Homer server by what became of them."""
     internal_errors: Callable[[], int] = int
     """Faults of our own that the shell caught."""
     captures: Callable[[], CapturesSize] | None = None
@@ -293,6 +295,10 @@ class _Asked(Collector):
         for reason, number in gauges.refused_datagrams().items():
             refused.add_metric([reason], number)
         yield refused
+        copies = CounterMetricFamily("sbc_sim_hep_packets", "Copies of messages for a Homer server", labels=["result"])
+        for result, number in gauges.hep_packets().items():
+            copies.add_metric([result], number)
+        yield copies
         expiry = gauges.certificate_expiry()
         if expiry is not None:
             yield _gauge("tls_certificate_expiry_timestamp_seconds", "When the server certificate expires", expiry)

@@ -1,0 +1,320 @@
+"""Sends copies of SIP messages to a Homer server: over UDP, or over a TCP connection that is made again when it is lost.
+
+Nothing here ever waits for the server: what cannot be sent yet stays in a bounded queue, and what does not fit in there is counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import MessageLengthError
+from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol
+from twisted.logger import Logger
+
+from sbc_sim.exports.hep import HepCopies, TooLarge
+from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.net.shapes import Alarm, cancel
+from sbc_sim.sip.uri import host_port
+
+_log = Logger()
+MOST_WAITING = 10_000
+"""Packets ..."""
+MOST_OCTETS = 32 * 1024 * 1024
+"""... and octets that may wait for the server; then the oldest go."""
+LARGEST_DATAGRAM = 65507
+"""Payload of a UDP datagram over IPv4."""
+AT_ONCE = 50
+"""Entries that are turned into packets in one turn of the reactor."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds between attempts to connect."""
+CONNECT_SECONDS = 10.0
+PATIENCE = 1.0
+"""At the end: longest wait for what is still to be sent, seconds."""
+_HEARD = frozenset({Kind.MESSAGE, Kind.PARSE_ERROR, Kind.CONNECTION_OPENED, Kind.CONNECTION_CLOSED})
+
+
+class HepSender:
+    """Hears the journal and sends: `store.subscribe(sender.hear)`."""
+
+    def __init__(self, reactor: Any, copies: HepCopies, host: str, port: int, transport: str) -> None:
+        """`host` is an address, `transport` ``udp`` or ``tcp``."""
+        self._reactor = reactor
+        self._copies = copies
+        self._entries: deque[Entry] = deque()
+        self._packets: deque[bytes] = deque()
+        self._octets = 0
+        self._alarm: Alarm | None = None
+        self._trouble = ""
+        self._target = f"the HEP server {host_port(host, port)} ({transport})"
+        self._line: _Datagrams | _Stream = (_Datagrams if transport == "udp" else _Stream)(reactor, host, port, self._flush, self.tell)
+        self.counts: dict[str, int] = {"sent": 0, "dropped": 0, "too_large": 0, "failed": 0}
+        """Copies by what became of them."""
+
+    @property
+    def waiting(self) -> int:
+        """Entries and packets that are not sent yet."""
+        return len(self._entries) + len(self._packets)
+
+    def start(self) -> None:
+        """Open the way to the server. Raises OSError when there is none from this machine."""
+        self._line.start()
+
+    def hear(self, entry: Entry) -> None:
+        """Take an entry of the journal; it is copied in a later turn, so that no call waits for it."""
+        if entry.kind in _HEARD:
+            self._entries.append(entry)
+            if len(self._entries) > MOST_WAITING:
+                self._entries.popleft()
+                self.counts["dropped"] += 1
+            if self._alarm is None:
+                self._alarm = self._reactor.callLater(0, self._turn)
+
+    def stop(self) -> Deferred[None]:
+        """Send what can be sent, close; fires when that is done."""
+        cancel(self._alarm)
+        while self._entries:
+            self._take()
+        self._flush()
+        self.counts["dropped"] += len(self._packets)
+        self._packets.clear()
+        self._octets = 0
+        return self._line.stop()
+
+    def tell(self, trouble: str) -> None:
+        """Log it when the server cannot be reached, or can be again: once each, not for every packet."""
+        if trouble and not self._trouble:
+            cure = "check hep.target and hep.transport; calls go on, their copies are kept for a while"
+            _log.warn("{target}: {trouble}; {cure}", target=self._target, trouble=trouble, cure=cure)
+        elif self._trouble and not trouble:
+            _log.info("{target} can be reached again", target=self._target)
+        self._trouble = trouble
+
+    def _turn(self) -> None:
+        self._alarm = None
+        for _ in range(min(AT_ONCE, len(self._entries))):
+            self._take()
+        self._flush()
+        if self._entries:
+            self._alarm = self._reactor.callLater(0, self._turn)
+
+    def _take(self) -> None:
+        """Turn the next entry into a packet."""
+        try:
+            packet = self._copies.packet(self._entries.popleft())
+        except TooLarge as error:
+            self._too_large(str(error))
+            return
+        except Exception:  # a fault of ours in the copy must not cost the copies behind it
+            self.counts["failed"] += 1
+            _log.failure("a message could not be copied")
+            return
+        if packet is not None:
+            self._packets.append(packet)
+            self._octets += len(packet)
+        while len(self._packets) > MOST_WAITING or self._octets > MOST_OCTETS:
+            self._octets -= len(self._packets.popleft())
+            self.counts["dropped"] += 1
+
+    def _flush(self) -> None:
+        """Send as long as the line takes more."""
+        while self._packets and self._line.ready:
+            packet = self._packets.popleft()
+            self._octets -= len(packet)
+            try:
+                self.counts["sent" if self._line.send(packet) else "failed"] += 1
+            except TooLarge as error:
+                self._too_large(str(error))
+
+    def _too_large(self, why: str) -> None:
+        self.counts["too_large"] += 1
+        if self.counts["too_large"] == 1:
+            _log.warn("a SIP message was not copied: {why}", why=why)
+
+
+class _Datagrams(DatagramProtocol):
+    """The way over UDP."""
+
+    transport: Any
+
+    def __init__(self, reactor: Any, host: str, port: int, flush: Callable[[], None], tell: Callable[[str], None]) -> None:
+        self._reactor = reactor
+        self._to = host, port
+        self._tell = tell
+        self._port: Any = None
+        self._refused = False
+        self.ready = False
+
+    def start(self) -> None:
+        """Bind a socket that is for this server alone: then the kernel tells when nobody listens there."""
+        self._port = self._reactor.listenUDP(0, self, interface="::" if ip_address(self._to[0]).version == 6 else "")
+        self.transport.connect(*self._to)
+        self.ready = True
+
+    def send(self, packet: bytes) -> bool:
+        """Send one packet; False when the kernel would not. Raises TooLarge."""
+        if len(packet) > LARGEST_DATAGRAM:
+            raise self._over_limit(packet)
+        self._refused = False
+        sent = self._write(packet)
+        if self._refused:  # that was the answer to an earlier packet, and this one was not sent
+            sent = self._write(packet)
+        elif sent:
+            self._tell("")
+        return sent
+
+    def _write(self, packet: bytes) -> bool:
+        try:
+            self.transport.write(packet)
+        except MessageLengthError:
+            raise self._over_limit(packet) from None
+        except OSError as error:
+            self._tell(f"{error.strerror or error}")
+            return False
+        return True
+
+    @staticmethod
+    def _over_limit(packet: bytes) -> TooLarge:
+        return TooLarge(f"its {len(packet)} octets fit into no UDP datagram; hep.transport: tcp carries it")
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """Nothing is expected back."""
+
+    def connectionRefused(self) -> None:
+        """The server's machine says that nobody listens there."""
+        self._refused = True
+        self._tell("connection refused")
+
+    def stop(self) -> Deferred[None]:
+        """Close the socket."""
+        self.ready = False
+        return (self._port.stopListening() if self._port is not None else None) or succeed(None)
+
+
+class _Stream(ClientFactory):
+    """The way over TCP: the packets carry their own lengths, so they follow each other without more."""
+
+    noisy = False
+
+    def __init__(self, reactor: Any, host: str, port: int, flush: Callable[[], None], tell: Callable[[str], None]) -> None:
+        self._reactor = reactor
+        self._to = host, port
+        self._flush = flush
+        self._tell = tell
+        self._talk: _Talk | None = None
+        self._connector: Any = None
+        self._pause = FIRST_PAUSE
+        self._again: Alarm | None = None
+        self._closed: Deferred[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a connection with room for more."""
+        return self._talk is not None and not self._talk.full
+
+    def start(self) -> None:
+        """Connect."""
+        self._connector = self._reactor.connectTCP(*self._to, self, timeout=CONNECT_SECONDS)
+
+    def send(self, packet: bytes) -> bool:
+        """Send one packet."""
+        assert self._talk is not None
+        self._talk.send(packet)
+        return True
+
+    def stop(self) -> Deferred[None]:
+        """Close when all is sent, or after a second."""
+        self._closed = Deferred()
+        cancel(self._again)
+        if self._talk is None:
+            if self._connector is not None:
+                self._connector.disconnect()
+            return succeed(None)
+        last = self._reactor.callLater(PATIENCE, self._talk.abort)
+        self._talk.close()
+        return self._closed.addCallback(lambda _: cancel(last))
+
+    def buildProtocol(self, addr: Any) -> Protocol:
+        """The server accepted."""
+        return _Talk(self)
+
+    def made(self, talk: _Talk) -> None:
+        """Go on sending."""
+        self._talk, self._pause = talk, FIRST_PAUSE
+        self._tell("")
+        self._flush()
+
+    def emptied(self) -> None:
+        """There is room again."""
+        self._flush()
+
+    def clientConnectionFailed(self, connector: Any, reason: Any) -> None:
+        """Try again after a pause."""
+        self._lost(_words(reason))
+
+    def clientConnectionLost(self, connector: Any, reason: Any) -> None:
+        """Try again after a pause."""
+        self._talk = None
+        self._lost("the connection was lost")
+
+    def _lost(self, trouble: str) -> None:
+        if self._closed is not None:
+            if not self._closed.called:
+                self._closed.callback(None)
+            return
+        self._tell(trouble)
+        self._again = self._reactor.callLater(self._pause, self._connector.connect)
+        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+
+
+class _Talk(Protocol):
+    """One connection. It is a producer for its own transport, which tells it when the buffer is full."""
+
+    transport: Any
+
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+        self.full = False
+
+    def connectionMade(self) -> None:
+        """Listen for a full buffer, then begin."""
+        self.transport.registerProducer(self, True)
+        self.transport.setTcpKeepAlive(True)
+        self._stream.made(self)
+
+    def send(self, packet: bytes) -> None:
+        """Send, sooner or later."""
+        self.transport.write(packet)
+
+    def close(self) -> None:
+        """Close when all is sent."""
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close now."""
+        self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Nothing is expected back."""
+
+    def pauseProducing(self) -> None:
+        """The buffer is full: the server is slower than we are."""
+        self.full = True
+
+    def resumeProducing(self) -> None:
+        """There is room again."""
+        self.full = False
+        self._stream.emptied()
+
+    def stopProducing(self) -> None:
+        """The connection is going."""
+        self.full = True
+
+
+def _words(reason: Any) -> str:
+    error = reason.value
+    return str(getattr(getattr(error, "osError", None), "strerror", None) or error).rstrip(".")
