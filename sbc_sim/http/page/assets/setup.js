@@ -1,0 +1,65 @@
+// What to set on the partner's side so that calls come here.
+
+import { html, useState } from "./vendor/preact-htm.js";
+import { API } from "./api.js";
+import { Choice, Code, Copy, Fact, Trouble, useFetch, Waiting } from "./ui.js";
+
+export function Setup() {
+  const { data, error, retry } = useFetch(`${API}/setup`);
+  return html`<section class="setup"><h1>Point your SBC here</h1>
+    <${Trouble} error=${error} retry=${retry} />
+    ${!data && !error && html`<${Waiting} what="the addresses" />`}
+    ${data && html`<div class="steps">
+      <${Trunk} setup=${data} /><${Trust} setup=${data} /><${Header} uui=${data.uui} /><${Numbers} numbers=${data.numbers} />
+      <${AllowList} list=${data.allowList} /><${Snippets} snippets=${data.snippets} />
+    </div>`}
+  </section>`;
+}
+
+function Trunk({ setup: { sip, media } }) {
+  const ports = media && (media.mode === "mux" || media.portStart === media.portEnd ? String(media.portStart || "any") : `${media.portStart}–${media.portEnd}`);
+  return html`<section><h2>Trunk</h2><dl class="facts">
+    <${Fact} name="Destination"><span class="mono">${sip.host}:${sip.port}</span> <${Copy} text="${sip.host}:${sip.port}" what="the destination" /><//>
+    <${Fact} name="URI"><span class="mono">${sip.uri}</span> <${Copy} text=${sip.uri} what="the URI" /><//>
+    <${Fact} name="Transport">${sip.transport}<//>
+    ${media && html`<${Fact} name="Media"><span class="mono">${media.host}</span>, UDP ${ports}<//>`}
+    <${Fact} name="SRTP">SDES keys, RTP/SAVP, PCMU<//>
+  </dl></section>`;
+}
+
+function Trust({ setup: { ca, certificateNames } }) {
+  return html`<section><h2>Certificate</h2>
+    ${ca ? html`<p><a class="button" href=${String(ca.path || `${API}/tls/ca.pem`).replace(/^\//, "")} download="sbc-sim-ca.pem">Download the CA</a> and import it as a trusted root of this trunk. Show no client certificate.</p>
+      <dl class="facts"><${Fact} name="SHA-256" wide><span class="mono break">${ca.fingerprint}</span> <${Copy} text=${ca.fingerprint} what="the fingerprint" /><//></dl>` : html`<p>The certificate in use was not made here: your SBC must trust whoever issued it.</p>`}
+    <p>Its names: ${(certificateNames || []).map((name) => html`<code key=${name}>${name}</code> `)} <span class="dim">Call the simulator by one of them.</span></p>
+  </section>`;
+}
+
+function Header({ uui }) {
+  if (!uui) return null;
+  return html`<section><h2>User-to-User for the echo test</h2><${Code} text="${uui.header}: ${uui.value}" what="the header" wrap /><p class="dim">It says <code>${uui.decoded}</code></p></section>`;
+}
+
+function Numbers({ numbers }) {
+  if (!numbers || !numbers.length) return null;
+  return html`<section><h2>Test numbers</h2><div class="table-box"><table><tbody>${numbers.map((one) => html`<tr key=${one.number}><th scope="row" class="mono">${one.number}</th><td>${one.label}</td><td class="dim">${one.does}</td></tr>`)}</tbody></table></div></section>`;
+}
+
+function AllowList({ list }) {
+  if (!list || !list.length) return null;
+  const text = list.map((one) => [one.protocol, one.address, one.ports, one.direction, one.why].join("\t")).join("\n");
+  return html`<section><h2>Allow in the firewall <${Copy} text=${text} what="the allow-list" /></h2><div class="table-box"><table>
+    <thead><tr><th scope="col">Protocol</th><th scope="col">Address</th><th scope="col">Ports</th><th scope="col">Direction</th><th scope="col">Why</th></tr></thead>
+    <tbody>${list.map((one, index) => html`<tr key=${index}><td>${one.protocol}</td><td class="mono">${one.address}</td><td class="mono">${one.ports}</td><td>${one.direction}</td><td class="dim">${one.why}</td></tr>`)}</tbody></table></div></section>`;
+}
+
+function Snippets({ snippets = [] }) {
+  const platforms = [...new Set(snippets.map((one) => one.platform))];
+  const [platform, setPlatform] = useState(null);
+  const now = platform || platforms[0];
+  if (!platforms.length) return null;
+  return html`<section><h2>Settings for your platform</h2>
+    <${Choice} label="Platform" options=${platforms.map((name) => [name, name])} value=${now} choose=${setPlatform} />
+    ${snippets.filter((one) => one.platform === now).map((one) => html`<div key=${one.title}><h3>${one.title} <span class="tag">${one.tested ? "tested" : "from documentation"}</span></h3><${Code} text=${one.text} what="${one.title} for ${one.platform}" /></div>`)}
+  </section>`;
+}
