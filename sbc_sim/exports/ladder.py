@@ -1,4 +1,4 @@
-"""The ladder of a call as a list of rows: the one drawing core under text, and later SVG and Mermaid.
+"""The ladder of a call as a list of rows: the one drawing core under text, SVG and Mermaid.
 
 A row is an arrow (a message), a double line (the media of the call) or a remark. Findings that failed or warned stand with the row they
 concern; those about the connection stand with the facts at the top, and what belongs to no row stands at the end.
@@ -25,6 +25,8 @@ AT_THE_TOP = ("TLS", "NET")
 AT_THE_MEDIA = ("SRTP", "MEDIA")
 """Areas of rules whose findings are about the connection, and about packets."""
 MOST_ROWS = 400
+NUMBERED = (Kind.MESSAGE, Kind.PARSE_ERROR)
+"""Entries that are messages to a reader, numbered from 0 in the order of the trace: as the API lists them."""
 
 
 Finding = Mapping[str, Any]
@@ -69,7 +71,7 @@ class Row:
     echoed: bool = False
     """What was sent is what was received."""
     message: int | None = None
-    """Which MESSAGE entry of the trace (from 0) is drawn."""
+    """Number of the message (see NUMBERED) that is drawn."""
     key: tuple[object, ...] = field(default=(), repr=False)
     """What makes two messages the same one, repeated."""
 
@@ -186,7 +188,7 @@ def _rows(trace: Trace) -> list[Row]:
         if entry.kind is Kind.MEDIA_AGREED:
             agreed.append(Row(entry.at - start, Shape.MEDIA, _media_label(entry.data)))
         row = _row(entry, entry.at - start, messages)
-        messages += entry.kind is Kind.MESSAGE
+        messages += entry.kind in NUMBERED
         if row is not None and not _folded(rows, row):
             _add(rows, row, agreed)
     return [*rows, *agreed]
@@ -224,7 +226,7 @@ def _row(entry: Entry, at: float, message: int) -> Row | None:
     if entry.kind is Kind.DTMF:
         return Row(at, Shape.REMARK, f"key {clean(data.get('digit', '?'))}", True, key=("key",))
     if entry.kind is Kind.PARSE_ERROR:
-        return Row(at, Shape.REMARK, f"unreadable: {clean(data.get('detail', ''))}", True)
+        return Row(at, Shape.REMARK, f"unreadable: {clean(data.get('detail', ''))}", True, message=message)
     if entry.kind is Kind.NOTE:
         return Row(at, Shape.REMARK, clean(data.get("text", "")))
     return None
@@ -345,7 +347,7 @@ def _told_after(entries: Sequence[Entry]) -> dict[tuple[object, object], int]:
     behind: dict[tuple[object, object], int] = {}
     messages = 0
     for entry in entries:
-        messages += entry.kind is Kind.MESSAGE
+        messages += entry.kind in NUMBERED
         if entry.kind is Kind.FINDING:
             behind.setdefault(_identity(entry.data), messages)
     return behind
