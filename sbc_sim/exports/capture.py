@@ -36,6 +36,8 @@ class TlsRecording:
     """True when later octets are missing: the bound was reached."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """Lines in the format of SSLKEYLOGFILE."""
+    ended_at: float | None = None
+    """When TCP was gone, unix seconds; None while it is up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class _Wire:
     peer: tuple[str, int] = ("", 0)
     local: tuple[str, int] = ("", 0)
     opened: bool = False
+    ended_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -162,6 +163,7 @@ class Recordings:
                 wire.secrets.append(line)
 
     def _gone(self, connection: int, wire: _Wire) -> None:
+        wire.ended_at = self._clock()
         if wire.opened:
             self._ended[connection] = None
         else:  # an attempt: no call can ask for it
@@ -269,7 +271,7 @@ class Recordings:
             notes.append(CUT_TLS.format(number=number))
         if not wire.secrets:
             notes.append(NO_SECRETS.format(number=number))
-        return TlsRecording(number, wire.peer, wire.local, tuple(wire.pieces), wire.cut, tuple(wire.secrets))
+        return TlsRecording(number, wire.peer, wire.local, tuple(wire.pieces), wire.cut, tuple(wire.secrets), wire.ended_at)
 
     def _media_of(self, trace: Trace, notes: list[str]) -> MediaRecording | None:
         media = self._media.get(trace.call.id)
