@@ -6,6 +6,7 @@ https://github.com/sipcapture/HEP, "HEP3 Network Protocol Specification" revisio
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,6 +25,7 @@ TCP = 6
 """IP protocol (IANA): TLS has no number of its own."""
 MOST_CONNECTIONS = 10_000
 NODE = "sbc-sim"
+_CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 
 class Chunk(IntEnum):
@@ -158,5 +160,11 @@ class HepCopies:
             return None
         peer, own = ends
         source, destination = (peer, own) if received else (own, peer)
-        correlation = str(entry.data.get("sipCallId") or "")
-        return hep_packet(self._agent, self._redact(entry.raw), entry.at, source, destination, correlation)
+        octets = self._redact(entry.raw)
+        return hep_packet(self._agent, octets, entry.at, source, destination, _call_id(octets))
+
+
+def _call_id(octets: bytes) -> str:
+    """Read the Call-ID as it leaves: its host may have been hidden. Empty when there is none."""
+    found = _CALL_ID.search(octets.partition(b"\r\n\r\n")[0])
+    return found[1].decode("utf-8", "surrogateescape") if found else ""

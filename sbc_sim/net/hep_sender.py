@@ -5,14 +5,14 @@ Nothing here ever waits for the server: what cannot be sent yet stays in a bound
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Callable
-from ipaddress import ip_address
+from errno import EMSGSIZE
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import MessageLengthError
-from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol
+from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.logger import Logger
 
 from sbc_sim.exports.hep import HepCopies, TooLarge
@@ -25,13 +25,12 @@ MOST_WAITING = 10_000
 """Packets ..."""
 MOST_OCTETS = 32 * 1024 * 1024
 """... and octets that may wait for the server; then the oldest go."""
-LARGEST_DATAGRAM = 65507
-"""Payload of a UDP datagram over IPv4."""
 AT_ONCE = 50
 """Entries that are turned into packets in one turn of the reactor."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds between attempts to connect."""
 CONNECT_SECONDS = 10.0
+QUIET_SECONDS = 10.0
 PATIENCE = 1.0
 """At the end: longest wait for what is still to be sent, seconds."""
 _HEARD = frozenset({Kind.MESSAGE, Kind.PARSE_ERROR, Kind.CONNECTION_OPENED, Kind.CONNECTION_CLOSED})
@@ -135,63 +134,64 @@ class HepSender:
             _log.warn("a SIP message was not copied: {why}", why=why)
 
 
-class _Datagrams(DatagramProtocol):
-    """The way over UDP."""
-
-    transport: Any
+class _Datagrams:
+    """The way over UDP: a plain socket. Twisted's closes when the server's machine says that nobody listens there."""
 
     def __init__(self, reactor: Any, host: str, port: int, flush: Callable[[], None], tell: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._to = host, port
         self._tell = tell
-        self._port: Any = None
-        self._refused = False
-        self.ready = False
+        self._socket: socket.socket | None = None
+        self._refused_at: float | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the socket is there."""
+        return self._socket is not None
 
     def start(self) -> None:
-        """Bind a socket that is for this server alone: then the kernel tells when nobody listens there."""
-        self._port = self._reactor.listenUDP(0, self, interface="::" if ip_address(self._to[0]).version == 6 else "")
-        self.transport.connect(*self._to)
-        self.ready = True
+        """Make a socket that is for this server alone: then the kernel tells when nobody listens there."""
+        made = socket.socket(socket.AF_INET6 if ":" in self._to[0] else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            made.setblocking(False)
+            made.connect(self._to)
+        except OSError:
+            made.close()
+            raise
+        self._socket = made
 
     def send(self, packet: bytes) -> bool:
         """Send one packet; False when the kernel would not. Raises TooLarge."""
-        if len(packet) > LARGEST_DATAGRAM:
-            raise self._over_limit(packet)
-        self._refused = False
-        sent = self._write(packet)
-        if self._refused:  # that was the answer to an earlier packet, and this one was not sent
-            sent = self._write(packet)
-        elif sent:
-            self._tell("")
-        return sent
-
-    def _write(self, packet: bytes) -> bool:
+        assert self._socket is not None
         try:
-            self.transport.write(packet)
-        except MessageLengthError:
-            raise self._over_limit(packet) from None
+            try:
+                self._socket.send(packet)
+            except ConnectionRefusedError:  # the answer to an earlier packet; this one was not sent
+                self._refused_at = self._reactor.seconds()
+                self._tell("connection refused")
+                self._socket.send(packet)
+            else:
+                self._settle()
         except OSError as error:
-            self._tell(f"{error.strerror or error}")
+            if error.errno == EMSGSIZE:
+                raise TooLarge(f"its {len(packet)} octets fit into no UDP datagram; hep.transport: tcp carries it") from None
+            self._refused_at = self._reactor.seconds()
+            self._tell(str(error.strerror or error))
             return False
         return True
 
-    @staticmethod
-    def _over_limit(packet: bytes) -> TooLarge:
-        return TooLarge(f"its {len(packet)} octets fit into no UDP datagram; hep.transport: tcp carries it")
-
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """Nothing is expected back."""
-
-    def connectionRefused(self) -> None:
-        """The server's machine says that nobody listens there."""
-        self._refused = True
-        self._tell("connection refused")
+    def _settle(self) -> None:
+        """Call it well when no refusal came for a while: one packet that was sent proves nothing."""
+        if self._refused_at is not None and self._reactor.seconds() - self._refused_at > QUIET_SECONDS:
+            self._refused_at = None
+            self._tell("")
 
     def stop(self) -> Deferred[None]:
         """Close the socket."""
-        self.ready = False
-        return (self._port.stopListening() if self._port is not None else None) or succeed(None)
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        return succeed(None)
 
 
 class _Stream(ClientFactory):
