@@ -46,9 +46,14 @@ class _Ring:
 class MemoryStore:
     """A `Store` that forgets when the process ends."""
 
-    def __init__(self, limits: StoreLimits | None = None, ordinal: int = 0) -> None:
-        """Make an empty store; `ordinal` is the last one that was given out before."""
+    def __init__(self, limits: StoreLimits | None = None, ordinal: int = 0, live_stay: bool = False) -> None:
+        """Make an empty store.
+
+        `ordinal`: the last one that was given out before. `live_stay`: live calls stay whatever their number; they still have to go when
+        there is no other way to keep the bound on octets.
+        """
         self._limits = limits or StoreLimits()
+        self._live_stay = live_stay
         self._calls: OrderedDict[str, CallRecord] = OrderedDict()
         self._over: OrderedDict[str, None] = OrderedDict()
         self._forgotten: OrderedDict[str, None] = OrderedDict()
@@ -195,9 +200,12 @@ class MemoryStore:
         self._call_octets += record.octets - before
 
     def _evict(self) -> None:
-        while len(self._calls) > self._limits.calls or (self._octets > self._limits.octets and len(self._calls) > 1):
+        while self._too_many() or (self._octets > self._limits.octets and len(self._calls) > 1):
             record = self._forget(next(iter(self._over), None) or next(iter(self._calls)))
             self._dropped += len(record.first) + len(record.last)
+
+    def _too_many(self) -> bool:
+        return len(self._calls) > self._limits.calls and not (self._live_stay and not self._over)
 
     def _forget(self, call: str) -> CallRecord:
         record = self._calls.pop(call)

@@ -20,6 +20,10 @@ class BadCursor(ValueError):
     """A cursor that no store has given out."""
 
 
+class StoreError(Exception):
+    """Why a store cannot be opened: one sentence with the cure."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallQuery:
     """Which calls, newest first. None means: any."""

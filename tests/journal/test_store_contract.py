@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.memory import MemoryStore
+from sbc_sim.journal.sqlite import SqliteStore
 from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallQuery, Store
 
 STORES: dict[str, Callable[[Path], Store]] = {
     "memory": lambda path: MemoryStore(),
+    "sqlite": lambda path: SqliteStore(path / "calls.db", now=900.0, wall=lambda: 900.0),
 }
 
 
 @pytest.fixture(params=sorted(STORES))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return STORES[request.param](tmp_path)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    store = STORES[request.param](tmp_path)
+    yield store
+    store.close()
 
 
 def start(store: Store, call: str, at: float = 1000.0, **data: object) -> None:

@@ -1,0 +1,192 @@
+"""One transaction in the making: entries go in, rows come out, by the same bounds as in memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.packing import pack
+from sbc_sim.journal.queue import Waiting
+from sbc_sim.journal.reading import CALL_COLUMNS, Rows, call_row, recounted
+from sbc_sim.journal.record import CallRecord, StoreLimits, entry_octets
+from sbc_sim.journal.retention import Victim
+from sbc_sim.journal.view import CallView
+
+LATE_CALLS = 200
+"""Ended calls that are kept at hand for their last entries."""
+MOST_FORGOTTEN = 10_000
+
+_CALL = (
+    f"INSERT INTO calls ({', '.join(CALL_COLUMNS)}) VALUES ({', '.join('?' * len(CALL_COLUMNS))}) "
+    f"ON CONFLICT (ordinal) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in CALL_COLUMNS[2:])}"
+)
+_ENTRY = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)"
+_LOOSE = "INSERT INTO loose VALUES (?, ?, ?, ?, ?, ?, ?)"
+_TRIM = "DELETE FROM entries WHERE call = ? AND seq IN (SELECT seq FROM entries WHERE call = ? AND seq >= ? ORDER BY seq LIMIT ?)"
+
+
+@dataclass(slots=True)
+class _Ring:
+    """Places and octets of the entries of no call, to know which must go."""
+
+    most: int
+    most_octets: int
+    kept: deque[tuple[int, int]] = field(default_factory=deque)
+    octets: int = 0
+
+    def add(self, ordinal: int, octets: int) -> int:
+        """Note one more; return how many go."""
+        self.kept.append((ordinal, octets))
+        self.octets += octets
+        gone = 0
+        while len(self.kept) > self.most or (self.octets > self.most_octets and len(self.kept) > 1):
+            self.octets -= self.kept.popleft()[1]
+            gone += 1
+        return gone
+
+    @property
+    def lowest(self) -> int:
+        """Place of the oldest one kept."""
+        return self.kept[0][0] if self.kept else 0
+
+
+class Batch:
+    """One transaction in the making, and all that the writer knows of the file; thrown away when the transaction fails."""
+
+    def __init__(self, connection: sqlite3.Connection, limits: StoreLimits, forgotten: Iterable[str] = ()) -> None:
+        """Read how full the file is. Raises sqlite3.Error."""
+        self.connection = connection
+        self.rows = Rows(connection)
+        self.forgotten: OrderedDict[str, None] = OrderedDict.fromkeys(forgotten)
+        self._limits = limits
+        self._records: OrderedDict[str, CallRecord] = OrderedDict()
+        self._touched: dict[str, float] = {}
+        self._entries: list[tuple[Any, ...]] = []
+        self._loose: list[tuple[Any, ...]] = []
+        self._trims: dict[str, int] = {}
+        self.calls, octets = connection.execute("SELECT count(*), total(octets) FROM calls").fetchone()
+        self.octets = int(octets)
+        self.dropped = 0
+        self._rings = {attempt: self._ring(attempt) for attempt in (False, True)}
+
+    def _ring(self, attempt: bool) -> _Ring:
+        ring = _Ring(self._limits.attempts if attempt else self._limits.outside, self._limits.share)
+        for ordinal, octets in self.connection.execute("SELECT ordinal, octets FROM loose WHERE attempt = ? ORDER BY ordinal", (attempt,)):
+            ring.add(ordinal, octets)
+        self.octets += ring.octets
+        return ring
+
+    def take(self, item: Waiting) -> None:
+        """Take what waited into the transaction. Raises sqlite3.Error."""
+        if item.entry is None:
+            self._clear()
+        elif item.entry.call is None:
+            self._take_loose(item.ordinal, item.entry)
+        else:
+            self.take_for_call(item.entry.call, item)
+
+    def take_for_call(self, call: str, item: Waiting) -> None:
+        """Take an entry of a call. Raises sqlite3.Error."""
+        entry = item.entry
+        assert entry is not None
+        record = self._record(call)
+        if record is None:
+            if call in self.forgotten:  # a call that was evicted must not rise again as a fragment
+                self.dropped += 1
+                return
+            record = self._records[call] = CallRecord(CallView(call, item.ordinal))
+            self.calls += 1
+        record.opened = record.opened or item.opened
+        record.view.dropped += item.missed
+        before = record.octets
+        gone = record.keep(entry, entry_octets(entry), self._limits)
+        self.octets += record.octets - before
+        self.dropped += gone
+        seq = len(record.first) + len(record.last) + record.view.dropped - 1
+        self._entries.append((record.view.ordinal, seq, entry.at, str(entry.kind), pack(entry, self.rows.words), entry.raw or None))
+        self._touched[call] = entry.at
+        if gone:
+            self._trims[call] = self._trims.get(call, 0) + gone
+
+    def _record(self, call: str) -> CallRecord | None:
+        record = self._records.get(call)
+        if record is None and call not in self.forgotten:
+            record = self.rows.record(call)
+            if record is not None:
+                self._records[call] = recounted(record)
+        return record
+
+    def _take_loose(self, ordinal: int, entry: Entry) -> None:
+        attempt, octets = entry.kind is Kind.ATTEMPT, entry_octets(entry)
+        ring = self._rings[attempt]
+        before = ring.octets
+        self.dropped += ring.add(ordinal, octets)
+        self.octets += ring.octets - before
+        packed = pack(entry, self.rows.words)
+        self._loose.append((ordinal, attempt, entry.at, str(entry.kind), packed, entry.raw or None, octets))
+
+    def write(self, ordinal: int) -> None:
+        """Hand all that was taken to SQLite. Raises sqlite3.Error."""
+        execute = self.connection.execute
+        self._write_calls()
+        if self._loose:
+            self.connection.executemany(_LOOSE, self._loose)
+            self._loose.clear()
+            for attempt, ring in self._rings.items():
+                execute("DELETE FROM loose WHERE attempt = ? AND ordinal < ?", (attempt, ring.lowest))
+        execute("UPDATE counters SET value = max(value, ?) WHERE name = 'ordinal'", (ordinal,))
+
+    def _write_calls(self) -> None:
+        self.connection.executemany(_ENTRY, self._entries)
+        self._entries.clear()
+        for call, gone in self._trims.items():
+            record = self._records[call]
+            self.connection.execute(_TRIM, (record.view.ordinal, record.view.ordinal, len(record.first), gone))
+        self._trims.clear()
+        rows = [call_row(self._records[call], at, self.rows.words) for call, at in self._touched.items()]
+        self.connection.executemany(_CALL, rows)
+        self._touched.clear()
+
+    def tidy(self) -> None:
+        """After a commit: let go of calls that are over, but for those that may still get their last entries."""
+        over = [call for call, record in self._records.items() if record.view.over]
+        for call in over[:-LATE_CALLS]:
+            del self._records[call]
+
+    def delete(self, victims: Iterable[Victim]) -> None:
+        """Take calls out of the file. Raises sqlite3.Error."""
+        for ordinal, call, octets in victims:
+            self.dropped += self.connection.execute("DELETE FROM entries WHERE call = ?", (ordinal,)).rowcount
+            self.connection.execute("DELETE FROM calls WHERE ordinal = ?", (ordinal,))
+            self.calls -= 1
+            self.octets -= octets
+            self._forget(call)
+
+    def delete_loose(self, before: float) -> None:
+        """Take entries of no call from before this time out of the file. Raises sqlite3.Error."""
+        if self.connection.execute("DELETE FROM loose WHERE at < ?", (before,)).rowcount:
+            self.octets -= sum(ring.octets for ring in self._rings.values())
+            self._rings = {attempt: self._ring(attempt) for attempt in self._rings}
+
+    def _clear(self) -> None:
+        """Take out everything that is over by now, and what belongs to no call."""
+        self._write_calls()
+        self._loose.clear()
+        for (call,) in self.connection.execute("SELECT id FROM calls WHERE over = 1 ORDER BY ordinal").fetchall():
+            self._forget(call)
+        self.connection.execute("DELETE FROM entries WHERE call IN (SELECT ordinal FROM calls WHERE over = 1)")
+        self.connection.execute("DELETE FROM calls WHERE over = 1")
+        self.connection.execute("DELETE FROM loose")
+        self.calls, octets = self.connection.execute("SELECT count(*), total(octets) FROM calls").fetchone()
+        self.octets = int(octets)
+        self._rings = {attempt: self._ring(attempt) for attempt in self._rings}
+
+    def _forget(self, call: str) -> None:
+        self._records.pop(call, None)
+        self.forgotten[call] = None
+        if len(self.forgotten) > MOST_FORGOTTEN:
+            self.forgotten.popitem(last=False)
