@@ -14,6 +14,8 @@ from sbc_sim.http.routes import Route
 
 FOLDER = Path(__file__).parent / "page"
 INDEX = "index.html"
+LADDER_STYLE = Path(__file__).parents[1] / "exports" / "ladder.css"
+"""The rules for the ladder that the page embeds stand beside what draws it."""
 POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'; object-src 'none'"
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -49,7 +51,7 @@ class PageFiles:
             path.relative_to(folder).as_posix(): _read(path)
             for path in sorted(folder.rglob("*"))
             if path.is_file() and path.suffix not in HIDDEN and not path.name.startswith(".")
-        }
+        } | {"assets/ladder.css": _read(LADDER_STYLE)}
 
     def routes(self) -> tuple[Route, ...]:
         """The lines for the route table; the page itself shares its path with the index for programs."""

@@ -66,7 +66,7 @@ function App() {
     setRound(round + 1);
   };
   return html`
-    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>To the content</a>
+    <a class="to-content" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>To the content</a>
     <${Top} place=${route.names[0]} info=${info} locked=${locked} signOut=${() => remove(`${API}/session`).finally(() => setLocked(true))} />
     <${StoreBanner} health=${health || (info && info.store)} />
     <main id="main" ref=${main} tabindex="-1">${locked ? html`<${SignIn} done=${signedIn} />` : html`<div key=${round}>${view(route, info)}</div>`}</main>`;
@@ -98,7 +98,7 @@ function Top({ place, info, locked, signOut }) {
 function LiveSign() {
   const [state, setState] = useState("connecting");
   useEffect(() => onStream(setState), []);
-  return html`<span class="live ${state}" role="status"><span class="dot" aria-hidden="true"></span>${state}</span>`;
+  return html`<span class="stream ${state}" role="status"><span class="dot" aria-hidden="true"></span>${state}</span>`;
 }
 
 function ThemeButton() {

@@ -17,8 +17,10 @@ export function CallTabs({ now }) {
   return html`<${TabLinks} label="Calls and what is beside them" tabs=${tabs} now=${now} />`;
 }
 
+const LOOK_MS = 4000; // what is outside of calls has no events of its own
+
 /** Pages of `path`, newest first, with what `fresh(name, data)` makes of events put in front; "reload" reads the first page anew. */
-function usePages(path, member, fresh) {
+function usePages(path, member, fresh, looking = false) {
   const [state, setState] = useState({ rows: [], next: null, read: false, error: null });
   const load = (cursor = null) =>
     getJson(path, { limit: 50, cursor }).then(
@@ -33,6 +35,12 @@ function usePages(path, member, fresh) {
       else if (row) setState((old) => ({ ...old, rows: [row, ...old.rows.filter((other) => !row.id || other.id !== row.id)].slice(0, 1000) }));
     });
   }, []);
+  const older = state.rows.length > 50;
+  useEffect(() => {
+    if (!looking || older) return undefined;
+    const timer = setInterval(() => document.hidden || load(), LOOK_MS);
+    return () => clearInterval(timer);
+  }, [looking, older]);
   return { ...state, load };
 }
 
@@ -67,7 +75,7 @@ function Attempt({ attempt }) {
 }
 
 export function Outside() {
-  const pages = usePages(`${API}/messages`, "messages", (name, data) => ((name === "message" && !data.call) || name === "resync" || name === "reset" ? "reload" : null));
+  const pages = usePages(`${API}/messages`, "messages", (name) => (name === "resync" || name === "reset" ? "reload" : null), true);
   return html`<section>
     <h1 class="offscreen">Messages outside calls</h1>
     <${CallTabs} now="outside" />

@@ -88,10 +88,8 @@ function Write() {
 }
 
 function Written({ made }) {
-  const value = made.value || made.header || "";
-  const line = made.line || `User-to-User: ${value}`;
-  const lengths = made.lengths || {};
+  const { value, header: line, lengths } = made;
   return html`<h3>Header line</h3><${Code} text=${line} what="the header line" wrap />
     <h3>Value</h3><${Code} text=${value} what="the value" wrap />
-    <dl class="facts"><${Fact} name="Hex digits">${lengths.value ?? "–"}<//><${Fact} name="Octets decoded">${lengths.decoded ?? "–"}<//><${Fact} name="Header line">${lengths.line ?? line.length}<//></dl>`;
+    <dl class="facts"><${Fact} name="Hex digits">${lengths.value}<//><${Fact} name="Octets decoded">${lengths.decoded}<//><${Fact} name="Header line">${lengths.line}<//></dl>`;
 }
