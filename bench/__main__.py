@@ -9,6 +9,7 @@ from bench import calls, media
 MEASURES = {
     "media": media.measure,
     "mux": lambda: media.measure(mode="mux"),
+    "capture": media.measure_capture,
     "signalling": calls.measure_rate,
     "memory": calls.measure_memory,
     "start": calls.measure_start,
