@@ -117,6 +117,19 @@ def build_ladder(trace: Trace) -> Ladder:
     )
 
 
+def findings_by_message(trace: Trace) -> dict[int, list[Finding]]:
+    """Tell which findings that failed or warned concern which message (see NUMBERED)."""
+    marks = _Marks(trace)
+    marks.taken(lambda finding: _area(finding) in AT_THE_TOP)
+    rows = _rows(trace)
+    found: dict[int, list[Finding]] = {}
+    for place, findings in marks.by_row(rows).items():
+        number = rows[place].message
+        if number is not None:
+            found.setdefault(number, []).extend(findings)
+    return found
+
+
 def duration_text(seconds: float) -> str:
     """Write a duration for people."""
     if seconds < 1:
@@ -323,16 +336,21 @@ class _Marks:
         return [replace(row, marks=(*row.marks, *self.taken(partial(_concerns_media, row)))) for row in beside]
 
     def _beside_messages(self, rows: list[Row]) -> list[Row]:
-        marks: dict[int, list[Mark]] = defaultdict(list)
+        found = self.by_row(rows)
+        return [replace(row, marks=(*row.marks, *map(_mark, found[n]))) if n in found else row for n, row in enumerate(rows)]
+
+    def by_row(self, rows: list[Row]) -> dict[int, list[Finding]]:
+        """Take out those that concern a message, by the place of its row."""
+        found: dict[int, list[Finding]] = defaultdict(list)
         left = []
         for finding in self._left:
             place = self._place(finding, rows)
             if place is None:
                 left.append(finding)
             else:
-                marks[place].append(_mark(finding))
+                found[place].append(finding)
         self._left = left
-        return [replace(row, marks=(*row.marks, *marks[index])) if index in marks else row for index, row in enumerate(rows)]
+        return found
 
     def _place(self, finding: Finding, rows: list[Row]) -> int | None:
         """Take the last message of its name that had come when the finding was told; the first one when that is not known."""

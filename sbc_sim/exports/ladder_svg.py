@@ -64,7 +64,8 @@ def _described(ladder: Ladder) -> str:
     arrows = sum(row.shape is Shape.ARROW for row in ladder.rows)
     marks = sum(len(row.marks) for row in ladder.rows) + len(ladder.fact_marks) + len(ladder.loose_marks)
     verdict = f"verdict {ladder.verdict}" if ladder.verdict else "no verdict"
-    return f"{arrows} messages between {ladder.left[0]} {ladder.left[1]} and {ladder.right[0]} {ladder.right[1]}, {marks} findings, {verdict}"
+    ends = f"{' '.join(ladder.left)} and {' '.join(ladder.right)}"
+    return f"{arrows} messages between {ends}, {marks} findings, {verdict}"
 
 
 def _safe(text: str) -> str:
