@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from sbc_sim.commands.shared import PASSED, RULE_FAILED, SettingsCommand, as_json, loaded, say, say_json, width
 
-if TYPE_CHECKING:
-    from sbc_sim.rules.evidence import Evidence
-
 ECHO_PAYLOAD = '{"orgId":"echo-test-org","scrt2Domain":"afv-wss-echo:7442"}'
-"""The content that selects the echo test."""
+"""The content that selects the echo test. Here too, for commands that do not judge start without the rules."""
 
 secrets_shown = click.option("--secrets", is_flag=True, help="Show tokens in full.")
 header_value = click.argument("value", metavar="VALUE|-")
@@ -35,19 +31,17 @@ def uui() -> None:
 @click.pass_context
 def uui_decode(ctx: click.Context, value: str, secrets: bool, as_json: bool) -> int:
     """Show what a value holds: text, JSON fields, token, lengths, and what is wrong with it. Exit code 1 when it cannot be read."""
-    from sbc_sim.calls.telling import user_to_user
+    from sbc_sim.calls.uui_alone import decoded
     from sbc_sim.exports.redaction import mask_uui
     from sbc_sim.exports.uui_text import uui_text
 
-    evidence = _evidence_of(value, ctx)
-    assert evidence.uui is not None
-    data = user_to_user(evidence.uui, [])
+    data = decoded(_given(value), loaded(ctx).settings.policy())
     told = data if secrets else mask_uui(data)
     if as_json:
         say_json(told)
     else:
         say(uui_text(told, data).rstrip("\n"))
-    return RULE_FAILED if evidence.uui.decoded is None else PASSED
+    return RULE_FAILED if data["decoded"] is None else PASSED
 
 
 @uui.command("lint", cls=SettingsCommand)
@@ -56,39 +50,20 @@ def uui_decode(ctx: click.Context, value: str, secrets: bool, as_json: bool) -> 
 @click.pass_context
 def uui_lint(ctx: click.Context, value: str, as_json: bool) -> int:
     """Judge a value by the rules for User-to-User. Exit code 1 when one is broken."""
-    from sbc_sim.calls.telling import finding as finding_data
+    from sbc_sim.calls.uui_alone import judged, verdict_data
     from sbc_sim.exports.report_text import verdict_text
-    from sbc_sim.rules.finding import Status, verdict
-    from sbc_sim.rules.uui import judge
 
-    evidence = _evidence_of(value, ctx)
-    judged = verdict(judge(evidence, loaded(ctx).settings.policy()))
-    findings = [finding_data(finding) for finding in judged.findings]
+    told = verdict_data(judged(_given(value), loaded(ctx).settings.policy()))
     if as_json:
-        say_json(findings)
+        say_json(told["findings"])
     else:
-        told = {"status": judged.status.value, "counts": judged.counts, "findings": findings}
         say(verdict_text(told, width(), everything=False).rstrip("\n"))
-    return RULE_FAILED if judged.status is Status.FAIL else PASSED
+    return RULE_FAILED if told["status"] == "fail" else PASSED
 
 
-def _evidence_of(value: str, ctx: click.Context) -> Evidence:
-    """Put the value into an INVITE of its own, for the judges read messages."""
-    from sbc_sim.calls.call import uui_expectation
-    from sbc_sim.rules.evidence import Evidence
-    from sbc_sim.sip.message import Headers, Request
-    from sbc_sim.sip.uui import read
-
-    words = _words_of(value)
-    invite = Request("INVITE", "sip:echo@sbc-sim.invalid", Headers([("User-to-User", words)]))
-    return Evidence(invite=invite, uui=read(invite.headers, uui_expectation(loaded(ctx).settings.policy())))
-
-
-def _words_of(value: str) -> str:
-    """Take the argument, or standard input for `-`, without the header's name."""
-    text = (sys.stdin.read() if value == "-" else value).strip("\r\n")
-    name, colon, rest = text.partition(":")
-    return rest.strip() if colon and name.strip().lower() in {"user-to-user", "x-user-to-user"} else text
+def _given(value: str) -> str:
+    """Take the argument, or standard input for `-`."""
+    return sys.stdin.read() if value == "-" else value
 
 
 @uui.command("encode")
@@ -99,18 +74,19 @@ def _words_of(value: str) -> str:
 @as_json
 def uui_encode(text: str | None, echo: bool, fields: tuple[str, ...], header: bool, as_json: bool) -> None:
     """Write text as the value of a User-to-User header."""
+    from sbc_sim.calls.uui_alone import encoded
+
     if (text is not None) + echo + bool(fields) != 1:
         raise click.UsageError("give one of TEXT, --echo or --field NAME=VALUE")
     if text is not None:
-        content = sys.stdin.read() if text == "-" else text
+        content = _given(text)
     else:
         content = ECHO_PAYLOAD if echo else json.dumps(_fields_of(fields), separators=(",", ":"), ensure_ascii=False)
-    digits = content.encode("utf-8", "surrogateescape").hex()
-    value = f"{digits};encoding=hex"
+    told = encoded(content)
     if as_json:
-        say_json({"value": value, "content": content, "lengths": {"value": len(digits), "decoded": len(digits) // 2}})
+        say_json(told)
     else:
-        say(f"User-to-User: {value}" if header else value)
+        say(told["header"] if header else told["value"])
 
 
 def _fields_of(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -5,18 +5,20 @@ Keys and tokens are masked in every answer; only /messages and /uui show them, w
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
 from sbc_sim.exports.ladder_text import ladder_text
 from sbc_sim.exports.redaction import mask_call, mask_uui, mask_values, message_text
+from sbc_sim.http.bodies import read_json_object
 from sbc_sim.http.exchange import TEXT, Asked, Reply, json_reply, text_reply
 from sbc_sim.http.problem import Problem, bad_request, not_found
 from sbc_sim.http.routes import Route
+from sbc_sim.http.secrets_shown import secrets_shown
 from sbc_sim.http.waiting import MATCHABLE, STATES, Waiting, Wish, parse_time
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallQuery, EntryPage, Store, Trace
@@ -63,18 +65,20 @@ class CallsApi:
         listed = ("region", "partner", "status", "since", "limit", "cursor")
         paged = ("limit", "cursor")
         return (
-            Route("GET", "/api/v1/calls", self.calls, "Calls, newest first", listed),
-            Route("POST", "/api/v1/calls/wait", self.wait, "Wait for a call"),
-            Route("GET", one, self.call, "One call"),
-            Route("GET", f"{one}/messages", self.messages, "Its SIP messages", ("secrets", *paged)),
-            Route("GET", f"{one}/verdict", self.verdict, "What the rules say"),
-            Route("GET", f"{one}/uui", self.uui, "Its User-to-User header", ("secrets",)),
-            Route("GET", f"{one}/media", self.media, "Its media: what was agreed and what was seen"),
+            Route("GET", "/api/v1/calls", self.calls, "Calls, newest first", listed, response="Calls"),
+            Route("POST", "/api/v1/calls/wait", self.wait, "Wait for a call", request="WaitRequest", response="Call", problems=(408, 503)),
+            Route("GET", one, self.call, "One call", response="Call"),
+            Route("GET", f"{one}/messages", self.messages, "Its SIP messages", ("secrets", *paged), response="Messages"),
+            Route("GET", f"{one}/verdict", self.verdict, "What the rules say", response="Verdict"),
+            Route("GET", f"{one}/uui", self.uui, "Its User-to-User header", ("secrets",), response="CallUuiDecoded"),
+            Route("GET", f"{one}/media", self.media, "Its media: what was agreed and what was seen", response="Media"),
             Route("GET", f"{one}/ladder.txt", self.ladder, "The ladder as text", ("width",), TEXT),
-            Route("POST", f"{one}/hangup", self.hang_up, "End a live call with BYE"),
-            Route("GET", "/api/v1/attempts", self.attempts, "Connections that never became SIP connections", paged),
-            Route("GET", "/api/v1/messages", self.outside, "Messages and errors outside of calls", ("secrets", *paged)),
-        )
+            Route("POST", f"{one}/hangup", self.hang_up, "End a live call with BYE", response="HangUp", status=HTTPStatus.ACCEPTED,
+                  problems=(409,)),
+            Route("GET", "/api/v1/attempts", self.attempts, "Connections that never became SIP connections", paged, response="Attempts"),
+            Route("GET", "/api/v1/messages", self.outside, "Messages and errors outside of calls", ("secrets", *paged),
+                  response="OutsideMessages"),
+        )  # fmt: skip
 
     def calls(self, asked: Asked) -> Reply:
         """List calls."""
@@ -94,7 +98,7 @@ class CallsApi:
 
     def messages(self, asked: Asked) -> Reply:
         """Show the messages of a call, oldest first."""
-        trace, secrets = self._trace(asked), _secrets(asked.query)
+        trace, secrets = self._trace(asked), secrets_shown(asked.query)
         listed = [entry for entry in trace.entries if entry.kind in (Kind.MESSAGE, Kind.PARSE_ERROR)]
         start, limit = _cursor_number(asked.query), _number(asked.query, "limit", MESSAGE_PAGE)
         shown = [{"number": start + n, **message_json(e, secrets)} for n, e in enumerate(listed[start : start + limit])]
@@ -115,7 +119,7 @@ class CallsApi:
 
     def uui(self, asked: Asked) -> Reply:
         """Show all that is known of the User-to-User header."""
-        view, secrets = self._view(asked), _secrets(asked.query)
+        view, secrets = self._view(asked), secrets_shown(asked.query)
         told = {**NO_UUI, **(view.uui or {})}
         findings = (view.verdict or {}).get("findings", view.findings)
         explained = [f for f in findings if str(f.get("rule")).startswith("SBC-UUI-") and f.get("status") in ("fail", "warn")]
@@ -157,7 +161,7 @@ class CallsApi:
 
     def outside(self, asked: Asked) -> Reply:
         """List messages, parse errors and refusals that belong to no call, newest first."""
-        page, secrets = self._entry_page(self._store.outside, asked.query), _secrets(asked.query)
+        page, secrets = self._entry_page(self._store.outside, asked.query), secrets_shown(asked.query)
         listed = [message_json(entry, secrets) for entry in page.entries]
         return json_reply({"messages": listed, "next": page.next, "secrets": "shown" if secrets else "masked"})
 
@@ -214,19 +218,6 @@ def message_json(entry: Entry, secrets: bool) -> dict[str, Any]:
     return shown | ({"raw": b64encode(raw).decode()} if secrets and entry.raw else {})
 
 
-def read_json_object(body: bytes) -> dict[str, Any]:
-    """Read a body that must be a JSON object; an empty one is the empty object. Raises Problem 400."""
-    if not body.strip():
-        return {}
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise bad_request("bad-json", f"The body is not JSON: {str(error)[:200]}.", "Send one JSON object in UTF-8.") from None
-    if not isinstance(value, dict):
-        raise bad_request("not-an-object", "The body is JSON but no object.", 'Send {"name": value, ...}.')
-    return value
-
-
 def _match(match: Any) -> Mapping[str, Any]:
     if not isinstance(match, dict):
         raise bad_request("bad-match", "match is no object.", f"Known members: {', '.join(MATCHABLE)}.")
@@ -274,13 +265,6 @@ def _since(query: Mapping[str, str]) -> float | None:
     except (ValueError, OverflowError):
         fix = "Use RFC 3339, for example 2026-01-31T12:00:00Z."
         raise bad_request("bad-time", f"since={text[:40]!r} is no time with an offset.", fix) from None
-
-
-def _secrets(query: Mapping[str, str]) -> bool:
-    wanted = query.get("secrets", "")
-    if wanted not in ("", "show"):
-        raise bad_request("bad-secrets", f"secrets={wanted[:20]!r} is unknown.", "Use secrets=show, or leave it out.")
-    return wanted == "show"
 
 
 def _counts(findings: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 
 from sbc_sim.http.channel import Incoming
+from sbc_sim.http.events import Events
 from sbc_sim.http.exchange import JSON, Asked, Reply
 from sbc_sim.http.guard import Guard, Header
 from sbc_sim.http.problem import Problem
@@ -23,6 +24,8 @@ class Desk:
     table: RouteTable
     waiting: Waiting
     """Who waits for a call."""
+    events: Events
+    """Who follows what happens."""
     body_limit: int
     """Largest body in octets, where a route names no limit of its own."""
 

@@ -79,8 +79,12 @@ class StreamReply:
 
 def json_reply(value: Any, status: int = 200, media_type: str = JSON, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
     """Answer with JSON. Octets that were not UTF-8 (surrogates) show as ``\\xNN``, for no client could read them."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return Reply(status, _SURROGATE.sub(_shown, text).encode(), media_type, headers)
+    return Reply(status, json_text(value).encode(), media_type, headers)
+
+
+def json_text(value: Any) -> str:
+    """Write JSON on one line that every client can read."""
+    return _SURROGATE.sub(_shown, json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def text_reply(text: str, media_type: str = TEXT) -> Reply:

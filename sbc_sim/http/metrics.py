@@ -9,6 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import prometheus_client
@@ -18,7 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from sbc_sim.journal.entries import Entry, Kind
-from sbc_sim.journal.store import StoreSize
+from sbc_sim.journal.store import StoreHealth, StoreSize
 from sbc_sim.rules.catalogue import RULES
 from sbc_sim.rules.finding import Status
 from sbc_sim.sip.errors import Malformation
@@ -85,6 +86,8 @@ class Gauges:
     """notAfter of the server certificate, unix seconds; None: none loaded."""
     faults: Callable[[], Mapping[str, int]] = _nothing
     """Active faults by type."""
+    store_health: Callable[[], StoreHealth] = partial(StoreHealth, "memory")
+    """Whether what is kept also survives."""
     refused_datagrams: Callable[[], Mapping[str, int]] = _nothing
     """Datagrams on the media ports that no leg took, by reason."""
     hep_packets: Callable[[], Mapping[str, int]] = _nothing
@@ -285,6 +288,7 @@ class _Asked(Collector):
         yield _gauge("store_size_bytes", "Estimated size of what is kept", size.octets)
         yield _gauge("reactor_lag_seconds", "How late the event loop runs", gauges.reactor_lag())
         yield _counter("store_dropped_entries", "Journal entries dropped for a bound", size.dropped)
+        yield from _store_health(gauges.store_health())
         yield _counter("internal_errors", "Faults of the simulator itself: look into the log", gauges.internal_errors())
         if gauges.captures is not None:
             kept = gauges.captures()
@@ -306,6 +310,13 @@ class _Asked(Collector):
         for name, number in list(gauges.faults().items())[:MOST_REGIONS]:
             faults.add_metric([name], number)
         yield faults
+
+
+def _store_health(health: StoreHealth) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+    yield _gauge("store_file_bytes", "Size of the file, 0 without one", health.file_octets)
+    yield _gauge("store_waiting_entries", "Journal entries that are not on disk yet", health.waiting)
+    yield _counter("store_lost_entries", "Journal entries that found no room while the disk failed", health.lost)
+    yield _gauge("store_degraded", "1 while what happens cannot be written to the disk", float(bool(health.trouble)))
 
 
 _PACKETS = (

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from sbc_sim.http.events import health_json
 from sbc_sim.http.exchange import JSON, Asked, Reply, json_reply
 from sbc_sim.http.metrics import Metrics
 from sbc_sim.http.problem import Problem, not_found
@@ -17,7 +18,8 @@ from sbc_sim.rules.catalogue import RULE_SET_VERSION, RULES
 from sbc_sim.rules.explain import explain, rule_data
 
 PEM = "application/x-pem-file"
-LINKS = {name: f"api/v1/{name}" for name in ("info", "calls", "attempts", "messages", "rules")} | {"metrics": "metrics", "ready": "readyz"}
+PARTS = ("info", "setup", "calls", "attempts", "messages", "events", "rules")
+LINKS = {name: f"api/v1/{name}" for name in PARTS} | {"metrics": "metrics", "ready": "readyz"}
 """What the index points to. Relative, so that it holds behind a reverse proxy with a sub-path too."""
 
 
@@ -30,6 +32,7 @@ class ServiceApi:
         unready: Callable[[], Sequence[str]],
         metrics: Metrics,
         ca_file: Path | None,
+        setup: Callable[[], Mapping[str, Any]],
         store: Store,
         page: Answering,
     ) -> None:
@@ -38,6 +41,7 @@ class ServiceApi:
         self._unready = unready
         self._metrics = metrics
         self._ca_file = ca_file
+        self._setup = setup
         self._store = store
         self._page = page
 
@@ -45,13 +49,14 @@ class ServiceApi:
         """The lines for the route table."""
         return (
             Route("GET", "/", self.index, "The page for browsers, what is where for programs", produces="", open_to_browsers=True),
-            Route("GET", "/livez", self.livez, "The process answers", open=True),
-            Route("GET", "/readyz", self.readyz, "Calls can be taken", open=True),
+            Route("GET", "/livez", self.livez, "The process answers", open=True, response="Live"),
+            Route("GET", "/readyz", self.readyz, "Calls can be taken", open=True, response="Ready"),
             Route("GET", "/metrics", self.metrics, "Prometheus metrics", produces=""),
-            Route("GET", "/api/v1/info", self.info, "Version, addresses, CA fingerprint"),
-            Route("GET", "/api/v1/rules", self.rules, "The rules, or those that a word finds", ("q",)),
-            Route("GET", "/api/v1/rules/{id}", self.rule, "One rule"),
-            Route("GET", "/api/v1/tls/ca.pem", self.ca, "The CA to import into your SBC", produces=PEM, open=True),
+            Route("GET", "/api/v1/info", self.info, "Version, addresses, CA fingerprint", response="Info"),
+            Route("GET", "/api/v1/setup", self.setup, "How to point an SBC here", response="Setup"),
+            Route("GET", "/api/v1/rules", self.rules, "The rules, or those that a word finds", ("q",), response="Rules"),
+            Route("GET", "/api/v1/rules/{id}", self.rule, "One rule", response="Rule"),
+            Route("GET", "/api/v1/tls/ca.pem", self.ca, "The CA to import into your SBC", produces=PEM, open=True, problems=(404,)),
         )
 
     def index(self, asked: Asked) -> Answer | Deferred[Reply]:
@@ -78,9 +83,11 @@ class ServiceApi:
 
     def info(self, asked: Asked) -> Reply:
         """Tell what the service knows of itself."""
-        health = self._store.health()
-        store = {name: getattr(health, name) for name in ("kind", "durable", "trouble", "waiting", "lost")}
-        return json_reply({**self._info(), "store": store})
+        return json_reply({**self._info(), "store": health_json(self._store.health())})
+
+    def setup(self, asked: Asked) -> Reply:
+        """Tell how to point an SBC here."""
+        return json_reply(dict(self._setup()))
 
     def rules(self, asked: Asked) -> Reply:
         """List the rules; ``q`` searches as `sbc-sim explain` does."""

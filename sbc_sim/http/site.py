@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from twisted.web.http import HTTPFactory
@@ -19,11 +20,16 @@ from sbc_sim.http.channel import ChannelLimits, SiteFactory
 from sbc_sim.http.clock import Clock
 from sbc_sim.http.desk import Desk
 from sbc_sim.http.documents_api import DocumentsApi
+from sbc_sim.http.events import Events
 from sbc_sim.http.guard import Guard
+from sbc_sim.http.judge_api import JudgeApi
 from sbc_sim.http.metrics import Metrics
 from sbc_sim.http.page_files import PageFiles
+from sbc_sim.http.reset_api import ResetApi
 from sbc_sim.http.routes import RouteTable
 from sbc_sim.http.service_api import ServiceApi
+from sbc_sim.http.session_api import SessionApi
+from sbc_sim.http.uui_api import UuiApi
 from sbc_sim.http.waiting import Waiting
 from sbc_sim.http.work import Work
 from sbc_sim.journal.store import Store
@@ -93,14 +99,20 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
     """Make the factory to listen with."""
     store, page, work = sources.store, PageFiles(), Work(reactor)
     waiting = Waiting(store, reactor, options.waiters)
+    events = Events(store, reactor, token_hex(4), options.listeners)
     guard = Guard(options.token, tuple(name.lower() for name in options.hosts), options.origins, options.base_path)
     parts = (
-        ServiceApi(sources.info, sources.unready, sources.metrics, sources.ca_file, store, page.index),
+        ServiceApi(sources.info, sources.unready, sources.metrics, sources.ca_file, sources.setup, store, page.index),
         CallsApi(store, waiting, sources.hang_up, options.longest_wait),
         DocumentsApi(store, sources.capture, work),
+        events,
+        UuiApi(sources.policy),
+        JudgeApi(store, sources.policy, work, options.upload_limit),
+        ResetApi(sources.reset or store.clear, events),
+        SessionApi(guard),
         page,
     )
     routes = tuple(route for part in parts for route in part.routes())
-    front = Desk(guard, RouteTable(routes), waiting, options.body_limit)
+    front = Desk(guard, RouteTable(routes), waiting, events, options.body_limit)
     limits = ChannelLimits(options.body_limit, options.connections, options.request_time)
-    return SiteFactory(front, limits, options.idle_time, reactor, (work.stop,))
+    return SiteFactory(front, limits, options.idle_time, reactor, (work.stop, events.close))

@@ -1,0 +1,664 @@
+"""Bodies of requests and answers as models: the OpenAPI document is made from them, and request bodies are read by them.
+
+Imported only when one of these is needed: building the models takes longer than the rest of the interface.
+Answers are not built through them; a test holds every answer against its schema instead.
+
+Annotations are evaluated at once here (no `from __future__ import annotations`): pydantic would compile each of them from text.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+Time = Annotated[AwareDatetime, Field(description="RFC 3339, UTC.")]
+Status = Literal["pass", "warn", "fail", "skip", "unknown"]
+State = Literal["ringing", "answered", "ended", "rejected"]
+TOKEN = r"^[A-Za-z0-9.!%*_+`'~-]+$"
+
+
+class In(BaseModel):
+    """A body that is read: a member that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, defer_build=True, hide_input_in_errors=True)
+
+
+class Out(BaseModel):
+    """An answer, or a part of one. Members may be added in later versions."""
+
+    model_config = ConfigDict(alias_generator=to_camel, defer_build=True)
+
+
+# --- request bodies ----------------------------------------------------------------------------------------------------
+
+
+class Match(In):
+    """What a call must have. All that is named must fit; nothing named fits every call."""
+
+    uui: str | dict[str, Any] | None = Field(None, description="The hex or the text, or an object of fields.")
+    to: str | None = Field(None, description="To, or the user part of the Request-URI; separators in numbers do not count.")
+    from_: str | None = Field(None, alias="from")
+    sip_call_id: str | None = None
+    region: str | None = None
+    partner: str | None = None
+    direction: str | None = None
+    scenario: str | None = None
+
+
+class WaitRequest(In):
+    """Which call is waited for, and how far it must be."""
+
+    match: Match = Field(default_factory=Match)
+    state: State = Field("ended", description="A call that is past a state has reached it; a rejected call has ended.")
+    timeout_s: float = Field(15, ge=0, le=300, description="Seconds.")
+    after: str | None = Field(None, description="Only calls that began after this one (an id), or after this time (RFC 3339).")
+
+
+class SignIn(In):
+    """The token, for a cookie."""
+
+    token: str = Field(max_length=1024)
+
+
+class UuiValue(In):
+    """A User-to-User header."""
+
+    value: str = Field(max_length=65536, description="What stands behind the colon, or the whole line.")
+
+
+class UuiContent(In):
+    """What is to be written as a value: one of json, text and echo."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["json"]},
+                {"required": ["text"], "properties": {"text": {"type": "string"}}},
+                {"required": ["echo"], "properties": {"echo": {"const": True}}},
+            ]
+        }
+    )
+    json_: Any = Field(None, alias="json", description="A JSON value; written without blanks.")
+    text: str | None = Field(None, max_length=65536, description="Text, written as UTF-8.")
+    echo: Literal[True] | None = Field(None, description="The content that selects the echo test.")
+    parameters: dict[Annotated[str, Field(pattern=TOKEN, max_length=64)], Annotated[str, Field(pattern=TOKEN, max_length=256)]] | None = (
+        Field(None, max_length=16, description="Further header parameters, or other values; encoding=hex unless said otherwise.")
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "UuiContent":
+        given = self.model_fields_set & {"json_", "text", "echo"}
+        if len(given) != 1 or (self.text is None and self.echo is None and "json_" not in given):
+            raise ValueError("one of json, text and echo is wanted")
+        return self
+
+
+class TraceBody(In):
+    """A trace: SIP messages as text, or a capture with the key log that opens its TLS."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["text"], "properties": {"text": {"type": "string"}}},
+                {"required": ["capture"], "properties": {"capture": {"type": "string"}}},
+            ]
+        }
+    )
+    text: str | None = Field(None, description="SIP messages as text, as a log shows them.")
+    capture: str | None = Field(None, description="pcap or pcapng in Base64.", json_schema_extra={"contentEncoding": "base64"})
+    key_log: str | None = Field(None, description="TLS secrets, lines as SSLKEYLOGFILE has them.")
+
+    @model_validator(mode="after")
+    def _one(self) -> "TraceBody":
+        if (self.text is None) == (self.capture is None):
+            raise ValueError("one of text and capture is wanted")
+        return self
+
+
+class CompareRequest(In):
+    """The partner's trace, and the call of ours to hold it against."""
+
+    theirs: TraceBody
+    call: str = Field(max_length=200, description="Id of a call.")
+
+
+# --- calls ---------------------------------------------------------------------------------------------------------------
+
+
+class UuiLengths(Out):
+    """The three lengths that platforms and standards limit."""
+
+    value: int = Field(description="Digits, without parameters.")
+    line: int = Field(description="The whole header line.")
+    decoded: int = Field(description="Octets of the content.")
+
+
+class CallUui(Out):
+    """User-to-User, in short."""
+
+    raw: str | None
+    decoded: str | None
+    fields: dict[str, Any] | None
+    lengths: UuiLengths
+    findings: list[str] = Field(description="Rules that it breaks.")
+
+
+class CallMedia(Out):
+    """Media, in short."""
+
+    codec: str | None
+    suite: str | None
+    packets_received: int
+    packets_sent: int
+    lost: int
+    jitter_ms: float
+    auth_failures: int
+    echoed_packets: int
+    first_packet_ms: float | None
+    remote: str | None = Field(description="HOST:PORT")
+
+
+class VerdictShort(Out):
+    """The verdict without its findings."""
+
+    status: Status | None
+    counts: dict[str, int]
+
+
+class Call(Out):
+    """A call. Secrets are masked."""
+
+    id: str
+    sip_call_id: str
+    region: str | None
+    partner: str | None
+    direction: str
+    state: State
+    scenario: str | None
+    from_: str = Field(alias="from")
+    to: str
+    request_uri: str
+    user_agent: str | None
+    peer: str | None = Field(description="HOST:PORT")
+    numbers: dict[str, Any] = Field(description="User parts that carry phone numbers, by the header they stand in.")
+    started_at: Time | None
+    answered_at: Time | None
+    ended_at: Time | None
+    ended_by: str | None = Field(description="partner, sbc or network")
+    end_reason: str | None
+    end_status: int | None = Field(description="Status of the response that refused the call.")
+    uui: CallUui | None
+    media: CallMedia | None
+    verdict: VerdictShort | None
+    faults: list[dict[str, Any]]
+
+
+class Calls(Out):
+    """A page of calls, newest first."""
+
+    calls: list[Call]
+    next: str | None = Field(description="Send as `cursor` to read on; null: there is no more.")
+
+
+class HangUp(Out):
+    """The call that is being ended."""
+
+    id: str
+    state: State
+
+
+class Quote(Out):
+    """A place in a message."""
+
+    message: str | None = None
+    header: str | None = None
+    text: str
+    offset: int | None = None
+
+
+class Finding(Out):
+    """A rule, and what it says of a call."""
+
+    rule: str
+    status: Status
+    severity: str
+    title: str
+    detail: str
+    evidence: list[Quote] = []
+    source: str = ""
+    why: str = ""
+    fix: str = ""
+    platforms: dict[str, str] = {}
+
+
+class Verdict(Out):
+    """What the rules say."""
+
+    call: str
+    final: bool = Field(description="False while the call goes on.")
+    status: Status | None
+    counts: dict[str, int]
+    findings: list[Finding]
+    profile: str | None
+    rule_set: str | None
+
+
+class Mark(Out):
+    """A place in the text of a message, and the finding about it."""
+
+    start: int
+    end: int
+    rule: str
+    status: Status
+    title: str
+    detail: str
+
+
+class Message(Out):
+    """A SIP message, a parse error, a refusal or a connection. Members beyond these depend on `kind`."""
+
+    number: int | None = Field(None, description="Place among the messages of its call, from 0.")
+    at: Time
+    kind: str
+    direction: Literal["in", "out"] | None = None
+    method: str | None = None
+    status: int | None = None
+    reason: str | None = None
+    uri: str | None = None
+    cseq: int | None = None
+    sip_call_id: str | None = None
+    summary: str | None = None
+    repeated: bool | None = None
+    peer: Any = None
+    warning: str | None = None
+    text: str | None = Field(None, description="The message; octets that are no text stand as \\xNN.")
+    octets: int | None = None
+    truncated: bool | None = None
+    raw: str | None = Field(None, description="Base64, with secrets=show.")
+    marks: list[Mark] | None = Field(None, description="Places in `text`.")
+
+
+class Messages(Out):
+    """Messages of a call, oldest first."""
+
+    messages: list[Message]
+    next: str | None
+    dropped: int = Field(description="Entries of the journal that were left out.")
+    secrets: Literal["shown", "masked"]
+
+
+class OutsideMessages(Out):
+    """What belongs to no call, newest first."""
+
+    messages: list[Message]
+    next: str | None
+    secrets: Literal["shown", "masked"]
+
+
+class UuiProblem(Out):
+    """One thing that is wrong with a value."""
+
+    fault: str
+    detail: str
+    position: int | None = None
+    within: str = "value"
+
+
+class UuiDecoded(Out):
+    """A User-to-User value taken apart."""
+
+    header: str | None
+    raw: str | None
+    decoded: str | None
+    fields: dict[str, Any] | None
+    named: dict[str, Any] | None = Field(description="Field of ours: key in the JSON.")
+    parameters: list[list[str | None]]
+    jwt: dict[str, Any] | None
+    lengths: UuiLengths
+    is_echo: bool
+    leading_octet: int | None
+    problems: list[UuiProblem]
+    findings: list[Any]
+    secrets: Literal["shown", "masked"]
+
+
+class CallUuiDecoded(UuiDecoded):
+    """The User-to-User header of a call."""
+
+    call: str
+    explained: list[Finding] = Field(description="Findings about it that warn or fail.")
+
+
+class UuiLinted(Out):
+    """What the rules say of a value."""
+
+    status: Status
+    counts: dict[str, int]
+    findings: list[Finding]
+
+
+class UuiEncoded(Out):
+    """A value to send."""
+
+    value: str
+    header: str = Field(description="The whole line.")
+    content: str
+    lengths: UuiLengths
+
+
+class Agreement(Out):
+    """What offer and answer settled."""
+
+    at: Time
+    codec: str | None = None
+    payload_type: int | None = None
+    suite: str | None = None
+    tag: int | None = None
+    profile: str | None = None
+    remote: str | None = None
+    local: str | None = None
+    rtcp_mux: bool | None = None
+    dtmf_payload_type: int | None = None
+    direction: str | None = None
+    ptime: int | None = None
+    offered_codecs: list[str] | None = None
+    held: bool | None = None
+    change: bool | None = None
+
+
+class KeyPressed(Out):
+    """A key that the partner pressed."""
+
+    digit: str
+    at: Time | None = None
+    duration_ms: float | None = None
+
+
+class MediaReport(Out):
+    """What the media plane saw."""
+
+    model_config = ConfigDict(extra="allow")
+    packets_received: int = 0
+    packets_sent: int = 0
+    echoed_packets: int = 0
+    lost: int = 0
+    jitter_ms: float = 0.0
+    auth_failures: int = 0
+    first_packet_at: Time | None = None
+    last_packet_at: Time | None = None
+    first_packet_ms: float | None = None
+    remote: str | None = None
+    dtmf: list[KeyPressed] = []
+    final: bool = False
+
+
+class Media(Out):
+    """Media of a call."""
+
+    call: str
+    agreed: Agreement | None
+    earlier: list[Agreement]
+    report: MediaReport | None
+    dtmf: list[KeyPressed]
+
+
+Column = list[float | None]
+
+
+class Series(Out):
+    """Media over time: columns of equal length."""
+
+    source: Literal["capture", "journal"]
+    step_ms: float
+    t: list[float] = Field(description="Seconds since the answer.")
+    received: Column
+    sent: Column
+    lost: Column
+    jitter_ms: Column
+    level_in: Column = Field(description="dBFS")
+    level_out: Column
+    echo_delay_ms: float | None
+    gap: list[float] | None = Field(description="From, to: packets in between were not kept.")
+
+
+class ReferenceRow(Out):
+    """One header of the INVITE beside the correct one."""
+
+    header: str
+    reference: str | None
+    found: str | None
+    state: Literal["same", "differs", "missing", "extra", "wrong"]
+    rules: list[str]
+
+
+class Reference(Out):
+    """A correct INVITE, and how the one of the call differs."""
+
+    text: str
+    rows: list[ReferenceRow]
+
+
+class Report(Out):
+    """The report: `schema` names its version."""
+
+    model_config = ConfigDict(extra="allow")
+    schema_: str = Field(alias="schema", pattern=r"^sbc-sim\.report/\d+$")
+
+
+class Peer(Out):
+    """Both ends of a connection."""
+
+    host: str
+    port: int
+    local_host: str
+    local_port: int
+    listener: str | None = None
+    dialled: bool | None = None
+
+
+class Attempt(Out):
+    """A connection that never became a SIP connection."""
+
+    id: str | None
+    at: Time
+    peer: Peer | None = None
+    problem: str | None = None
+    detail: str | None = None
+    alert: str | None = None
+    alert_from_peer: bool | None = None
+    version: str | None = None
+    server_name: str | None = None
+    client_certificate: str | None = None
+    first_bytes: str | None = Field(None, description="Hex.")
+    findings: list[Finding] = []
+
+
+class Attempts(Out):
+    """Attempts, newest first."""
+
+    attempts: list[Attempt]
+    next: str | None
+
+
+# --- traces ----------------------------------------------------------------------------------------------------------------
+
+
+class JudgedCall(Call):
+    """A call that was found in a trace."""
+
+    ladder: str
+    findings: list[Finding]
+
+
+class Judged(Out):
+    """What a trace holds."""
+
+    calls: list[JudgedCall]
+    notes: list[str] = Field(description="What was skipped or could not be read, and what to do about it.")
+
+
+class Comparison(Out):
+    """The partner's trace against ours."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+# --- the service -------------------------------------------------------------------------------------------------------------
+
+
+class Index(Out):
+    """What is where; the links are relative to the path that was asked for."""
+
+    name: str
+    version: str | None
+    links: dict[str, str]
+    docs: str
+
+
+class Live(Out):
+    """The process answers."""
+
+    live: Literal[True]
+
+
+class Ready(Out):
+    """Whether calls can be taken."""
+
+    ready: bool
+    reasons: list[str]
+
+
+class StoreHealth(Out):
+    """Whether what happens is also kept."""
+
+    kind: str
+    durable: bool
+    trouble: str = Field(description="One sentence with the cure while entries cannot be written.")
+    waiting: int
+    lost: int
+
+
+class Info(Out):
+    """The service about itself."""
+
+    model_config = ConfigDict(extra="allow")
+    store: StoreHealth
+
+
+class Rule(Out):
+    """A rule of the catalogue."""
+
+    id: str
+    title: str
+    severity: str
+    why: str
+    fix: str
+    source: str
+    platforms: dict[str, str]
+    setting: str | None
+    keywords: list[str]
+
+
+class Rules(Out):
+    """The catalogue, or what a word finds."""
+
+    rule_set: str
+    rules: list[Rule]
+
+
+class SetupSip(Out):
+    """Where calls go."""
+
+    host: str
+    port: int
+    uri: str
+    transport: Literal["tls"]
+
+
+class SetupCa(Out):
+    """The CA to trust."""
+
+    path: str = Field(description="Relative to the address of the page.")
+    fingerprint: str = Field(description="SHA-256")
+
+
+class SetupMedia(Out):
+    """Where SRTP goes."""
+
+    host: str
+    port_start: int = Field(description="0: any free port.")
+    port_end: int
+    mode: Literal["ports", "mux"]
+
+
+class SetupUui(Out):
+    """The header that selects the echo test."""
+
+    header: str
+    value: str
+    decoded: str
+
+
+class Allowed(Out):
+    """One line for a firewall."""
+
+    protocol: Literal["tcp", "udp"]
+    address: str
+    ports: str
+    direction: Literal["in", "out"] = Field(description="As seen by the simulator.")
+    why: str
+
+
+class TestNumber(Out):
+    """A number to call."""
+
+    number: str
+    label: str
+    does: str
+
+
+class Snippet(Out):
+    """Settings of a platform to copy."""
+
+    platform: str
+    title: str
+    text: str
+    tested: bool = Field(description="False: from documentation.")
+
+
+class Setup(Out):
+    """How to point an SBC here."""
+
+    sip: SetupSip
+    ca: SetupCa | None
+    certificate_names: list[str]
+    media: SetupMedia
+    uui: SetupUui
+    allow_list: list[Allowed]
+    numbers: list[TestNumber]
+    snippets: list[Snippet]
+
+
+class Reset(Out):
+    """How many calls are forgotten."""
+
+    forgotten: int
+
+
+class OpenApi(Out):
+    """This document."""
+
+    model_config = ConfigDict(extra="allow")
+    openapi: str
+
+
+class Problem(Out):
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="A stable word for programs.")
+    detail: str = Field(description="What was seen.")
+    fix: str = Field(description="What to do.")
+    instance: str | None = None
