@@ -1,0 +1,197 @@
+"""The verdict on a recorded call: each one is played again through a switchboard, and the rules say what they would have said of it live.
+
+The traces that come out hold the recorded messages of both sides and look like any call of the journal, so that ladders and reports can
+show them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sbc_sim.calls.limits import Limits
+from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.memory import MemoryStore, StoreLimits
+from sbc_sim.journal.store import Trace
+from sbc_sim.offline.attempts import Attempt, Sorted, sort_out
+from sbc_sim.offline.failed_flows import failed_flows
+from sbc_sim.offline.far_end import FarEnd, partner_ports, study
+from sbc_sim.offline.framing import PIECES, Spoken, framed, sane
+from sbc_sim.offline.media import Datagrams, Line, MediaReplay, find_line
+from sbc_sim.offline.replay import Replay
+from sbc_sim.rules import media as media_rules
+from sbc_sim.rules import tls as tls_rules
+from sbc_sim.rules.finding import Status
+from sbc_sim.rules.policy import Policy
+from sbc_sim.sip.stream import StreamLimits
+from sbc_sim.sip.text import printable
+from sbc_sim.traces.recording import Address, Recording
+
+MOST_CALLS = 500
+"""Calls of one trace that are judged."""
+MOST_NOTES = 200
+NO_RTP = "No RTP in the trace."
+_STORE = StoreLimits(calls=2 * MOST_CALLS, first_entries=2000, last_entries=2000, octets=256 * 1024 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What came of a trace."""
+
+    calls: tuple[Trace, ...]
+    """In the order of their INVITEs; the view of each holds its verdict."""
+    notes: tuple[str, ...]
+    """What people should know beside the verdicts."""
+
+
+def judge(recording: Recording, policy: Policy, limits: Limits | None = None, sbc: Address | None = None, call_id: str = "") -> Judged:
+    """Judge every call of a recording by `policy`. Never raises, whatever the recording holds.
+
+    `sbc` picks the legs that lead to that address (port 0: any port, host empty: any host); without it every leg is judged. `call_id`
+    picks calls by their Call-ID.
+    """
+    limits = limits or Limits()
+    framing = framed(recording, StreamLimits(limits.header_bytes, limits.body_bytes, limits.uri_bytes))
+    found = sort_out(framing.spoken)
+    bench = _Bench(recording, policy, limits)
+    bench.notes += [*recording.notes, *framing.notes, *failed_flows(recording)]
+    attempts = _chosen(found, sbc, call_id, bench.notes)
+    calls = bench.judge_all(attempts)
+    _tell_orphans(found.orphans, call_id, bench.notes)
+    return Judged(tuple(calls), tuple(dict.fromkeys(bench.notes[:MOST_NOTES])))
+
+
+def _chosen(found: Sorted, sbc: Address | None, call_id: str, notes: list[str]) -> list[Attempt]:
+    attempts = [a for a in found.attempts if call_id in ("", a.call_id)]
+    if sbc is not None:
+        host, port = sbc
+        attempts = [a for a in attempts if host in ("", a.sbc[0]) and port in (0, a.sbc[1])]
+    if found.attempts and not attempts:
+        ends = ", ".join(dict.fromkeys(_address(a.sbc) for a in found.attempts[:10]))
+        notes.append(f"No call of the trace is the one asked for; its {len(found.attempts)} INVITEs lead to {ends}.")
+    if len({a.sbc for a in attempts}) > 1 and sbc is None:
+        ends = ", ".join(dict.fromkeys(_address(a.sbc) for a in attempts[:10]))
+        notes.append(f"The INVITEs lead to several places ({ends}); each is judged as though it were the SBC. Choose one with --sbc.")
+    if len(attempts) > MOST_CALLS:
+        notes.append(f"Only the first {MOST_CALLS} of {len(attempts)} calls were judged.")
+    return attempts[:MOST_CALLS]
+
+
+def _address(address: Address) -> str:
+    return f"{printable(address[0], 60)}:{address[1]}" if address[0] else "an address that is not in the trace"
+
+
+def _tell_orphans(orphans: Mapping[str, list[Spoken]], call_id: str, notes: list[str]) -> None:
+    for name, spoken in list(orphans.items())[:20]:
+        if call_id in ("", name):
+            text = f"{_named(name)}: its INVITE is not in the trace, which begins mid-call; {len(spoken)} messages were not judged."
+            notes.append(text)
+
+
+def _named(call_id: str) -> str:
+    return f"Call-ID {printable(call_id, 60)}" if call_id else "no Call-ID"
+
+
+class _Bench:
+    """What the calls of one trace share."""
+
+    def __init__(self, recording: Recording, policy: Policy, limits: Limits) -> None:
+        self.notes: list[str] = []
+        self._policy = replace(policy, off_list="403") if policy.off_list == "close" else policy
+        self._limits = limits
+        self._datagrams = Datagrams(recording.datagrams)
+        last = [*(piece.at for piece in recording.octets[-1:]), *(datagram.at for datagram in recording.datagrams[-1:])]
+        self._end = max(map(sane, last), default=0.0)
+        self._store = MemoryStore(_STORE)
+
+    def judge_all(self, attempts: list[Attempt]) -> list[Trace]:
+        """Judge them one after the other; a bug of ours costs the call that meets it."""
+        studied: list[tuple[Attempt, FarEnd, Line]] = []
+        for attempt in attempts:
+            try:
+                far = study(attempt, self._policy)
+                studied.append((attempt, far, find_line(self._datagrams, far, partner_ports(attempt))))
+            except Exception as error:
+                self._bug(attempt, error)
+        uses = Counter(address for _, _, line in studied for address in line.rtp)
+        calls: list[Trace] = []
+        for attempt, far, line in studied:
+            shared = any(uses[address] > 1 for address in line.rtp)
+            try:
+                calls += self._judge_one(attempt, far, line, shared)
+            except Exception as error:
+                self._bug(attempt, error)
+        return calls
+
+    def _bug(self, attempt: Attempt, error: Exception) -> None:
+        name = type(error).__name__
+        why = f"{name}: {printable(str(error), 120)}"
+        self.notes.append(f"{_named(attempt.call_id)}: could not be judged, which is a bug of sbc-sim ({why}).")
+
+    def _judge_one(self, attempt: Attempt, far: FarEnd, line: Line, shared: bool) -> list[Trace]:
+        began = attempt.heard[0].spoken.at
+        seen = self._media_was_captured(far, line)
+        media = MediaReplay(line, far, began, shared) if seen else None
+        unseen = _unseen(attempt, seen)
+        policy = far.policy
+        if "SBC-NET-001" in unseen:
+            far.policy = replace(policy, allow_from=())
+        last = attempt.heard[-1].spoken
+        end = max(self._end, last.at) if last.flow.transport != "text" else last.at
+        replay = Replay(attempt, far, media, self._limits, lambda entry: self._store.append(_as_seen(entry, unseen)))
+        replay.run(end)
+        self._tell(attempt, far, replay, media, line)
+        return [trace for call in replay.calls if (trace := self._store.trace(call)) is not None]
+
+    def _media_was_captured(self, far: FarEnd, line: Line) -> bool:
+        """Tell whether the silence of a call would be seen: its own datagrams are there, or others of its SBC."""
+        if line.datagrams:
+            return True
+        host = far.media.host if far.media is not None else None
+        return any(host in (d.source[0], d.destination[0]) for d in self._datagrams.all[:10_000])
+
+    def _tell(self, attempt: Attempt, far: FarEnd, replay: Replay, media: MediaReplay | None, line: Line) -> None:
+        """Say what the verdict cannot: where the far end did otherwise, what the trace does not show."""
+        notes = [*far.notes, *replay.answers.differences(), *replay.notes]
+        if media is None and far.answered:
+            notes.append("there is no RTP of it in the trace, so nothing is said of its media.")
+        elif far.answered and line.datagrams and not line.both_ways:
+            notes.append("what the SBC sent is not in the trace; the echo is counted as ours would have sent it.")
+        self.notes += [f"{_named(attempt.call_id)}: {note}" for note in notes]
+
+
+def _unseen(attempt: Attempt, media_seen: bool) -> dict[str, str]:
+    """Rules about what the trace cannot show, and why."""
+    flow = attempt.heard[0].spoken.flow
+    unseen: dict[str, str] = {}
+    if flow.transport != "tls":
+        how = {"text": "SIP text", "udp": "SIP over UDP", "tcp": "SIP over TCP without TLS"}.get(flow.transport, flow.transport)
+        unseen |= dict.fromkeys(tls_rules.RULES, f"Not in the trace: it is {how}.")
+    elif flow.tls is None or not flow.tls.version:
+        unseen |= dict.fromkeys(tls_rules.RULES, "Not in the trace: it begins after the handshake.")
+    if not attempt.partner[0]:
+        unseen |= dict.fromkeys(("SBC-NET-001", "SBC-NET-003"), "Not in the trace: no addresses.")
+    elif flow.transport in PIECES:
+        unseen["SBC-NET-003"] = "Not in the trace: there is no connection."
+    if not media_seen:
+        unseen |= dict.fromkeys(media_rules.JUDGES, NO_RTP)
+    return unseen
+
+
+def _as_seen(entry: Entry, unseen: Mapping[str, str]) -> Entry:
+    """Let a verdict say of what the trace cannot show that it was not seen."""
+    if entry.kind is not Kind.VERDICT or not unseen:
+        return entry
+    findings = [_without(finding, unseen) for finding in entry.data["findings"]]
+    counts = {status.value: sum(f["status"] == status.value for f in findings) for status in Status}
+    worst = next((s for s in (Status.FAIL, Status.WARN) if counts[s.value]), Status.PASS)
+    return replace(entry, data={**entry.data, "findings": findings, "counts": counts, "status": worst.value})
+
+
+def _without(finding: Mapping[str, Any], unseen: Mapping[str, str]) -> Mapping[str, Any]:
+    why = unseen.get(str(finding["rule"]))
+    if why is None or (why is NO_RTP and finding["detail"] == "The call was not answered."):
+        return finding
+    return {**finding, "status": Status.SKIP.value, "detail": why, "evidence": []}
