@@ -24,7 +24,9 @@ from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.exports.capture import NOTHING, Capture
 from sbc_sim.http.metrics import Gauges, Metrics
 from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
-from sbc_sim.journal.memory import MemoryStore, StoreLimits
+from sbc_sim.journal.memory import MemoryStore
+from sbc_sim.journal.record import StoreLimits
+from sbc_sim.journal.store import Store, StoreError
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
@@ -35,6 +37,7 @@ from sbc_sim.net.recordings import RecordingLimits, Recordings
 from sbc_sim.net.shell import Shell, unix_clock
 from sbc_sim.net.sip_connection import ConnectionLimits
 from sbc_sim.net.sip_tls import ListenError, SipDialler, SipListener
+from sbc_sim.net.store_watch import StoreWatch
 from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
 from sbc_sim.rtp.leg import LegDescription
 from sbc_sim.rules.catalogue import RULE_SET_VERSION
@@ -117,6 +120,23 @@ def certificate_files(settings: Settings) -> CertificateFiles:
         raise ServiceError(str(error)) from None
 
 
+def open_store(settings: Settings, now: float) -> Store:
+    """Open what store.url names; `now`: unix seconds. Raises ServiceError."""
+    kept = settings.store
+    limits = StoreLimits(calls=kept.max_calls, octets=kept.max_bytes)
+    if kept.url == "memory:":
+        return MemoryStore(limits)
+    from sbc_sim.journal.opening import file_of  # only who wants a file pays for these imports
+    from sbc_sim.journal.retention import FileBounds
+    from sbc_sim.journal.sqlite import FileOptions, SqliteStore
+
+    bounds = FileBounds(kept.max_calls, kept.max_file_bytes, kept.max_age_days * 86400)
+    try:
+        return SqliteStore(file_of(kept.url), now, limits, FileOptions(bounds, kept.flush_ms / 1000, kept.queue_bytes))
+    except StoreError as error:
+        raise ServiceError(str(error)) from None
+
+
 class MediaWithClock:
     """The media plane as the shell knows it, which has no time of its own to pass on."""
 
@@ -147,10 +167,12 @@ class Service:
         self._running = False
         self._web: Any = None
         self.clock = unix_clock()
-        self.store = MemoryStore(StoreLimits(calls=settings.store.max_calls, octets=settings.store.max_bytes))
+        self.store = open_store(settings, self.clock())
+        self._store_watch = StoreWatch(self.store, reactor)
         try:
             self._build()
         except (CertificateError, ValueError) as error:
+            self.store.close()
             raise ServiceError(str(error)) from None
 
     def _build(self) -> None:
@@ -222,6 +244,7 @@ class Service:
         return Gauges(
             media_ports=lambda: (self.plane.ports_in_use, self.plane.ports_limit),
             store_size=self.store.size,
+            store_health=self.store.health,
             reactor_lag=self.shell.lag.take_peak,
             certificate_expiry=lambda: expiry,
             refused_datagrams=lambda: self.plane.refused_datagrams,
@@ -261,6 +284,7 @@ class Service:
         except OSError as error:
             raise ServiceError(f"there is no way to hep.target {self.settings.hep.target}: {error.strerror or error}") from None
         self.shell.start(self.listener)
+        self._store_watch.start()
         self._running = True
 
     def _site(self) -> Any:
@@ -308,7 +332,14 @@ class Service:
         done.addCallback(lambda _: self.plane.close_all(self.clock()))
         done.addCallback(lambda _: None if self.hep is None else self.hep.stop())
         done.addCallback(lambda _: maybeDeferred(self._web.stopListening) if self._web is not None else None)
+        done.addBoth(self._close_store)
         return done
+
+    def _close_store(self, result: Any) -> Any:
+        """Write what waits: the calls have ended by now."""
+        self.store.close()
+        self._store_watch.stop()
+        return result
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
@@ -386,6 +417,8 @@ class Service:
             call=self._first_call(ports),
             numbers=(("any number", "the echo: what you send comes back, octet by octet"),),
             notes=self._notes(),
+            store=self.settings.store.url.removeprefix("sqlite:").removesuffix(":"),
+            durable=self.store.health().durable,
         )
 
     def _first_call(self, ports: Ports) -> str:

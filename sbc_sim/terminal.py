@@ -45,6 +45,10 @@ class Banner:
     notes: Sequence[str] = field(default=())
     sip_by_connection: bool = False
     """Contact carries the address by which the partner reached us."""
+    store: str = "memory"
+    """Where calls are kept."""
+    durable: bool = False
+    """Whether they are still there after a restart."""
 
 
 def banner(about: Banner, paint: Paint = lambda text, style: text) -> str:
@@ -61,6 +65,8 @@ def _lines(about: Banner, paint: Paint) -> Iterator[str]:
     room = f"room for {about.calls} calls" if about.calls else "as many calls as the machine has ports"
     yield _row("SRTP media", f"{about.media}/udp", f"says {about.media_advertised or reached} in SDP; {about.mode}, {room}", paint)
     yield _row("API", about.http, "", paint)
+    kept = "read again after a restart" if about.durable else "forgotten at the end; store.url: sqlite:FILE keeps them"
+    yield _row("calls kept", about.store, kept, paint)
     if about.token:
         yield _row("token", about.token, "made for this run; send it as Authorization: Bearer, or set http.token", paint)
     if about.ca:

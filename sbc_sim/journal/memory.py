@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from sbc_sim.journal.entries import Entry, Kind
-from sbc_sim.journal.record import CallRecord, entry_octets
-from sbc_sim.journal.record import StoreLimits as StoreLimits
+from sbc_sim.journal.record import CallRecord, StoreLimits, entry_octets
 from sbc_sim.journal.sharing import SharedFindings
 from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallPage, CallQuery, EntryPage, Listener, StoreHealth, StoreSize, Trace
 from sbc_sim.journal.view import CallView

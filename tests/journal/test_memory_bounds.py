@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc_sim.journal.entries import Entry, Kind
-from sbc_sim.journal.memory import MemoryStore, StoreLimits, entry_octets
+from sbc_sim.journal.memory import MemoryStore
+from sbc_sim.journal.record import StoreLimits, entry_octets
 from sbc_sim.journal.store import CallQuery
 
 
