@@ -29,9 +29,9 @@ _COLUMNS = ("t", "received", "sent", "lost", "jitterMs", "levelIn", "levelOut")
 
 
 def media_series(trace: Trace, capture: Capture) -> dict[str, Any]:
-    """Give ``source`` (capture | journal), ``stepMs``, the columns, ``echoDelayMs`` and ``gap`` (from and to: no packets were kept).
+    """Give ``source`` (capture | journal), ``stepMs``, the columns, ``echoDelayMs`` and ``gap``: from and to, when packets were not kept.
 
-    ``t`` and ``gap`` are in seconds since the answer, levels in dBFS or None where there is no audio. In the middle of the gap stands one row of None.
+    ``t`` and ``gap`` are in seconds since the answer, levels in dBFS or None without audio. In the middle of the gap stands a row of None.
     """
     media = capture.media
     if media is not None and (media.received.packets or media.sent.packets):
