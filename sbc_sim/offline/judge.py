@@ -142,7 +142,7 @@ class _Bench:
         end = max(self._end, last.at) if last.flow.transport != "text" else last.at
         replay = Replay(attempt, far, media, self._limits, lambda entry: self._store.append(_as_seen(entry, unseen)))
         replay.run(end)
-        self._tell(attempt, far, replay, media, line)
+        self._tell(attempt, far, replay, media)
         return [trace for call in replay.calls if (trace := self._store.trace(call)) is not None]
 
     def _media_was_captured(self, far: FarEnd, line: Line) -> bool:
@@ -152,12 +152,12 @@ class _Bench:
         host = far.media.host if far.media is not None else None
         return any(host in (d.source[0], d.destination[0]) for d in self._datagrams.all[:10_000])
 
-    def _tell(self, attempt: Attempt, far: FarEnd, replay: Replay, media: MediaReplay | None, line: Line) -> None:
+    def _tell(self, attempt: Attempt, far: FarEnd, replay: Replay, media: MediaReplay | None) -> None:
         """Say what the verdict cannot: where the far end did otherwise, what the trace does not show."""
         notes = [*far.notes, *replay.answers.differences(), *replay.notes]
         if media is None and far.answered:
             notes.append("there is no RTP of it in the trace, so nothing is said of its media.")
-        elif far.answered and line.datagrams and not line.both_ways:
+        elif media is not None and media.assumed:
             notes.append("what the SBC sent is not in the trace; the echo is counted as ours would have sent it.")
         self.notes += [f"{_named(attempt.call_id)}: {note}" for note in notes]
 

@@ -178,6 +178,11 @@ class MediaReplay:
             least, most = self._delays or (delay, delay)
             self._delays = (min(least, delay), max(most, delay))
 
+    @property
+    def assumed(self) -> bool:
+        """Tell whether an echo is counted that the trace does not show."""
+        return not self._both_ways and self._leg is not None and self._leg.echoed > 0
+
     def report(self) -> LegReport | None:
         """Give what the leg saw; what went out is as the trace shows it, if it shows that direction at all.
 
