@@ -120,7 +120,7 @@ def _fill_encoded(out: list[str], text: str, further: Rewriting | None, depth: i
         upper = any(text[place] in "ABCDEF" for place in places)
         for index in _changed(octets, new):
             pair = f"{ord(new[index]):02X}" if upper else f"{ord(new[index]):02x}"
-            out[places[2 * index]], out[places[2 * index + 1]] = pair
+            out[places[2 * index]], out[places[2 * index + 1]] = pair[0], pair[1]
     for run in BASE64_RUN.finditer(text):
         if not any(start <= run.start() and run.end() <= end for start, end in runs):
             _fill_base64(out, run, further, depth)
