@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 
 from sbc_sim.exports.ladder_text import ladder_text
+from sbc_sim.exports.marks import all_marks
 from sbc_sim.exports.redaction import mask_call, mask_uui, mask_values, message_text
 from sbc_sim.http.bodies import read_json_object
 from sbc_sim.http.exchange import TEXT, Asked, Reply, json_reply, text_reply
@@ -101,7 +102,9 @@ class CallsApi:
         trace, secrets = self._trace(asked), secrets_shown(asked.query)
         listed = [entry for entry in trace.entries if entry.kind in (Kind.MESSAGE, Kind.PARSE_ERROR)]
         start, limit = _cursor_number(asked.query), _number(asked.query, "limit", MESSAGE_PAGE)
-        shown = [{"number": start + n, **message_json(e, secrets)} for n, e in enumerate(listed[start : start + limit])]
+        marked = all_marks(trace, secrets)
+        page = enumerate(listed[start : start + limit], start)
+        shown = [{"number": n, **message_json(entry, secrets), "marks": marked.get(n, [])} for n, entry in page]
         more = str(start + limit) if start + limit < len(listed) else None
         return json_reply({"messages": shown, "next": more, "dropped": trace.dropped, "secrets": "shown" if secrets else "masked"})
 

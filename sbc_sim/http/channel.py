@@ -131,6 +131,7 @@ class StreamLine:
     def __init__(self, request: SiteRequest, begin: Callable[[Line], Callable[[], None]]) -> None:
         """Send the header section and begin."""
         self._request = request
+        self._lines = request.channel.factory.lines
         self._held: list[bytes] = []
         self._paused = False
         self._over = False
@@ -140,7 +141,7 @@ class StreamLine:
             request.finish()
             return
         request.registerProducer(self, True)
-        request.channel.factory.lines.add(self)
+        self._lines.add(self)
         self._gone = begin(self)
         request.notifyFinish().addBoth(self._ended)
 
@@ -172,7 +173,7 @@ class StreamLine:
     def _ended(self, result: object) -> None:
         self._over = True
         self._held.clear()
-        self._request.channel.factory.lines.discard(self)
+        self._lines.discard(self)
         self._gone()
 
     def pauseProducing(self) -> None:
