@@ -85,10 +85,11 @@ class Client:
         cannot be one, OSError for a file that cannot be read.
         """
         known = os.environ if environment is None else environment
-        self.api = (api or known.get("SBC_SIM_API") or DEFAULT_API).rstrip("/")
+        address = api or known.get("SBC_SIM_API") or DEFAULT_API
         self._token = token or known.get("SBC_SIM_TOKEN") or _from_file(known.get("SBC_SIM_TOKEN_FILE"))
         self._timeout = timeout
-        self._secure, self._host, self._port, self._prefix = _taken_apart(self.api)
+        self._secure, self._host, self._port, self._prefix = _taken_apart(address)
+        self.api = address.rstrip("/")
         if not self._token.isascii() or any(character.isspace() for character in self._token):
             raise ValueError("the token holds characters that no token has: copy it again from the banner")
 
@@ -341,7 +342,7 @@ def _taken_apart(api: str) -> tuple[bool, str, int | None, str]:
     beside = parts.query or parts.fragment or parts.username or not api.isprintable()
     if parts.scheme not in ("http", "https") or not parts.hostname or beside:
         raise ValueError(f"{api!r} is no address of an sbc-sim: write http://HOST:PORT, with the sub-path behind it if there is one")
-    return parts.scheme == "https", parts.hostname, port, quote(parts.path, safe="/%~")
+    return parts.scheme == "https", parts.hostname, port, quote(parts.path.rstrip("/"), safe="/%~")
 
 
 def _reason(error: Exception) -> str:

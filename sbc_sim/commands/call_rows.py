@@ -41,11 +41,11 @@ def row(call: Mapping[str, Any], width: int, paint: Paint = lambda text, style: 
     return f"{line[:place]}{paint(line[place : place + FIXED[3]], STYLES[status])}{line[place + FIXED[3] :]}"
 
 
-def attempt_row(attempt: Mapping[str, Any], width: int) -> str:
-    """Write a connection that never became a call in one line."""
+def attempt_row(attempt: Mapping[str, Any]) -> str:
+    """Write a connection that never became a call in one line, however long: its end is the cure."""
     peer = attempt.get("peer") or {}
     said = f"no call from {clean(peer.get('host', '?'))}: {clean(attempt.get('detail') or attempt.get('problem', ''))}"
-    return f"{started(attempt.get('at')):<{FIXED[0]}}  {said}"[:width]
+    return f"{started(attempt.get('at')):<{FIXED[0]}}  {said}"
 
 
 def started(at: object) -> str:

@@ -210,7 +210,7 @@ class _Following:
     def _tell_attempt(self, attempt: Mapping[str, Any]) -> None:
         from sbc_sim.commands.call_rows import attempt_row
 
-        self._say({"event": "attempt", **attempt}, lambda: paint(attempt_row(attempt, width()), "warning"))
+        self._say({"event": "attempt", **attempt}, lambda: paint(attempt_row(attempt), "warning"))
 
     def _say(self, told: Mapping[str, Any], as_text: Any) -> None:
         import json
