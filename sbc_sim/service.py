@@ -297,6 +297,8 @@ class Service:
             self._hang_up,
             self.ca_file,
             capture=self.capture,
+            setup=self.setup,
+            reset=self.reset,
             policy=self.settings.policy(),
         )
         options = SiteOptions(
@@ -319,6 +321,11 @@ class Service:
             return False
         self.shell.ask(lambda now: self.switchboard.hang_up(call, now))
         return True
+
+    def reset(self) -> int:
+        """Forget calls that are over and what was captured of them; return how many."""
+        self.recordings.clear()
+        return self.store.clear()
 
     def capture(self, call: str) -> Capture:
         """Give what was kept of the wire for a call, live or ended; of an unknown one nothing, with a note that says so."""
@@ -396,6 +403,26 @@ class Service:
     def fingerprint(self) -> str:
         """SHA-256 of the CA, or of the own certificate."""
         return certificates.show(self.ca_file).fingerprint if self.ca_file else certificates.facts_of(self.credentials.leaf).fingerprint
+
+    def setup(self) -> Mapping[str, Any]:
+        """Tell /api/v1/setup: how a partner points an SBC here."""
+        from sbc_sim.http.setup import Instance, setup_data
+
+        ports, policy = self.ports, self.settings.policy()
+        content = json.dumps({"orgId": policy.echo_org, "scrt2Domain": policy.echo_domain}, separators=(",", ":"))
+        instance = Instance(
+            sip_host=self.addresses.sip_host or self.addresses.local,
+            sip_port=self.addresses.sip_port or ports.sip,
+            media_host=self.addresses.media_host or self.addresses.local,
+            media_start=ports.media_start,
+            media_end=ports.media_end,
+            media_mode=self.settings.media.mode,
+            certificate_names=certificates.names_of(self.credentials.leaf),
+            ca_fingerprint=self.fingerprint if self.ca_file else None,
+            echo_header=f"{content.encode().hex()};encoding=hex",
+            echo_content=content,
+        )
+        return setup_data(instance)
 
     def banner(self) -> Banner:
         """Tell what `serve` prints first."""
