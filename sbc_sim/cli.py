@@ -19,6 +19,7 @@ from sbc_sim.commands.call import call
 from sbc_sim.commands.calls import calls
 from sbc_sim.commands.demo import demo
 from sbc_sim.commands.doctor import doctor
+from sbc_sim.commands.judge import judge
 from sbc_sim.commands.serve import ready, serve
 from sbc_sim.commands.shared import INTERRUPTED, PASSED, own_version, say
 from sbc_sim.commands.tls import tls
@@ -65,5 +66,5 @@ def cli() -> None:
     """
 
 
-for command in (serve, ready, demo, call, calls, doctor, tls, uui, explain, config, version):
+for command in (serve, ready, demo, call, calls, doctor, judge, tls, uui, explain, config, version):
     cli.add_command(command)

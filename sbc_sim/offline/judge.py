@@ -13,7 +13,8 @@ from typing import Any
 
 from sbc_sim.calls.limits import Limits
 from sbc_sim.journal.entries import Entry, Kind
-from sbc_sim.journal.memory import MemoryStore, StoreLimits
+from sbc_sim.journal.memory import MemoryStore
+from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.store import Trace
 from sbc_sim.offline.attempts import Attempt, Sorted, sort_out
 from sbc_sim.offline.failed_flows import failed_flows

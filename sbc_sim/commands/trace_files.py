@@ -1,0 +1,72 @@
+"""Traces on the command line: a file or standard input, a key log beside it, and what is wrong with either in one sentence."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sbc_sim.commands.shared import Unusable
+
+if TYPE_CHECKING:
+    from sbc_sim.traces.recording import Recording
+
+LARGEST = 256 * 1024 * 1024
+"""Octets of a trace that are read."""
+LARGEST_KEY_LOG = 32 * 1024 * 1024
+READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+key_log_option = click.option(
+    "--key-log", "key_log", type=READABLE, metavar="FILE", help="TLS secrets of the trace, in the format of SSLKEYLOGFILE."
+)
+
+
+def recording_of(name: str, key_log: Path | None) -> Recording:
+    """Read a trace; `-` is standard input. What is none ends the command with 2."""
+    from sbc_sim.traces.reading import read_trace
+    from sbc_sim.traces.recording import TraceError
+
+    octets = octets_of(name)
+    try:
+        return read_trace(octets, key_log_text(key_log))
+    except TraceError as error:
+        from sbc_sim.exports.redaction import clean
+
+        raise Unusable(f"{shown(name)}: {clean(str(error))}") from None
+
+
+def octets_of(name: str) -> bytes:
+    """Read a file or standard input, up to the bound."""
+    try:
+        if name == "-":
+            octets = sys.stdin.buffer.read(LARGEST + 1)
+        else:
+            with Path(name).open("rb") as file:
+                octets = file.read(LARGEST + 1)
+    except OSError as error:
+        raise Unusable(f"{shown(name)} cannot be read: {error.strerror or error}") from None
+    if len(octets) > LARGEST:
+        raise Unusable(f"{shown(name)} has more than {LARGEST // 2**20} MiB: cut it down to the calls in question (editcap, tshark -Y)")
+    return octets
+
+
+def key_log_text(file: Path | None) -> str:
+    """Read a key log; none is an empty one."""
+    if file is None:
+        return ""
+    try:
+        with file.open("rb") as opened:
+            octets = opened.read(LARGEST_KEY_LOG + 1)
+    except OSError as error:
+        raise Unusable(f"{shown(str(file))} cannot be read: {error.strerror or error}") from None
+    if len(octets) > LARGEST_KEY_LOG:
+        raise Unusable(f"{shown(str(file))} has more than {LARGEST_KEY_LOG // 2**20} MiB: that is no key log of one trace")
+    return octets.decode("ascii", "replace")
+
+
+def shown(name: str) -> str:
+    """Name a file in a message."""
+    from sbc_sim.exports.redaction import visible
+
+    return "standard input" if name == "-" else visible(name)
