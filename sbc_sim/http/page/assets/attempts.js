@@ -44,8 +44,8 @@ function usePages(path, member, fresh, looking = false) {
   return { ...state, load };
 }
 
-const More = ({ pages, what }) => html`<div class="more">
-  <span class="dim" role="status">${pages.next ? "the newest " : ""}${plural(pages.rows.length, what)}</span>
+const More = ({ pages, what, more }) => html`<div class="more">
+  <span class="dim" role="status">${pages.next ? "the newest " : ""}${plural(pages.rows.length, what, more)}</span>
   ${pages.next && html`<button type="button" onClick=${() => pages.load(pages.next)}>Older</button>`}
 </div>`;
 
@@ -83,7 +83,7 @@ export function Outside() {
     ${!pages.read && !pages.error && html`<${Waiting} what="the messages" />`}
     ${pages.read && !pages.rows.length && html`<div class="empty"><p>Nothing yet. OPTIONS pings, unreadable messages and connections show here.</p></div>`}
     ${pages.rows.length > 0 && html`<ul class="outside">${pages.rows.map((row, index) => html`<${OutsideRow} key=${`${row.at}${row.kind}${row.connection}${pages.rows.length - index}`} row=${row} />`)}</ul>`}
-    ${pages.read && pages.rows.length > 0 && html`<${More} pages=${pages} what="entry" />`}
+    ${pages.read && pages.rows.length > 0 && html`<${More} pages=${pages} what="entry" more="entries" />`}
   </section>`;
 }
 

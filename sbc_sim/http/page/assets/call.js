@@ -77,6 +77,7 @@ function Head({ call }) {
     <span class="state ${isLive(call) ? "live-state" : ""}">${call.state}</span>
     <span class="number">${duration(lasted(call, now))}</span>
     <span class="dim">${ending(call)}</span>
+    <span class="dim">${[call.scenario, call.partner, call.region, call.direction].filter(Boolean).join(", ")}</span>
     <${HangUp} call=${call} />
   </header>`;
 }
@@ -124,11 +125,10 @@ function Facts({ call }) {
     <${Fact} name="Started"><time title=${call.startedAt}>${preciseMoment(call.startedAt)}</time><//>
     <${Fact} name="Answered"><time title=${call.answeredAt}>${preciseMoment(call.answeredAt)}</time><//>
     <${Fact} name="Ended"><time title=${call.endedAt}>${preciseMoment(call.endedAt)}</time><//>
-    <${Fact} name="Media">${media ? html`${media.codec || "–"}, <span class="mono">${media.suite || "no suite"}</span>` : "none"}<//>
     <${Fact} name="Packets received / sent"><span class="packets">${media ? `${media.packetsReceived} / ${media.packetsSent}` : "–"}</span>${media && media.lost ? html`, <span class="bad">${media.lost} lost</span>` : ""}<//>
     <${Fact} name="Peer">${call.peer || "–"}<//>
+    <${Fact} name="Media" wide>${media ? html`${media.codec || "–"}, <span class="mono">${media.suite || "no suite"}</span>` : "none"}<//>
     <${Fact} name="User-Agent">${call.userAgent || "not given"}<//>
-    <${Fact} name="Scenario">${[call.scenario, call.partner, call.region, call.direction].filter(Boolean).join(", ")}<//>
     <${Fact} name="Call-ID" wide><span class="mono">${call.sipCallId}</span> <${Copy} text=${call.sipCallId} what="the Call-ID" /><//>
     <${Fact} name="From" wide><span class="mono">${call.from}</span><//>
     <${Fact} name="Request-URI" wide><span class="mono">${call.requestUri}</span><//>

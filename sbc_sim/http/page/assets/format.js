@@ -52,6 +52,7 @@ export function ending(call) {
 
 export const plural = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;
 export const fixed = (value, digits = 1) => (typeof value === "number" ? value.toFixed(digits) : "–");
+export const measured = (value, unit, digits = 1) => (typeof value === "number" ? `${value.toFixed(digits)} ${unit}` : "–");
 export const octets = (count) => (count < 10_000 ? `${count} octets` : `${(count / 1024).toFixed(0)} KiB`);
 export const area = (rule) => String(rule || "").split("-")[1] || "";
 

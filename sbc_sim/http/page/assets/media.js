@@ -3,7 +3,7 @@
 import { html, useMemo } from "./vendor/preact-htm.js";
 import { callPath } from "./api.js";
 import { axis, Chart } from "./chart.js";
-import { fixed, plural } from "./format.js";
+import { fixed, measured, plural } from "./format.js";
 import { Fact, Trouble, useFetch, Waiting } from "./ui.js";
 
 export function MediaTab({ id, version, call }) {
@@ -31,23 +31,25 @@ function Numbers({ report }) {
     <${Fact} name="Sent">${report.packetsSent}<//>
     <${Fact} name="Echoed">${report.echoedPackets}<//>
     <${Fact} name="Lost"><span class=${report.lost ? "bad" : ""}>${report.lost}${report.lost ? `, ${fixed(lossShare)} %` : ""}</span><//>
-    <${Fact} name="Jitter">${fixed(report.jitterMs)} ms, at most ${fixed(report.maxJitterMs)}<//>
-    <${Fact} name="First packet">${fixed(report.firstPacketMs)} ms after the 200<//>
-    <${Fact} name="Level">${fixed(report.levelDbfs)} dBFS, peak ${fixed(report.peakDbfs)}<//>
-    <${Fact} name="Round trip (RTCP)">${fixed(report.roundTripMs)} ms<//>
+    <${Fact} name="Jitter">${measured(report.jitterMs, "ms")}, at most ${fixed(report.maxJitterMs)}<//>
+    <${Fact} name="First packet">${measured(report.firstPacketMs, "ms after the 200")}<//>
+    <${Fact} name="Level">${measured(report.levelDbfs, "dBFS")}, peak ${fixed(report.peakDbfs)}<//>
+    <${Fact} name="Round trip (RTCP)">${measured(report.roundTripMs, "ms")}<//>
     <${Fact} name="Not authentic"><span class=${report.authFailures ? "bad" : ""}>${report.authFailures}</span><//>
   </dl>`;
 }
 
 const cursor = { y: false, points: { size: 5 } };
 const TIME = { time: false };
-const seconds = (look) => axis(look, { values: (_, ticks) => ticks.map((tick) => `${tick} s`), size: 28 });
+const seconds = (look) => axis(look, { values: (_, ticks) => ticks.map((tick) => `${tick} s`), size: 28, space: 70 });
+const points = { show: (plot) => plot.data[0].length < 4, size: 5 };
+const drawnLine = (label, stroke, more = {}) => ({ label, stroke, width: 1.5, points, ...more });
 
 function packetsPlan(look) {
   return {
     height: 150, cursor, legend: { live: true }, scales: { x: TIME, y: { range: (_, low, high) => [0, Math.max(high || 0, 1) * 1.1] } },
     axes: [seconds(look), axis(look, { size: 44 })],
-    series: [{ label: "s" }, { label: "received", stroke: look("accent"), width: 1.5 }, { label: "sent", stroke: look("second"), width: 1.5, dash: [5, 3] }, { label: "lost", stroke: look("fail"), fill: look("fail"), width: 1 }],
+    series: [{ label: "s" }, drawnLine("received", look("accent")), drawnLine("sent", look("second"), { dash: [5, 3] }), drawnLine("lost", look("fail"), { fill: look("fail"), width: 1 })],
   };
 }
 
@@ -55,7 +57,7 @@ function jitterPlan(look) {
   return {
     height: 120, cursor, scales: { x: TIME, y: { range: (_, low, high) => [0, Math.max(high || 0, 1) * 1.15] } },
     axes: [seconds(look), axis(look, { size: 44, values: (_, ticks) => ticks.map((tick) => `${tick} ms`) })],
-    series: [{ label: "s" }, { label: "jitter ms", stroke: look("accent"), width: 1.5, value: (_, value) => fixed(value) }],
+    series: [{ label: "s" }, drawnLine("jitter ms", look("accent"), { value: (_, value) => fixed(value) })],
   };
 }
 
@@ -64,7 +66,7 @@ function levelPlan(look) {
   return {
     height: 150, cursor, scales: { x: TIME, y: { range: (_, low, high) => mirrored(low, high) } },
     axes: [seconds(look), axis(look, { size: 44, values: (_, ticks) => ticks.map(() => "") })],
-    series: [{ label: "s" }, { label: "received ↑", stroke: look("accent"), fill: `${look("accent")}55`, width: 1, value: told }, { label: "sent ↓", stroke: look("second"), fill: `${look("second")}55`, width: 1, value: told }],
+    series: [{ label: "s" }, drawnLine("received ↑", look("accent"), { fill: `${look("accent")}55`, width: 1, value: told }), drawnLine("sent ↓", look("second"), { fill: `${look("second")}55`, width: 1, value: told })],
   };
 }
 

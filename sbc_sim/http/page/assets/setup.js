@@ -48,7 +48,7 @@ function Numbers({ numbers }) {
 function AllowList({ list }) {
   if (!list || !list.length) return null;
   const text = list.map((one) => [one.protocol, one.address, one.ports, one.direction, one.why].join("\t")).join("\n");
-  return html`<section><h2>Allow in the firewall <${Copy} text=${text} what="the allow-list" /></h2><div class="table-box"><table>
+  return html`<section class="whole"><h2>Allow in the firewall <${Copy} text=${text} what="the allow-list" /></h2><div class="table-box"><table>
     <thead><tr><th scope="col">Protocol</th><th scope="col">Address</th><th scope="col">Ports</th><th scope="col">Direction</th><th scope="col">Why</th></tr></thead>
     <tbody>${list.map((one, index) => html`<tr key=${index}><td>${one.protocol}</td><td class="mono">${one.address}</td><td class="mono">${one.ports}</td><td>${one.direction}</td><td class="dim">${one.why}</td></tr>`)}</tbody></table></div></section>`;
 }
@@ -58,8 +58,8 @@ function Snippets({ snippets = [] }) {
   const [platform, setPlatform] = useState(null);
   const now = platform || platforms[0];
   if (!platforms.length) return null;
-  return html`<section><h2>Settings for your platform</h2>
+  return html`<section class="whole"><h2>Settings for your platform</h2>
     <${Choice} label="Platform" options=${platforms.map((name) => [name, name])} value=${now} choose=${setPlatform} />
-    ${snippets.filter((one) => one.platform === now).map((one) => html`<div key=${one.title}><h3>${one.title} <span class="tag">${one.tested ? "tested" : "from documentation"}</span></h3><${Code} text=${one.text} what="${one.title} for ${one.platform}" /></div>`)}
+    ${snippets.filter((one) => one.platform === now).map((one) => html`<div key=${one.title}><h3>${one.title} <span class="tag">${one.tested ? "tested" : "from documentation"}</span></h3><${Code} text=${one.text} what="${one.title} for ${one.platform}" wrap /></div>`)}
   </section>`;
 }
