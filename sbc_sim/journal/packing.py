@@ -28,9 +28,6 @@ LONG = 1500
 MOST_WORDS = 5000
 MOST_REMEMBERED = 20_000
 
-_HERE = "\0findings"
-_MARK = json.dumps(_HERE)
-
 
 class Words:
     """The table `words` as one connection sees it."""
@@ -118,8 +115,9 @@ def pack(entry: Entry, words: Words) -> Packed:
         return _short(_json(words.packed(data)))
     findings = data.get("findings")
     if entry.kind in (Kind.VERDICT, Kind.ATTEMPT) and findings:
-        listed = ",".join(map(words.packed_text, findings))
-        return _short(_json({**data, "findings": _HERE}).replace(_MARK, f"[{listed}]", 1))
+        listed = f"[{','.join(map(words.packed_text, findings))}]"
+        members = (f"{_json(name)}:{listed if name == 'findings' else _json(value)}" for name, value in data.items())
+        return _short(f"{{{','.join(members)}}}")
     return _short(_json(data))
 
 

@@ -147,12 +147,6 @@ class WriteQueue:
                 self._urgent = False
             self._changed.notify_all()
 
-    def tried(self) -> None:
-        """Note that writing was tried: who is in a hurry has had the try."""
-        with self._changed:
-            self._urgent = False
-            self._changed.notify_all()
-
     def sleep(self, seconds: float, patient: bool = False) -> None:
         """Wait for the writing thread's next task: so long, or until somebody is in a hurry, or the first entry comes.
 

@@ -100,8 +100,6 @@ class Writing:
         except Exception as error:  # whatever it is: the calls go on, and health() says what is wrong
             self._failed(error)
             return False
-        finally:
-            self._queue.tried()
         self._failures, self.trouble = 0, ""
         return done
 
