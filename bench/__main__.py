@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from bench import calls, media
+from bench import calls, events, media
 
 MEASURES = {
     "media": media.measure,
     "mux": lambda: media.measure(mode="mux"),
     "capture": media.measure_capture,
+    "events": events.measure,
     "signalling": calls.measure_rate,
     "memory": calls.measure_memory,
     "start": calls.measure_start,

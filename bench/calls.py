@@ -82,6 +82,8 @@ class Caller:
         self._tls = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=30), server_hostname="localhost")
         self._tls.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
+        self.body = b""
+        """Of the last final response."""
         self._count = 0
 
     def _final(self) -> bytes:
@@ -92,7 +94,7 @@ class Caller:
                 length = re.search(rb"(?im)^content-length:\s*(\d+)", head)
                 size = int(length[1]) if length else 0
                 if len(rest) >= size:
-                    self._buffer = rest[size:]
+                    self._buffer, self.body = rest[size:], rest[:size]
                     if head.startswith(b"SIP/2.0 1"):
                         continue
                     return head
@@ -109,6 +111,16 @@ class Caller:
             f"Max-Forwards: 70\r\nFrom: <sip:+15550111@bench.invalid>;tag=f{number}\r\nTo: {to}\r\nCall-ID: {id(self)}-{number}\r\n"
             f"CSeq: {cseq} {method}\r\n{extra}{kind}Content-Length: {len(body)}\r\n\r\n{body}"
         ).encode()
+
+    def invite(self, number: int, body: str) -> int:
+        """Place one call with an offer of one's own, up to the ACK; return the port of the answer. Numbers must not repeat."""
+        self._tls.sendall(self._request("INVITE", number, 1, "<sip:echo@127.0.0.1>", body))
+        head = self._final()
+        found, answer = re.search(rb"(?im)^to:\s*(.*?)\r?$", head), re.search(rb"m=audio (\d+)", self.body)
+        assert found is not None, head.decode()
+        assert answer is not None, self.body.decode()
+        self._tls.sendall(self._request("ACK", number, 1, found[1].decode()))
+        return int(answer[1])
 
     def call(self, hang_up: bool) -> None:
         """Place one call up to the ACK; end it when asked to."""
