@@ -5,15 +5,16 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from sbc_sim import client as client_module
 from sbc_sim.client import DEFAULT_API, ApiError, Client, Unreachable
 from tests.end_to_end.server import ROOT, Server, serving
+from tests.support.answering import answering, send
 
 CALLS = 3
 
@@ -32,33 +33,6 @@ def server(tmp_path_factory) -> Iterator[Server]:
 @pytest.fixture
 def client(server) -> Client:
     return Client(f"http://127.0.0.1:{server.http_port}/behind/proxy/", "the-token")
-
-
-@contextmanager
-def answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """A server of the standard library; gives its address."""
-
-    class Desk(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer(self)
-
-        do_POST = do_GET
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Desk) as listening:
-        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{listening.server_port}"
-        listening.shutdown()
-
-
-def send(desk: BaseHTTPRequestHandler, body: bytes, status: int = 200, kind: str = "application/json", length: int | None = None) -> None:
-    desk.send_response(status)
-    desk.send_header("Content-Type", kind)
-    desk.send_header("Content-Length", str(len(body) if length is None else length))
-    desk.end_headers()
-    desk.wfile.write(body)
 
 
 def test_the_client_imports_nothing_of_ours_and_no_twisted():

@@ -2,50 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from sbc_sim.exports.redaction import clean
 
 Paint = Callable[[str, str], str]
-HEADINGS = ("STARTED", "CALL", "STATE", "VERDICT", "SECONDS", "FROM", "TO")
-FIXED = (14, 25, 8, 9, 7)
-"""Columns of what has a width of its own; numbers share the rest."""
+COLUMNS = {"STARTED": 14, "CALL": 25, "STATE": 8, "VERDICT": 9, "SECONDS": 7, "FROM": 8, "TO": 8}
+"""Names and least widths, from left to right; FROM and TO share what is left."""
+BY_NEED = ("CALL", "VERDICT", "STATE", "TO", "STARTED", "FROM", "SECONDS")
+"""What is left out last stands first: a narrow terminal gets fewer columns, not longer lines."""
+GAP = "  "
 STYLES = {"pass": "good", "warn": "warning", "fail": "bad"}
-LEAST = 8
 
 
 def heading(width: int) -> str:
     """Name the columns."""
-    return _joined(HEADINGS, width)
+    return GAP.join(f"{name:<{space}}" for name, space in _widths(width).items()).rstrip()
 
 
 def row(call: Mapping[str, Any], width: int, paint: Paint = lambda text, style: text) -> str:
-    """Write a call as the API tells it in one line of at most `width` columns."""
-    verdict = _verdict(call.get("verdict"))
-    status = (call.get("verdict") or {}).get("status")
-    cells = (
-        started(call.get("startedAt")),
-        clean(call.get("id", "")),
-        clean(call.get("state", "")),
-        verdict,
-        _seconds(call),
-        _number(call, "from"),
-        _number(call, "requestUri"),
-    )
-    line = _joined(cells, width)
-    if status not in STYLES:
-        return line
-    place = sum(FIXED[:3]) + 6
-    return f"{line[:place]}{paint(line[place : place + FIXED[3]], STYLES[status])}{line[place + FIXED[3] :]}"
+    """Write a call as the API tells it in one line of at most `width` columns, 46 at least."""
+    status = str((call.get("verdict") or {}).get("status"))
+    cells = {
+        "STARTED": started(call.get("startedAt")),
+        "CALL": clean(call.get("id", "")),
+        "STATE": clean(call.get("state", "")),
+        "VERDICT": _verdict(call.get("verdict")),
+        "SECONDS": _seconds(call),
+        "FROM": _number(call, "from"),
+        "TO": _number(call, "requestUri"),
+    }
+    written = {name: f"{_cut(cells[name], space):<{space}}" for name, space in _widths(width).items()}
+    if status in STYLES:
+        written["VERDICT"] = paint(written["VERDICT"], STYLES[status])
+    return GAP.join(written.values()).rstrip()
+
+
+def _widths(width: int) -> dict[str, int]:
+    """Choose the columns that fit, and give each its width."""
+    chosen: dict[str, int] = {}
+    left = width + len(GAP)
+    for name in BY_NEED:
+        needed = COLUMNS[name] + len(GAP)
+        if needed > left and len(chosen) >= 3:
+            break
+        chosen[name] = COLUMNS[name]
+        left -= needed
+    numbers = [name for name in ("TO", "FROM") if name in chosen]
+    for place, name in enumerate(numbers):
+        chosen[name] += max(0, left) // len(numbers) + (max(0, left) % len(numbers) if place == 0 else 0)
+    return {name: chosen[name] for name in COLUMNS if name in chosen}
 
 
 def attempt_row(attempt: Mapping[str, Any]) -> str:
     """Write a connection that never became a call in one line, however long: its end is the cure."""
     peer = attempt.get("peer") or {}
     said = f"no call from {clean(peer.get('host', '?'))}: {clean(attempt.get('detail') or attempt.get('problem', ''))}"
-    return f"{started(attempt.get('at')):<{FIXED[0]}}  {said}"
+    return f"{started(attempt.get('at')):<{COLUMNS['STARTED']}}{GAP}{said}"
 
 
 def started(at: object) -> str:
@@ -56,12 +71,6 @@ def started(at: object) -> str:
         return "-"
     today = moment.date() == datetime.now().astimezone().date()
     return moment.strftime("%H:%M:%S") + f".{moment.microsecond // 1000:03d}" if today else moment.strftime("%m-%d %H:%M:%S")
-
-
-def _joined(cells: Sequence[str], width: int) -> str:
-    left = max(2 * LEAST, width - sum(FIXED) - 2 * len(FIXED) - 2)
-    widths = (*FIXED, left // 2, left - left // 2)
-    return "  ".join(f"{_cut(cell, columns):<{columns}}" for cell, columns in zip(cells, widths, strict=True)).rstrip()
 
 
 def _cut(text: str, columns: int) -> str:
