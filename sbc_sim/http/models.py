@@ -8,13 +8,29 @@ Annotations are evaluated at once here (no `from __future__ import annotations`)
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 Time = Annotated[AwareDatetime, Field(description="RFC 3339, UTC.")]
 Status = Literal["pass", "warn", "fail", "skip", "unknown"]
 State = Literal["ringing", "answered", "ended", "rejected"]
 TOKEN = r"^[A-Za-z0-9.!%*_+`'~-]+$"
+
+
+_NAME = Annotated[str, Field(pattern=TOKEN, max_length=64)]
+_WORD = Annotated[str, Field(pattern=TOKEN, max_length=256)]
+Parameters = Annotated[
+    dict[_NAME, _WORD],
+    Field(max_length=16),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"type": "string", "pattern": TOKEN, "maxLength": 64},
+            "additionalProperties": {"type": "string", "pattern": TOKEN, "maxLength": 256},
+            "maxProperties": 16,
+        }
+    ),
+]
 
 
 class In(BaseModel):
@@ -81,9 +97,7 @@ class UuiContent(In):
     json_: Any = Field(None, alias="json", description="A JSON value; written without blanks.")
     text: str | None = Field(None, max_length=65536, description="Text, written as UTF-8.")
     echo: Literal[True] | None = Field(None, description="The content that selects the echo test.")
-    parameters: dict[Annotated[str, Field(pattern=TOKEN, max_length=64)], Annotated[str, Field(pattern=TOKEN, max_length=256)]] | None = (
-        Field(None, max_length=16, description="Further header parameters, or other values; encoding=hex unless said otherwise.")
-    )
+    parameters: Parameters | None = Field(None, description="Further header parameters, or other values; encoding=hex unless said otherwise.")
 
     @model_validator(mode="after")
     def _one(self) -> "UuiContent":

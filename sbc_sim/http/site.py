@@ -24,6 +24,7 @@ from sbc_sim.http.events import Events
 from sbc_sim.http.guard import Guard
 from sbc_sim.http.judge_api import JudgeApi
 from sbc_sim.http.metrics import Metrics
+from sbc_sim.http.openapi import OpenApi
 from sbc_sim.http.page_files import PageFiles
 from sbc_sim.http.reset_api import ResetApi
 from sbc_sim.http.routes import RouteTable
@@ -111,8 +112,9 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
         ResetApi(sources.reset or store.clear, events),
         SessionApi(guard),
         page,
+        OpenApi(lambda: table.routes, lambda: str(sources.info().get("version")), options.token is not None, work),
     )
-    routes = tuple(route for part in parts for route in part.routes())
-    front = Desk(guard, RouteTable(routes), waiting, events, options.body_limit)
+    table = RouteTable(route for part in parts for route in part.routes())
+    front = Desk(guard, table, waiting, events, options.body_limit)
     limits = ChannelLimits(options.body_limit, options.connections, options.request_time)
     return SiteFactory(front, limits, options.idle_time, reactor, (work.stop, events.close))
