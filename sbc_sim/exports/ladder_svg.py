@@ -43,9 +43,12 @@ def ladder_css() -> str:
     return files("sbc_sim.exports").joinpath("ladder.css").read_text("utf-8")
 
 
-def ladder_svg(trace: Trace, embedded: bool = False) -> str:
-    """Draw the call. `embedded`: no style inside, class names only, for a page that has the rules of `ladder_css`."""
-    drawing = _Drawing()
+def ladder_svg(trace: Trace, embedded: bool = False, links: bool = False) -> str:
+    """Draw the call. `embedded`: no style inside, class names only, for a page that has the rules of `ladder_css`.
+
+    `links`: each message is a link to ``#message-N`` instead of a button, for a document without scripts.
+    """
+    drawing = _Drawing(links)
     ladder = build_ladder(trace)
     drawing.draw(ladder)
     height = round(drawing.y + _EDGE)
@@ -77,7 +80,8 @@ def _safe(text: str) -> str:
 class _Drawing:
     """Parts of the picture, from the top to `y`."""
 
-    def __init__(self) -> None:
+    def __init__(self, links: bool) -> None:
+        self._links = links
         self.parts: list[str] = []
         self.y = float(_EDGE)
 
@@ -132,9 +136,10 @@ class _Drawing:
         begin, place = self.y, len(self.parts)
         {Shape.ARROW: self._arrow, Shape.MEDIA: self._media, Shape.REMARK: self._remark}[row.shape](row)
         hit = f'<rect class="hit" x="2" y="{begin + 1:g}" width="{WIDTH - 4}" height="{self.y - begin - 2:g}" rx="4"/>'
-        opening = f"<g {_attributes(row)}>"
+        tag = "a" if self._links and row.message is not None else "g"
+        opening = f"<{tag} {_attributes(row, self._links)}>"
         self.parts[place:place] = [opening, hit] if row.message is not None else [opening]
-        self.parts.append("</g>")
+        self.parts.append(f"</{tag}>")
         self._marks(row.marks, _LEFT + 10, _RIGHT - 10)
 
     def _arrow(self, row: Row) -> None:
@@ -242,13 +247,14 @@ def _status(status: str | None) -> str:
     return status if status in ("pass", "warn", "fail") else "none"
 
 
-def _attributes(row: Row) -> str:
+def _attributes(row: Row, links: bool) -> str:
     worst = "fail" if any(mark.status == "fail" for mark in row.marks) else "warn" if row.marks else "pass"
     way = "" if row.inbound is None or row.shape is not Shape.ARROW else " in" if row.inbound else " out"
     kind = f'class="row {row.shape.value}{way} {worst}"'
     if row.message is None:
         return kind
-    return f'{kind} data-message="{row.message}" tabindex="0" role="button" aria-label="{_safe(_spoken(row))}"'
+    can = f'href="#message-{row.message}"' if links else 'tabindex="0" role="button"'
+    return f'{kind} data-message="{row.message}" {can} aria-label="{_safe(_spoken(row))}"'
 
 
 def _spoken(row: Row) -> str:

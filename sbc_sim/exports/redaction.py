@@ -31,7 +31,7 @@ _FOLD = r"\r?\n[ \t]+"
 _WHOLE = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE | re.ASCII)
     for pattern in (
-        r"\binline:[ \t]*(?P<secret>[^|;\s\[]+)",
+        r"inline:[ \t]*(?P<secret>[^|;\s\[]+)",
         r"^a=crypto:\S+[ \t]+\S+[ \t]+(?!inline:)(?P<secret>[A-Za-z0-9+/=_\-]{16,})",
         r"^k=[a-z0-9]+:(?P<secret>[^\r\n\[]+)",
         r"^a=ice-pwd:(?P<secret>\S+)",

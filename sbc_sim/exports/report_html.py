@@ -67,7 +67,7 @@ def html_of(trace: Trace, data: Mapping[str, Any]) -> str:
         data=data,
         style=Markup(style),
         policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'",
-        ladder=Markup(ladder_svg(trace, embedded=True)),
+        ladder=Markup(ladder_svg(trace, embedded=True, links=True)),
         levels=Markup(level_svg(data["series"])) if data["series"] else "",
         told=[_finding(finding) for finding in findings if finding.get("status") in _AT_LENGTH],
         others=[finding for finding in findings if finding.get("status") not in _AT_LENGTH],

@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from sbc_sim.exports.ladder_text import ladder_text
+from sbc_sim.exports.redacted import Redaction, redacted, redacted_message
+from sbc_sim.journal.store import Trace
+from sbc_sim.sdp.description import read
+from sbc_sim.sip.message import Request, parse_message
+from sbc_sim.sip.uri import Uri
+from tests.support.documents import a_call_of, a_call_with_findings, a_good_call, a_refused_call
+from tests.support.sip import KEY, SDP, Exchange, an_invite
+
+SHARE, STRICT, NONE = Redaction.SHARE, Redaction.STRICT, Redaction.NONE
+NUMBER = "14155550111"
+
+
+def part(value: object) -> str:
+    octets = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
+
+
+FRONT = f"{part({'alg': 'RS256', 'typ': 'JWT'})}.{part({'iss': '00D000000000001', 'phone': '+' + NUMBER, 'exp': 1700000000})}"
+SIGNATURE = part(b"a signature of thirty-two octets")
+JWT = f"{FRONT}.{SIGNATURE}"
+PAYLOAD = json.dumps({"orgId": "00D000000000001", "scrt2Domain": "example", "jwt": JWT, "ani": f"+{NUMBER}", "count": int(NUMBER)})
+
+
+def a_secret_invite(content: str = PAYLOAD, **changed: str) -> bytes:
+    return an_invite(
+        user_to_user=f"{content.encode().hex()};encoding=hex",
+        **{"from": f'"Ann Miller" <sip:+{NUMBER}@partner.example>;tag=1'},
+        p_asserted_identity="<sip:+1-415-555-0111@10.20.30.40;user=phone>",
+        diversion=f"<tel:+{NUMBER}>;reason=unconditional",
+        authorization='Digest username="ann", response="0123456789abcdef"',
+        user_agent="ExampleSBC 7.4",
+        x_customer="Miller & Sons",
+        **changed,
+    )
+
+
+def all_text(trace: Trace) -> str:
+    """Everything that a trace holds, messages decoded as far as they can be."""
+    data = [json.dumps([entry.data for entry in trace.entries]), json.dumps(trace.call.summary()), json.dumps(trace.call.verdict)]
+    data += [json.dumps(trace.call.findings), json.dumps(trace.opened.data if trace.opened else None)]
+    raws = [entry.raw.decode("latin-1") for entry in trace.entries]
+    runs = [bytes.fromhex(run).decode("latin-1") for raw in raws for run in re.findall(r"(?:[0-9a-f]{2}){8,}", raw)]
+    return "\n".join([*data, *raws, *runs])
+
+
+def forms(secret: str) -> list[str]:
+    once = secret.encode().hex()
+    return [secret, once, once.upper(), once.encode().hex()]
+
+
+# --- share ---------------------------------------------------------------------------------------------------------------
+
+
+def test_share_hides_keys_signatures_and_numbers_in_everything_a_trace_holds() -> None:
+    trace = a_call_with_findings(a_secret_invite())
+    before, after = all_text(trace), all_text(redacted(trace, SHARE))
+    for secret in (KEY, SIGNATURE, NUMBER, "1-415-555-0111", "0123456789abcdef"):
+        assert any(form in before for form in forms(secret)), secret
+        assert not any(form in after for form in forms(secret)), secret
+
+
+def test_share_leaves_what_colleagues_need() -> None:
+    shown = redacted_message(a_secret_invite(), SHARE).decode()
+    assert '"Ann Miller" <sip:+141******11@partner.example>;tag=1' in shown
+    assert "<sip:+1-41*-***-**11@10.20.30.40;user=phone>" in shown
+    assert "<tel:+141******11>" in shown
+    assert "User-Agent: ExampleSBC 7.4" in shown
+    assert "c=IN IP4 192.0.2.1" in shown
+
+
+def test_header_and_claims_of_a_jwt_stay_readable_and_only_the_signature_goes() -> None:
+    shown = redacted_message(a_secret_invite(), SHARE).decode()
+    fields = json.loads(bytes.fromhex(shown.partition("User-to-User: ")[2].partition(";")[0]))
+    head, claims, signature = fields["jwt"].split(".")
+    assert json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["alg"] == "RS256"
+    assert json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))) == {
+        "iss": "00D000000000001", "phone": "+141******11", "exp": 1700000000,
+    }  # fmt: skip
+    assert signature == "*" * len(SIGNATURE)
+    assert fields["ani"] == "+141******11"
+    assert fields["count"] == 14100000011
+
+
+def test_masked_messages_are_still_messages() -> None:
+    raw = a_secret_invite()
+    for level in (SHARE, STRICT):
+        message = parse_message(redacted_message(raw, level))
+        assert isinstance(message, Request)
+        Uri.parse(message.uri, "Request-URI")
+        assert message.headers.first("Content-Length") == str(len(message.body)) == str(len(SDP))
+        assert not read(message.body).flaws
+        key = message.body.decode().partition("inline:")[2].strip()
+        assert len(base64.b64decode(key, validate=True)) == 30
+
+
+@pytest.mark.parametrize("level", [SHARE, STRICT])
+def test_masking_twice_changes_nothing_more(level: Redaction) -> None:
+    once = redacted(a_call_with_findings(a_secret_invite()), level)
+    assert redacted(once, level) == once
+
+
+def test_none_changes_nothing() -> None:
+    trace = a_good_call()
+    assert redacted(trace, NONE) is trace
+    raw = a_secret_invite()
+    assert redacted_message(raw, NONE) == raw
+
+
+def test_a_folded_authorization_keeps_its_lines() -> None:
+    raw = b'INVITE sip:a@b SIP/2.0\r\nAuthorization: Digest username="u",\r\n response="secret"\r\nX: 1\r\n\r\n'
+    shown = redacted_message(raw, SHARE)
+    assert b"secret" not in shown
+    assert [len(line) for line in shown.split(b"\r\n")] == [len(line) for line in raw.split(b"\r\n")]
+    assert shown.endswith(b"\r\nX: 1\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("+14155550111", "+141******11"),
+        ("14155550111", "141******11"),
+        ("+155501", "+1***01"),
+        ("5550", "5550"),
+        ("+4930123456789", "+4930*******89"),
+    ],
+)
+def test_the_first_digits_and_the_last_two_stay(number: str, shown: str) -> None:
+    assert redacted_message(f"OPTIONS sip:{number}@x SIP/2.0\r\n\r\n".encode(), SHARE) == f"OPTIONS sip:{shown}@x SIP/2.0\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        NUMBER,
+        "+1 (415) 555-0111",
+        "1.415.555.0111",
+        "0014155550111",
+        "4155550111",
+        "04155550111",
+        "%31%34%31%35%35%35%35%30%31%31%31",
+        NUMBER.encode().hex(),
+    ],
+)
+def test_a_number_that_stands_in_a_uri_is_masked_however_it_is_written_elsewhere(elsewhere: str) -> None:
+    raw = f"INVITE sip:+{NUMBER}@x SIP/2.0\r\nX-Caller: {elsewhere}\r\n\r\n".encode()
+    shown = redacted_message(raw, SHARE)
+    assert elsewhere.encode() not in shown
+    assert len(shown) == len(raw)
+
+
+def test_ports_lengths_and_sequence_numbers_are_no_phone_numbers() -> None:
+    raw = b"INVITE sip:24000@x:5061 SIP/2.0\r\nCSeq: 314159 INVITE\r\nContent-Length: 0\r\n\r\nm=audio 24000 RTP/SAVP 0\r\n"
+    assert redacted_message(raw, SHARE) == raw
+
+
+# --- properties ----------------------------------------------------------------------------------------------------------
+
+secrets = st.binary(min_size=30, max_size=30).map(lambda octets: base64.b64encode(octets).decode())
+numbers = st.text("0123456789", min_size=7, max_size=15).map(lambda digits: "1" + digits)
+signatures = st.binary(min_size=32, max_size=64).map(part)
+
+
+@given(secrets, numbers, signatures, st.sampled_from(["clear", "hex", "twice", "base64", "HEX"]), st.sampled_from(["jwt", "x", "note"]))
+@settings(max_examples=60, deadline=None)
+def test_no_secret_is_found_in_any_output_in_any_encoding(key: str, number: str, signature: str, encoding: str, name: str) -> None:
+    content = json.dumps({name: f"{FRONT}.{signature}", "from": f"+{number}", "sdes": f"inline:{key}"})
+    value = {
+        "clear": content,
+        "hex": content.encode().hex(),
+        "HEX": content.encode().hex().upper(),
+        "twice": content.encode().hex().encode().hex(),
+        "base64": base64.b64encode(content.encode()).decode(),
+    }[encoding]
+    invite = an_invite(SDP.replace(KEY, key), user_to_user=f"{value};encoding=hex", **{"from": f"<sip:+{number}@partner.example>;tag=1"})
+    exchange = Exchange()
+    exchange.line().send(invite)
+    trace = a_call_of(invite, **{"from": f"<sip:+{number}@x>"})
+    for one in (redacted(trace, SHARE), redacted(trace, STRICT)):
+        octets = one.entries[1].raw
+        text = "\n".join([octets.decode("latin-1"), ladder_text(one), *decodings(octets)])
+        assert len(octets) == len(invite)
+        assert key not in text
+        assert signature not in text
+        assert number not in text
+
+
+def decodings(octets: bytes) -> list[str]:
+    value = octets.partition(b"User-to-User: ")[2].partition(b";encoding")[0]
+    found = []
+    for decode in (lambda v: bytes.fromhex(v.decode()), lambda v: bytes.fromhex(bytes.fromhex(v.decode()).decode()), base64.b64decode):
+        try:
+            found.append(decode(value).decode("latin-1"))
+        except ValueError:
+            continue
+    return found
+
+
+@given(st.binary(max_size=400), st.sampled_from([SHARE, STRICT]))
+@example(b"INVITE sip:1234567@h SIP/2.0\r\nUser-to-User: 65794a" + b"41" * 40 + b"z\r\n\r\n", SHARE)
+@example(b'From: sip:@:;<>"\r\n\r\n\r\nv=0\r\na=crypto:1 X inline:\r\n', STRICT)
+@example(b"Via: SIP/2.0/TLS [::1]:1\r\nFrom: <sip:\xff\xfe@\xe9.example>\r\n\r\n", STRICT)
+@settings(max_examples=200, deadline=None)
+def test_any_octets_keep_their_length_and_masking_is_stable(raw: bytes, level: Redaction) -> None:
+    once = redacted_message(raw, level)
+    assert len(once) == len(raw)
+    assert redacted_message(once, level) == once
+
+
+sip_alphabet = st.text('sip:+0123456789@.ABCdef<>;"= \r\n-/*%2A', max_size=120)
+
+
+@given(
+    st.lists(
+        st.one_of(sip_alphabet, st.sampled_from(["inline:" + KEY, JWT, "sip:1234567@10.0.0.1", '"A" <sip:b@c.d>', "\r\n"])), max_size=8
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_near_messages_keep_their_length_and_lines(pieces: list[str]) -> None:
+    raw = "".join(pieces).encode()
+    for level in (SHARE, STRICT):
+        once = redacted_message(raw, level)
+        assert len(once) == len(raw)
+        assert [len(line) for line in once.split(b"\n")] == [len(line) for line in raw.split(b"\n")]
+        assert KEY.encode() not in once
+
+
+@pytest.mark.parametrize(
+    "piece", ["sip:", "sip:a@", "1", "12 ", "%31", "eyJ", "65794a", '"', '"a" <sip:', "IN IP4 ", "a.", "::", "1.1.", "inline:", "x@"]
+)
+@pytest.mark.parametrize("level", [SHARE, STRICT])
+def test_a_hostile_message_costs_no_more_than_its_length(piece: str, level: Redaction) -> None:
+    # A quadratic pattern needs minutes for this; pytest's own time limit is the judge.
+    raw = (piece * (64_000 // len(piece))).encode()
+    assert len(redacted_message(raw, level)) == len(raw)
+
+
+# --- strict --------------------------------------------------------------------------------------------------------------
+
+
+def test_strict_hides_names_hosts_and_content() -> None:
+    trace = a_call_with_findings(a_secret_invite())
+    before, after = all_text(trace), all_text(redacted(trace, STRICT))
+    for name in (
+        "Ann",
+        "Miller",
+        "partner.example",
+        "192.0.2.1",
+        "203.0.113.5",
+        "10.20.30.40",
+        "ExampleSBC",
+        "00D000000000001",
+        "sbc.example",
+    ):
+        assert name in before, name
+        assert name not in after, name
+
+
+def test_strict_gives_the_same_host_the_same_stand_in_everywhere() -> None:
+    trace = redacted(a_good_call(), STRICT)
+    invite, ok = (
+        next(entry.raw.decode() for entry in trace.entries if entry.data.get("summary") == name) for name in ("INVITE", "200 OK (INVITE)")
+    )
+    host = invite.partition("Via: SIP/2.0/TLS ")[2].partition(":")[0]
+    assert re.fullmatch(r"240\.0\.0\.\d", host)
+    assert f"c=IN IP4 {host}" in invite
+    assert f"received={host}" in ok
+    assert (trace.call.peer or "").startswith(f"{host}:")
+    assert f"{host}:40001" in ladder_text(trace)
+
+
+def test_strict_keeps_what_tells_nothing_about_anybody() -> None:
+    raw = b"INVITE sip:a@127.0.0.1:5061 SIP/2.0\r\nServer: sbc-sim\r\nCSeq: 1 INVITE\r\n\r\nv=0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\n"
+    shown = redacted_message(raw, STRICT)
+    assert shown == raw.replace(b"sip:a@", b"sip:*@")
+
+
+@pytest.mark.parametrize("host", ["2001:db8::1", "fe80::a:b:c:d", "2001:db8:1:2:3:4:5:6", "::ffff:192.0.2.5"])
+def test_strict_replaces_ipv6_by_addresses_of_the_same_shape(host: str) -> None:
+    from ipaddress import IPv6Address
+
+    shown = redacted_message(f"c=IN IP6 {host}\r\n".encode(), STRICT).decode().split()[-1]
+    IPv6Address(shown)
+    assert len(shown) == len(host)
+    assert shown != host
+
+
+def test_a_refused_call_names_nobody_in_its_findings_either() -> None:
+    trace = a_refused_call(**{"from": '"Ann" <sip:4155550111@pbx.acme.example>;tag=1'}, user_to_user="7b2zz;encoding=hex")
+    told: Any = redacted(trace, STRICT).call.verdict
+    text = json.dumps(told)
+    assert "4155550111" not in text
+    assert "acme" not in text
+    assert "7b2zz" not in text
+
+
+def test_a_name_of_our_own_vocabulary_is_not_hunted_in_prose() -> None:
+    trace = a_good_call(an_invite(**{"from": "<sip:partner@x>;tag=1"}))
+    shown = redacted(trace, STRICT)
+    assert "ended by partner" in ladder_text(shown)
+    assert "sip:partner@" not in all_text(shown)
