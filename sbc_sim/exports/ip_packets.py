@@ -79,10 +79,7 @@ def _ip(protocol: int, source: str, destination: str, segment: bytes, checksum_a
         ends = mapped(ends[0]), mapped(ends[1])
         header = _IPV6.pack(6 << 28, len(segment) & 0xFFFF, protocol, 64, *ends)
     pseudo = b"".join(ends) + len(segment).to_bytes(4, "big") + protocol.to_bytes(4, "big")
-    checksum = _checksum(pseudo + segment)
-    if protocol == UDP and checksum == b"\x00\x00":
-        checksum = b"\xff\xff"  # RFC 768: zero would mean that there is none
-    return header + segment[:checksum_at] + checksum + segment[checksum_at + 2 :]
+    return header + segment[:checksum_at] + _checksum(pseudo + segment) + segment[checksum_at + 2 :]
 
 
 def numeric(host: str) -> str:
@@ -105,7 +102,7 @@ def mapped(address: bytes) -> bytes:
 
 
 def _checksum(octets: bytes) -> bytes:
-    """Sum as RFC 1071 does: adding 16-bit words with end-around carry is counting modulo 65535."""
+    """Sum as RFC 1071 does: adding 16-bit words with end-around carry is counting modulo 65535. Never 0, which UDP takes for none."""
     padded = octets + b"\x00" if len(octets) % 2 else octets
     remainder = int.from_bytes(padded, "big") % 0xFFFF
     return (0xFFFF - remainder).to_bytes(2, "big")

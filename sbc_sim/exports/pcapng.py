@@ -20,6 +20,7 @@ from sbc_sim.exports.ip_packets import Address, TcpStream, numeric, udp_packet
 from sbc_sim.exports.ladder import NUMBERED
 from sbc_sim.exports.pcapng_remarks import Remarks, remarks_of
 from sbc_sim.exports.redacted import Redaction, redacted
+from sbc_sim.exports.redaction import clean
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Trace
 from sbc_sim.rtp.packet import HEADER_OCTETS
@@ -153,7 +154,7 @@ class _Frames:
         client_is_peer, client, server = self._ends(entry)
         if unreadable:
             client = client[0], 1024 + (client[1] + 1 + number) % 64000
-            comments = (f"could not be read: {entry.data.get('detail', '')}", *comments)
+            comments = (clean(f"could not be read: {entry.data.get('detail', '')}"), *comments)
         if key not in streams:
             streams[key] = TcpStream(client, server)
             yield from (_Frame(entry.at, SIP, octets) for octets in streams[key].opening())
