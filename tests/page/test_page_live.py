@@ -87,9 +87,9 @@ def test_a_refused_call_shows_the_offending_octets_marked(visit: Opening, base: 
     expect(page.locator(".mark-list")).to_contain_text("SBC-UUI-003")
 
     page.get_by_role("button", name="beside a correct INVITE").click()
-    wrong = page.locator(".reference tr", has=page.get_by_role("rowheader", name="User-to-User"))
+    wrong = page.locator(".reference tr.ref-wrong", has_text="User-to-User")
     expect(wrong).to_contain_text(BAD_UUI)
-    expect(wrong).to_contain_text("wrong")
+    expect(wrong).to_contain_text("SBC-UUI-003")
 
 
 def test_a_connection_that_never_became_a_call_shows_with_its_cure(visit: Opening, base: str, partner: Partner) -> None:

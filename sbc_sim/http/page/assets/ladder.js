@@ -2,7 +2,7 @@
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { callPath, getJson } from "./api.js";
-import { preciseMoment } from "./format.js";
+import { plural, preciseMoment } from "./format.js";
 import { setParams } from "./route.js";
 import { Choice, Code, Copy, Trouble, useFetch, Waiting } from "./ui.js";
 import { Marked, MarkList } from "./marked.js";
@@ -110,15 +110,25 @@ export function OneMessage({ message }) {
     ${message.truncated && html`<p class="dim">Only the beginning is shown; the capture has all of it.</p>`}`;
 }
 
-const STATES = { same: "as it should be", differs: "differs", missing: "missing", extra: "extra", wrong: "wrong" };
+const STATES = { same: "as it should be", differs: "differs", missing: "missing", extra: "not in it", wrong: "wrong" };
 
+/** Differences first; what no rule names is a difference, not a fault. */
 function Reference({ id, version }) {
   const { data, error, retry } = useFetch(callPath(id, "/reference"), { version });
   if (error) return html`<${Trouble} error=${error} retry=${retry} />`;
   if (!data) return html`<${Waiting} what="the reference" />`;
+  const same = data.rows.filter((row) => row.state === "same");
+  const other = data.rows.filter((row) => row.state !== "same");
   return html`<div class="reference">
-    <div class="table-box"><table><thead><tr><th scope="col">Header</th><th scope="col">Yours</th><th scope="col">A correct one</th><th scope="col"></th></tr></thead>
-      <tbody>${data.rows.map((row, index) => html`<tr key=${index} class="ref-${row.state}"><th scope="row">${row.header}</th><td class="mono">${row.found ?? "–"}</td><td class="mono">${row.state === "same" ? html`<span class="dim">the same</span>` : row.reference ?? "–"}</td><td><span class="ref-state">${STATES[row.state] || row.state}</span> ${(row.rules || []).map((rule) => html`<${RuleLink} key=${rule} rule=${rule} /> `)}</td></tr>`)}</tbody></table></div>
-    <details><summary>A correct INVITE for this call, whole</summary><${Code} text=${data.text} what="a correct INVITE" /></details>
+    ${other.length > 0 ? html`<${Compared} rows=${other} />` : html`<p class="good">✓ Nothing differs from a correct INVITE.</p>`}
+    ${same.length > 0 && html`<details><summary>${plural(same.length, "line is", "lines are")} as in a correct one</summary><${Compared} rows=${same} /></details>`}
+    <details><summary>A correct INVITE for this call, whole</summary><${Code} text=${data.text} what="a correct INVITE" wrap /></details>
   </div>`;
+}
+
+function Compared({ rows }) {
+  return html`<div class="table-box"><table><thead><tr><th scope="col">Line</th><th scope="col">Yours</th><th scope="col">A correct one</th></tr></thead>
+    <tbody>${rows.map((row, index) => html`<tr key=${index} class=${row.rules && row.rules.length ? `ref-${row.state}` : ""}>
+      <th scope="row">${row.header}<br /><span class="ref-state">${STATES[row.state] || row.state}</span> ${(row.rules || []).map((rule) => html`<${RuleLink} key=${rule} rule=${rule} /> `)}</th>
+      <td class="mono">${row.found ?? "–"}</td><td class="mono">${row.state === "same" ? html`<span class="dim">the same</span>` : row.reference ?? "–"}</td></tr>`)}</tbody></table></div>`;
 }

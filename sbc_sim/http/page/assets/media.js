@@ -48,7 +48,7 @@ const drawnLine = (label, stroke, more = {}) => ({ label, stroke, width: 1.5, po
 function packetsPlan(look) {
   return {
     height: 150, cursor, legend: { live: true }, scales: { x: TIME, y: { range: (_, low, high) => [0, Math.max(high || 0, 1) * 1.1] } },
-    axes: [seconds(look), axis(look, { size: 44 })],
+    axes: [seconds(look), axis(look, { size: 58 })],
     series: [{ label: "s" }, drawnLine("received", look("accent")), drawnLine("sent", look("second"), { dash: [5, 3] }), drawnLine("lost", look("fail"), { fill: look("fail"), width: 1 })],
   };
 }
@@ -56,7 +56,7 @@ function packetsPlan(look) {
 function jitterPlan(look) {
   return {
     height: 120, cursor, scales: { x: TIME, y: { range: (_, low, high) => [0, Math.max(high || 0, 1) * 1.15] } },
-    axes: [seconds(look), axis(look, { size: 44, values: (_, ticks) => ticks.map((tick) => `${tick} ms`) })],
+    axes: [seconds(look), axis(look, { size: 58, values: (_, ticks) => ticks.map((tick) => `${tick} ms`) })],
     series: [{ label: "s" }, drawnLine("jitter ms", look("accent"), { value: (_, value) => fixed(value) })],
   };
 }
@@ -65,7 +65,7 @@ function levelPlan(look) {
   const told = (_, value) => (value === null || value === undefined ? "–" : value === 0 ? "silent" : `${(20 * Math.log10(Math.abs(value))).toFixed(0)} dBFS`);
   return {
     height: 150, cursor, scales: { x: TIME, y: { range: (_, low, high) => mirrored(low, high) } },
-    axes: [seconds(look), axis(look, { size: 44, values: (_, ticks) => ticks.map(() => "") })],
+    axes: [seconds(look), axis(look, { size: 58, values: (_, ticks) => ticks.map(() => "") })],
     series: [{ label: "s" }, drawnLine("received ↑", look("accent"), { fill: `${look("accent")}55`, width: 1, value: told }), drawnLine("sent ↓", look("second"), { fill: `${look("second")}55`, width: 1, value: told })],
   };
 }
