@@ -17,6 +17,7 @@ import click
 from sbc_sim.commands.about import config, explain, version
 from sbc_sim.commands.call import call
 from sbc_sim.commands.calls import calls
+from sbc_sim.commands.compare import compare
 from sbc_sim.commands.demo import demo
 from sbc_sim.commands.doctor import doctor
 from sbc_sim.commands.judge import judge
@@ -66,5 +67,5 @@ def cli() -> None:
     """
 
 
-for command in (serve, ready, demo, call, calls, doctor, judge, tls, uui, explain, config, version):
+for command in (serve, ready, demo, call, calls, doctor, judge, compare, tls, uui, explain, config, version):
     cli.add_command(command)
