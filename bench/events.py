@@ -186,8 +186,9 @@ def measure(calls: int = 100, pages: int = 50, seconds: float = 8.0, per_second:
     late, before = percentile(heard, 0.99), percentile(alone, 0.99)
     rate = listening.events / (seconds * 1.25)
     return (
-        f"events: reactor lag p99 {late:.1f} ms with {pages} listeners (p50 {percentile(heard, 0.5):.1f}; nobody listening: p99"
-        f" {before:.1f}) at {calls} calls with media and {per_second:g} more each second, {rate:,.0f} events/s delivered (under 10 ms is wanted)"
+        f"events: reactor lag p99 {late:.1f} ms with {pages} listeners (p50 {percentile(heard, 0.5):.1f};"
+        f" nobody listening: p99 {before:.1f}) at {calls} calls with media and {per_second:g} more each second,"
+        f" {rate:,.0f} events/s delivered (under 10 ms is wanted)"
     )
 
 

@@ -97,7 +97,7 @@ class UuiContent(In):
     json_: Any = Field(None, alias="json", description="A JSON value; written without blanks.")
     text: str | None = Field(None, max_length=65536, description="Text, written as UTF-8.")
     echo: Literal[True] | None = Field(None, description="The content that selects the echo test.")
-    parameters: Parameters | None = Field(None, description="Further header parameters, or other values; encoding=hex unless said otherwise.")
+    parameters: Parameters | None = Field(None, description="Further header parameters; encoding=hex unless said otherwise.")
 
     @model_validator(mode="after")
     def _one(self) -> "UuiContent":
@@ -271,9 +271,11 @@ class Mark(Out):
 class Message(Out):
     """A SIP message, a parse error, a refusal or a connection. Members beyond these depend on `kind`."""
 
+    model_config = ConfigDict(extra="allow")
     number: int | None = Field(None, description="Place among the messages of its call, from 0.")
     at: Time
     kind: str
+    connection: int | None = None
     direction: Literal["in", "out"] | None = None
     method: str | None = None
     status: int | None = None
@@ -285,6 +287,10 @@ class Message(Out):
     repeated: bool | None = None
     peer: Any = None
     warning: str | None = None
+    malformation: str | None = None
+    detail: str | None = None
+    where: str | None = None
+    offset: int | None = None
     text: str | None = Field(None, description="The message; octets that are no text stand as \\xNN.")
     octets: int | None = None
     truncated: bool | None = None
@@ -676,3 +682,12 @@ class Problem(Out):
     detail: str = Field(description="What was seen.")
     fix: str = Field(description="What to do.")
     instance: str | None = None
+    limit: int | None = Field(None, description="The bound that was passed, in octets.")
+    seen: list["Near"] | None = Field(None, description="Calls that fitted what was waited for, but did not get that far.")
+
+
+class Near(Out):
+    """A call that came near."""
+
+    id: str
+    state: State

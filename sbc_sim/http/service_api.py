@@ -48,7 +48,7 @@ class ServiceApi:
     def routes(self) -> tuple[Route, ...]:
         """The lines for the route table."""
         return (
-            Route("GET", "/", self.index, "The page for browsers, what is where for programs", produces="", open_to_browsers=True, problems=(404,)),
+            Route("GET", "/", self.index, "The page, or what is where for programs", produces="", open_to_browsers=True, problems=(404,)),
             Route("GET", "/livez", self.livez, "The process answers", open=True, response="Live"),
             Route("GET", "/readyz", self.readyz, "Calls can be taken", open=True, response="Ready"),
             Route("GET", "/metrics", self.metrics, "Prometheus metrics", produces=""),

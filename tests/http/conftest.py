@@ -17,12 +17,20 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.threads import blockingCallFromThread
 from twisted.logger import LogLevel, globalLogPublisher
 
+from sbc_sim.exports.capture import NOTHING, Capture
 from sbc_sim.http.metrics import Gauges, Metrics
+from sbc_sim.http.setup import Instance, setup_data
 from sbc_sim.http.site import SiteOptions, Sources, build_site
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.memory import MemoryStore
+from tests.http.contract import check_answer
 
 reactor: Any = _reactor
+ECHO = '{"orgId":"echo-test-org","scrt2Domain":"afv-wss-echo:7442"}'
+SETUP = setup_data(Instance(
+    "sim.example", 5061, "192.0.2.5", 31000, 31019, "ports", ("localhost", "sim.example"), "AB:CD",
+    f"{ECHO.encode().hex()};encoding=hex", ECHO,
+))  # fmt: skip
 START = 1_700_000_000.0
 
 
@@ -38,10 +46,17 @@ class Lab:
     hung_up: list[str] = field(default_factory=list)
     unready: list[str] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
+    captures: dict[str, Capture] = field(default_factory=dict)
 
     def tell(self, *entries: Entry) -> None:
         """Append to the journal, all in one turn of the reactor, as the shell does."""
         blockingCallFromThread(reactor, lambda: [self.store.append(entry) for entry in entries])
+
+    def hold_to_contract(self, response: httpx.Response, prefix: str) -> None:
+        """Check an answer against what the interface says of itself."""
+        if response.headers.get("content-type") != "text/event-stream":
+            response.read()
+            check_answer(self.factory.front.table, response, prefix.rstrip("/"))
 
     def on_reactor(self, function: Callable[[], Any]) -> Any:
         return blockingCallFromThread(reactor, function)
@@ -91,22 +106,28 @@ def faults() -> Iterator[list[dict[str, Any]]]:
 
 @pytest.fixture
 def make_lab(reactor_thread: None, faults: list[dict[str, Any]], tmp_path: Path) -> Iterator[Callable[..., Lab]]:
-    """Start an interface; `clock` is its reactor, the other options are those of SiteOptions."""
+    """Start an interface; `clock` is its reactor, `more` goes to Sources, the other options are those of SiteOptions.
+
+    Every answer that its client gets is held against the OpenAPI document (`contract`).
+    """
     ends: list[Callable[[], Any]] = []
 
-    def make(clock: Any = reactor, **options: Any) -> Lab:
+    def make(clock: Any = reactor, contract: bool = True, more: dict[str, Any] | None = None, **options: Any) -> Lab:
         store = MemoryStore()
         metrics = Metrics(Gauges(lambda: (2, 20), store.size, lambda: 0.001, lambda: 2_000_000_000.0), "1.2.3")
         store.subscribe(metrics.observe)
         (tmp_path / "ca.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n")
         lab = Lab(store)
         sources = Sources(
-            store, metrics, lambda: lab.info, lambda: lab.unready, lambda call: lab.hung_up.append(call) is None, tmp_path / "ca.pem"
-        )
+            store, metrics, lambda: lab.info, lambda: lab.unready, lambda call: lab.hung_up.append(call) is None, tmp_path / "ca.pem",
+            **{"setup": lambda: SETUP, "capture": lambda call: lab.captures.get(call, NOTHING), **(more or {})},
+        )  # fmt: skip
         lab.factory = blockingCallFromThread(reactor, build_site, sources, SiteOptions(**options), clock)
         listening = blockingCallFromThread(reactor, reactor.listenTCP, 0, lab.factory, 50, "127.0.0.1")
         lab.port = listening.getHost().port
         lab.client = httpx.Client(base_url=f"http://127.0.0.1:{lab.port}", timeout=20, trust_env=False, verify=False)
+        if contract:
+            lab.client.event_hooks = {"response": [lambda response: lab.hold_to_contract(response, str(options.get("base_path", "")))]}
         ends.extend((lab.client.close, lambda: blockingCallFromThread(reactor, listening.stopListening)))
         return lab
 

@@ -13,7 +13,8 @@ from tests.http.conftest import START, Lab, answered, ended, started
 
 
 def uui(call: str, **fields: Any) -> Entry:
-    return Entry(START, Kind.UUI, call, {"raw": "7b7d;encoding=hex", "decoded": "{}", "fields": fields, "named": {"callId": "voiceCallId"}})
+    rest = {"named": {"callId": "voiceCallId"}, "lengths": {"value": 4, "line": 31, "decoded": 2}, "findings": []}
+    return Entry(START, Kind.UUI, call, {"raw": "7b7d;encoding=hex", "decoded": "{}", "fields": fields, **rest})
 
 
 def wait(lab: Lab, **body: Any) -> httpx.Response:
