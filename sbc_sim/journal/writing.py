@@ -124,7 +124,7 @@ class Writing:
         except FileNotFoundError:
             there = 0
         if there != self._inode:
-            raise OSError(f"{self._path} was removed or replaced under a running sbc-sim: put it back, or start again")
+            raise OSError("it was removed or replaced under a running sbc-sim: put it back, or start again")
 
     def _flush(self) -> bool:
         batch = self._batch
