@@ -8,8 +8,10 @@ from enum import StrEnum
 METHODS = b"INVITE|ACK|BYE|CANCEL|OPTIONS|REGISTER|REFER|NOTIFY|SUBSCRIBE|UPDATE|PRACK|INFO|MESSAGE|PUBLISH"
 START_LINE = re.compile(rb"(?:SIP/2\.0 [1-6]\d\d\b|[A-Z][A-Za-z\-]{1,19} {1,4}[^\s]{1,2000} {1,4}SIP/\d)")
 """The beginning of a SIP message at this very place."""
-START_LINES = re.compile(rb"(?m)^(?:SIP/2\.0 [1-6]\d\d\b|(?:" + METHODS + rb") {1,4}[^\s]{1,2000} {1,4}SIP/2\.0)")
-"""The beginning of a SIP message at the beginning of any line."""
+START_LINES = re.compile(
+    rb"(?:SIP/2\.0 [1-6]\d\d [^\r\n]{0,200}|(?:" + METHODS + rb") {1,4}[^\s]{1,2000} {1,4}SIP/2\.0)\r?\n[A-Za-z][\w\-]{0,40}[ \t]{0,8}:"
+)
+"""A start line with a header behind it, anywhere: a body need not end with a line."""
 _HTTP = re.compile(rb"[A-Z]{3,10} [^\s]{0,2000} HTTP/\d|HTTP/\d\.\d \d\d\d |PRI \* HTTP/2")
 _PARTIAL = re.compile(rb"[A-Za-z/][A-Za-z0-9/.\-]{0,19}(?: {1,4}[^\s]{0,2000}(?: {1,4}[SIP/]{0,4})?)?\Z")
 LONGEST_RECORD = 16_384 + 2_048
