@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.memory import MemoryStore
+from sbc_sim.net.key_log import KeyLog, key_log_files
 from sbc_sim.net.media_udp import MediaPlane
 from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.net.shell import Shell, unix_clock
@@ -92,7 +93,7 @@ class Placement:
         host = local_host(order.plan.host, order.plan.port)
         try:
             self.plane = MediaPlane(reactor, host, host, "0", "ports", clock=self._clock, make_leg=self._make_leg)
-            dialler = SipDialler(reactor, ClientTls(order.ca_file, order.verify))
+            dialler = SipDialler(reactor, ClientTls(order.ca_file, order.verify), key_log=_key_log())
         except (CertificateError, ValueError) as error:
             raise PlacingError(str(error)) from None
         environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes)
@@ -164,6 +165,12 @@ class Placement:
     def _proof(self, call: str) -> EchoProof | None:
         leg = self._legs.get(call)
         return None if leg is None else leg.proof()
+
+
+def _key_log() -> KeyLog | None:
+    """Append TLS secrets to the file of SSLKEYLOGFILE, when there is one."""
+    files = key_log_files(None)
+    return None if files is None else lambda connection, line: files.append(line)
 
 
 def complaints(result: CallResult) -> list[str]:
