@@ -26,15 +26,15 @@ def asks_an_instance(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def client_of(wanted: dict[str, Any]) -> Client:
-    """Take the three options out of a command's arguments and make the client that they mean."""
+def client_of(wanted: dict[str, Any], timeout: float = 30.0) -> Client:
+    """Take the three options out of a command's arguments and make the client that they mean; `timeout` in seconds."""
     from sbc_sim.client import Client
 
     api, token, token_file = (wanted.pop(name) for name in ("api", "token", "token_file"))
     if token and token_file:
         raise click.UsageError("give one of --token and --token-file")
     try:
-        return Client(api, token or (token_file.read_text(encoding="utf-8").strip() if token_file else None))
+        return Client(api, token or (token_file.read_text(encoding="utf-8").strip() if token_file else None), timeout)
     except (ValueError, OSError) as error:
         raise Unusable(str(error)) from None
 

@@ -39,22 +39,25 @@ if TYPE_CHECKING:
 STYLES = {"pass": "good", "warn": "warning", "fail": "bad", "skip": "quiet"}
 WORDS = {"pass": "ok", "warn": "warn", "fail": "FAIL", "skip": "-"}
 NAME_WIDTH = 20
+PATIENCE = 5.0
+"""Whoever listens where we would is a simulator that answers sooner than this, seconds, or another program."""
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command(cls=SettingsCommand)
 @click.option("--ca", "ca_file", type=READABLE, help="CA (PEM) that partners trust, for the loop call. Default: the one that is shown.")
+@click.option("--seconds", type=click.FloatRange(1, 60), default=2.5, show_default=True, help="Length of the loop call.")
 @asks_an_instance
 @as_json
 @click.pass_context
-def doctor(ctx: click.Context, /, ca_file: Path | None, as_json: bool, **wanted: Any) -> int:
+def doctor(ctx: click.Context, /, ca_file: Path | None, seconds: float, as_json: bool, **wanted: Any) -> int:
     """Look for what would keep partners from calling, and say how to mend it.
 
     Where a simulator runs already (at --api, or where http.listen says), that one is examined. Otherwise this serves for as long as
     one call takes, which goes through the address that partners dial. Nothing else is asked for outside of this machine. Exit code
-    0 when nothing failed, 1 when something did, 3 when the instance that runs cannot be asked.
+    0 when nothing failed, 1 when something did, 3 when the instance named by --api does not answer.
     """
-    examination = _Examination(loaded(ctx), wanted, ca_file)
+    examination = _Examination(loaded(ctx), wanted, ca_file, seconds)
     found: list[Check] = []
     for check in examination.checks():
         found.append(check)
@@ -71,12 +74,13 @@ def doctor(ctx: click.Context, /, ca_file: Path | None, as_json: bool, **wanted:
 class _Examination:
     """All checks, one after the other."""
 
-    def __init__(self, with_origins: Loaded, wanted: dict[str, Any], ca_file: Path | None) -> None:
+    def __init__(self, with_origins: Loaded, wanted: dict[str, Any], ca_file: Path | None, seconds: float) -> None:
         import os
 
         self._settings = with_origins.settings
         self._origins = dict(with_origins.origins)
         self._ca_file = ca_file
+        self._seconds = seconds
         self._named = bool(wanted["api"] or os.environ.get("SBC_SIM_API"))
         self._client = self._client_of(wanted)
         self.allow_list: list[Mapping[str, Any]] = []
@@ -92,7 +96,7 @@ class _Examination:
         )
         if http.token is not None and not wanted["token"] and not wanted["token_file"]:
             wanted["token"] = http.token.get_secret_value()
-        return client_of(wanted)
+        return client_of(wanted, PATIENCE)
 
     def checks(self) -> Iterator[Check]:
         """Look at everything. Raises CannotRun when a named instance does not answer, or one that runs here does not tell."""
@@ -146,7 +150,7 @@ class _Examination:
             why = " and ".join([*taken, *(["certificate"] if credentials is None else [])])
             yield Check(loop_call.NAME, "skip", f"not tried: see {why} above")
             return
-        outcome = loop_call.place(host, own.sip_port, self._ca(credentials), _for_one_call(settings))
+        outcome = loop_call.place(host, own.sip_port, self._ca(credentials), self._seconds, _for_one_call(settings))
         self.verdict = outcome.verdict
         yield loop_call.judged(outcome)
 
@@ -189,7 +193,7 @@ class _Examination:
         yield _running_store(info.get("store") or {})
         self.allow_list = list(setup.get("allowList") or ())
         with self._downloaded_ca(info) as ca:
-            outcome = loop_call.place(host, port, ca, None)
+            outcome = loop_call.place(host, port, ca, self._seconds, None)
         if outcome.result is not None and outcome.result.answered_at is not None:
             outcome.verdict = self.verdict = self._verdict_of(outcome.result.sip_call_id)
         yield loop_call.judged(outcome)

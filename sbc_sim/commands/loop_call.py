@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from sbc_sim.settings import Settings
     from sbc_sim.sip.peer import TlsFailure
 
-SECONDS = 2.5
-"""From answer to BYE: long enough for a proof of the echo."""
 LONGEST = 8.0
-"""After this the call is given up: a packet filter that drops answers nothing."""
+"""After this, and the length of the call, it is given up: a packet filter that drops answers nothing."""
 NAME = "loop call"
 
 
@@ -42,10 +40,10 @@ class Outcome:
     """The simulator's, when it ran here."""
 
 
-def place(host: str, port: int, ca_file: Path | None, serving: Settings | None) -> Outcome:
+def place(host: str, port: int, ca_file: Path | None, seconds: float, serving: Settings | None) -> Outcome:
     """Call host:port, 0 for the port that is listened on, with a check of the certificate against `ca_file` (None: this machine's roots).
 
-    `serving`: the simulator is run with these settings for as long as the call takes.
+    `seconds`: from answer to BYE. `serving`: the simulator is run with these settings for as long as the call takes.
     """
     from sbc_sim import logs
     from sbc_sim.placing import Order, Placement, PlacingError, complaints
@@ -61,12 +59,12 @@ def place(host: str, port: int, ca_file: Path | None, serving: Settings | None) 
             service.listen()
             port = port or service.ports.sip
             outcome.target = host_port(host, port)
-        placement = Placement(Order(_plan(host, port), ca_file=ca_file), reactor)
+        placement = Placement(Order(_plan(host, port, seconds), ca_file=ca_file), reactor)
         over = placement.run()
     except (ServiceError, PlacingError) as error:
         outcome.trouble = str(error)
         return outcome
-    last = reactor.callLater(LONGEST, placement.hang_up)
+    last = reactor.callLater(LONGEST + seconds, placement.hang_up)
     over.addBoth(lambda _: last.cancel() if last.active() else None)
     if service is not None:
         over.addBoth(lambda _: service.stop())
@@ -79,12 +77,12 @@ def place(host: str, port: int, ca_file: Path | None, serving: Settings | None) 
     return outcome
 
 
-def _plan(host: str, port: int) -> Any:
+def _plan(host: str, port: int, seconds: float) -> Any:
     from sbc_sim.partner.placed_call import CallPlan
 
     uri = f"sip:echo@{host_port(host, port)};transport=tls"
     uui = f"{ECHO_PAYLOAD.encode().hex()};encoding=hex"
-    return CallPlan(host, port, uri, "<sip:+15550100@partner.invalid>", f"<{uri}>", uui, seconds=SECONDS)
+    return CallPlan(host, port, uri, "<sip:+15550100@partner.invalid>", f"<{uri}>", uui, seconds=seconds)
 
 
 def _verdict(service: Any) -> Mapping[str, Any] | None:
@@ -130,8 +128,9 @@ def _no_connection(target: str, failure: TlsFailure) -> Check:
     from sbc_sim.rules.tls import PROBLEMS
     from sbc_sim.sip.peer import TlsProblem
 
+    strangers = (TlsProblem.UNREACHABLE, TlsProblem.HANDSHAKE_TIMEOUT, TlsProblem.CLOSED_EARLY, TlsProblem.NOT_TLS)
     cures = {
-        TlsProblem.UNREACHABLE: _NOT_HERE,
+        **dict.fromkeys(strangers, _NOT_HERE),
         TlsProblem.UNTRUSTED_SERVER: "make the certificate one for that address: `--tls-names`, or another file in tls.cert_file",
     }
     cure = cures.get(failure.problem, f"sbc-sim explain {PROBLEMS[failure.problem]}")
