@@ -122,7 +122,8 @@ def _lines_of(header: str, text: str) -> Iterator[Span]:
         elif body < len(lines):
             yield lines[body][0], lines[-1][1]
     else:
-        yield from _fields(header.partition(",")[0].strip().lower(), text, lines[1:body])
+        name = header.partition(",")[0].strip().lower()
+        yield from _fields(name, text, lines[1:body]) if name else ()
 
 
 def _fields(name: str, text: str, lines: list[Span]) -> Iterator[Span]:
