@@ -87,9 +87,10 @@ class Retention:
 
     def give_back(self) -> bool:
         """Give some empty pages back to the disk; True when that was worth it and may be again."""
-        if self._pragma("freelist_count") < PAGES:
+        free = self._pragma("freelist_count")
+        if free < PAGES and (not free or self.file_octets() <= self._bounds.octets):
             return False
-        self._connection.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()
+        self._connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")  # `execute` would stop after the first page
         return True
 
     def _pragma(self, name: str) -> int:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.sip.uri import host_port
 
 MOST_FINDINGS = 500
 MOST_KEYS_PRESSED = 128
@@ -152,8 +153,7 @@ class CallView:
 def address_text(address: object) -> str | None:
     """Write a (host, port) pair, or what is text already, as ``host:port``."""
     if isinstance(address, list | tuple) and len(address) == 2:
-        host, port = address
-        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+        return host_port(str(address[0]), address[1])
     return address if isinstance(address, str) else None
 
 

@@ -72,7 +72,7 @@ class Writing:
         due = self._queue.due(now)
         if due == 0.0:
             self._attempt(self._flush)
-        elif now >= self._tidy_at:
+        if now >= self._tidy_at and not self._failures:
             more = self._attempt(self._clear_away)
             self._tidy_at = now + (BETWEEN_STEPS if more else IDLE_SECONDS)
         if self._failures:
@@ -149,7 +149,10 @@ class Writing:
         now = self._now()
         victims, loose_before = self._retention.victims(batch.calls, now), self._retention.loose_before(now)
         if not victims and loose_before is None:
-            return self._retention.give_back()
+            gave = self._retention.give_back()
+            if gave:
+                self._queue.publish(self._sum())
+            return gave
         self._connection.execute("BEGIN IMMEDIATE")
         batch.delete(victims)
         if loose_before is not None:
