@@ -39,17 +39,19 @@ class RtpCaller:
         """Of the packets that were sent under the right key."""
         self.server_port = 0
         self._to_tag = ""
+        self._cseq = 0
 
-    def place(self) -> None:
-        """INVITE, 200, ACK."""
+    def invite(self) -> None:
+        """INVITE, 200, ACK; a second time it is a re-INVITE that changes nothing."""
+        self._cseq += 1
         inline = base64.b64encode(self.key.key_salt).decode()
         sdp = (
-            "v=0\r\no=partner 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"v=0\r\no=partner 1 {self._cseq} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
             f"m=audio {self.port} RTP/SAVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
             f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{inline}\r\na=ptime:20\r\na=sendrecv\r\n"
         )
         uui = f"User-to-User: {ECHO_PAYLOAD.encode().hex()};encoding=hex"
-        self.raw.send(raw_sip.request("INVITE", self.name, (uui, "Content-Type: application/sdp"), sdp))
+        self.raw.send(raw_sip.request("INVITE", self.name, (uui, "Content-Type: application/sdp"), sdp, self._cseq, self._to_tag))
         answer = self.raw.final()
         assert answer is not None
         assert answer.status == 200, answer.head
@@ -57,7 +59,7 @@ class RtpCaller:
         assert media is not None
         self.server_port = int(media.group(1))
         self._to_tag = re.search(r";tag=[^\s;]+", answer.header("To") or "").group()  # type: ignore[union-attr]
-        self.raw.send(raw_sip.request("ACK", self.name, to_tag=self._to_tag))
+        self.raw.send(raw_sip.request("ACK", self.name, cseq=self._cseq, to_tag=self._to_tag))
 
     def send(self, number: int, *, wrong_key: bool = False, plain: bool = False) -> None:
         """Send packet `number`; one under the right key is waited for, so the ones before it have been read too."""
@@ -72,7 +74,7 @@ class RtpCaller:
 
     def hang_up(self) -> None:
         """BYE."""
-        self.raw.send(raw_sip.request("BYE", self.name, cseq=2, to_tag=self._to_tag))
+        self.raw.send(raw_sip.request("BYE", self.name, cseq=self._cseq + 1, to_tag=self._to_tag))
         answer = self.raw.final()
         assert answer is not None
         assert answer.status == 200
@@ -86,7 +88,7 @@ def calling(port: int, ca: Path, name: str, version: ssl.TLSVersion = ssl.TLSVer
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain:
         caller = RtpCaller(raw_sip.RawSip(plain, context), name)
         with caller.udp:
-            caller.place()
+            caller.invite()
             yield caller
             caller.hang_up()
             caller.raw.close()

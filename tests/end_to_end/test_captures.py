@@ -6,9 +6,12 @@ import audioop
 import base64
 import io
 import json
+import os
 import re
 import ssl
 import stat
+import subprocess
+import sys
 import time
 import urllib.request
 import wave
@@ -24,7 +27,7 @@ from tests.end_to_end.clients import tshark
 from tests.end_to_end.clients.conversation import PATIENCE
 from tests.end_to_end.conftest import require
 from tests.end_to_end.rtp_caller import FIRST_SEQUENCE, SSRC, calling
-from tests.end_to_end.server import Server, serving
+from tests.end_to_end.server import ROOT, Server, serving
 from tests.support.srtp_peer import make_key
 
 pytestmark = [pytest.mark.partners, pytest.mark.timeout(180)]
@@ -142,6 +145,42 @@ def test_findings_are_comments_of_the_packets_that_they_are_about(kept: Kept) ->
     assert [(row[1], int(row[2], 16)) for row in about_loss] == [("RTP decrypted", SSRC)]
     texts = " ".join(row[0] for row in rows) + kept.file.read_bytes().decode("utf-8", "ignore")
     assert {rule for rule in told if rule in texts} == set(told)
+
+
+def test_wireshark_itself_which_reads_a_file_twice_sees_the_same(kept: Kept) -> None:
+    columns = ("-T", "fields", "-e", "_ws.col.Protocol", "-e", "_ws.col.Info")
+    once, twice = (
+        [line for line in tshark.tshark(kept.file, *passes, *columns) if line.startswith(("RTP", "SIP", "SRTP"))]
+        for passes in ((), ("-2",))
+    )
+    assert len(once) > 2 * len(kept.payloads)
+    assert once == twice
+
+
+def test_after_a_re_invite_the_audio_is_still_readable(running_server: Server, tmp_path: Path) -> None:
+    with calling(running_server.sip_port, running_server.ca, "invited-again") as caller:
+        for number in range(30):
+            if number in (10, 20):
+                caller.invite()
+            caller.send(number)
+    call = running_server.wait_for_call(caller.call_id, "ended")
+    file = tmp_path / "again.pcapng"
+    file.write_bytes(fetched(running_server, f"/api/v1/calls/{call['id']}/capture.pcapng"))
+    rows = tshark.fields(file, "rtp", "rtp.ssrc", "rtp.payload")
+    assert [bytes.fromhex(row[1]) for row in rows if int(row[0], 16) == SSRC] == caller.payloads
+    assert len(tshark.fields(file, "sip.Method == INVITE", "frame.number")) == 3
+    assert not tshark.fields(file, "srtp.enc_payload", "frame.number")
+
+
+def test_both_sides_write_their_secrets_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "server.log"))
+    with serving(tmp_path) as server:
+        command = [sys.executable, "-m", "sbc_sim", "call", f"tls:127.0.0.1:{server.sip_port}", "--ca", str(server.ca), "--seconds", "1"]
+        environment = {**os.environ, "SSLKEYLOGFILE": str(tmp_path / "call.log")}
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=60)
+    written = [set((tmp_path / name).read_text().splitlines()) for name in ("server.log", "call.log")]
+    assert any(line.startswith("CLIENT_TRAFFIC_SECRET_0 ") for line in written[0])
+    assert written[0] == written[1]
 
 
 def test_rtcp_is_readable(kept: Kept) -> None:
