@@ -32,6 +32,7 @@ from pydantic import (
 
 from sbc_sim.calls.limits import Limits as CallLimits
 from sbc_sim.rules.policy import Policy
+from sbc_sim.sip.uri import host_port
 
 DEFAULT_FILE = Path("/etc/sbc-sim/config.yaml")
 PREFIX = "SBC_SIM_"
@@ -57,7 +58,7 @@ class Endpoint:
 
     def __str__(self) -> str:
         """Return HOST:PORT, an IPv6 host in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
     @property
     def wildcard(self) -> bool:

@@ -27,6 +27,7 @@ from sbc_sim.commands.shared import (
 from sbc_sim.commands.uui import ECHO_PAYLOAD
 from sbc_sim.exports.redaction import clean, mask, mask_values
 from sbc_sim.journal.view import camel
+from sbc_sim.sip.uri import host_port
 
 if TYPE_CHECKING:
     from sbc_sim.partner.placed_call import CallResult
@@ -76,7 +77,7 @@ def _plan(target: str, wanted: dict[str, Any]) -> Any:
     from sbc_sim.partner.placed_call import CallPlan
 
     host, port = _target(target)
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address = host_port(host, port)
     uri = wanted["called"] if wanted["called"].startswith(("sip:", "sips:", "tel:")) else f"sip:{wanted['called']}@{address};transport=tls"
     caller = wanted["caller"] if wanted["caller"].startswith(("sip:", "sips:", "tel:")) else f"sip:{wanted['caller']}@partner.invalid"
     return CallPlan(

@@ -44,8 +44,8 @@ class Document:
 
 DOCUMENTS = (
     Document("txt", "ladder.txt", ".txt", "The ladder as text.", redacted=False),
-    Document("svg", "ladder.svg", ".svg", "The ladder as a picture."),
-    Document("mmd", "ladder.mmd", ".mmd", "The ladder for Mermaid."),
+    Document("svg", "ladder.svg", ".svg", "The ladder as a picture.", redacted=False),
+    Document("mmd", "ladder.mmd", ".mmd", "The ladder for Mermaid.", redacted=False),
     Document(
         "pcapng",
         "capture.pcapng",
@@ -81,7 +81,7 @@ def export(call: str, redaction: str | None, force: bool, **wanted: Any) -> None
     client = client_of(wanted)
     chosen = [(document, wanted[document.option.replace("-", "_")]) for document in DOCUMENTS]
     chosen = [(document, file) for document, file in chosen if file is not None]
-    _check(chosen)
+    _check(chosen, redaction)
     with explained():
         about = client.call(call)
         targets = [(document, _target(document, file, str(about["id"]), force)) for document, file in chosen]
@@ -89,9 +89,12 @@ def export(call: str, redaction: str | None, force: bool, **wanted: Any) -> None
             _export(client, str(about["id"]), document, target, redaction, force)
 
 
-def _check(chosen: Sequence[tuple[Document, str]]) -> None:
+def _check(chosen: Sequence[tuple[Document, str]], redaction: str | None) -> None:
     if not chosen:
         raise click.UsageError(f"say what to export: {', '.join('--' + document.option for document in DOCUMENTS)}")
+    as_is = [f"--{document.option}" for document, _ in chosen if not document.redacted]
+    if redaction and as_is:
+        raise click.UsageError(f"--redaction has no say in {', '.join(as_is)}: keys and tokens are masked there, numbers are not")
     out = [document for document, file in chosen if file == STDOUT]
     if len(out) > 1:
         raise click.UsageError("only one document can go to standard output")
@@ -126,7 +129,7 @@ def _refuse_existing(path: Path, force: bool) -> None:
 
 
 def _export(client: Client, call: str, document: Document, target: Path | None, redaction: str | None, force: bool) -> None:
-    query = f"?redaction={redaction}" if redaction and document.redacted else ""
+    query = f"?redaction={redaction}" if redaction else ""
     path = f"/api/v1/calls/{quote(call, safe='')}/{document.path}{query}"
     with _progress(document.path) as progress:
         if target is None:

@@ -10,6 +10,7 @@ from sbc_sim.rules.finding import Finding, Quote
 from sbc_sim.rules.outcome import failed, passed, skipped
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sip.inspection import RequestFault
+from sbc_sim.sip.uri import host_port
 
 
 def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
@@ -24,7 +25,7 @@ def judge_source(evidence: Evidence, policy: Policy) -> Finding:
         return skipped("SBC-NET-001", "Nothing is known about the source address.")
     if not _allowed(peer.host, policy.allow_from):
         detail = f"Source {peer.host} is in none of the allowed networks: {', '.join(policy.allow_from) or 'none is set'}."
-        shown = Quote(f"{peer.host}:{peer.port}", "source address", None, "TCP")
+        shown = Quote(host_port(peer.host, peer.port), "source address", None, "TCP")
         return failed("SBC-NET-001", detail, shown, refused=refusal(RequestFault.OFF_LIST, policy))
     if not policy.allow_from:
         return passed("SBC-NET-001", f"Source {peer.host}; no allow-list is set.")
@@ -55,5 +56,5 @@ def _connections(evidence: Evidence) -> Finding:
 
 def _reached(evidence: Evidence) -> Finding:
     if evidence.peer is not None and evidence.peer.dialled:
-        return passed("SBC-NET-004", f"{evidence.peer.host}:{evidence.peer.port} accepted our connection.")
+        return passed("SBC-NET-004", f"{host_port(evidence.peer.host, evidence.peer.port)} accepted our connection.")
     return skipped("SBC-NET-004", "We opened no connection for this call.")

@@ -147,7 +147,7 @@ def test_export_overwrites_only_when_told_to(run, tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["--txt", "-", "--mmd", "-"], ["--txt", "a", "--mmd", "a"], ["--txt", "missing/a.txt"], ["--redaction", "all", "--zip"]],
+    [[], ["--txt", "-", "--mmd", "-"], ["--txt", "a", "--mmd", "a"], ["--txt", "missing/a.txt"], ["--redaction", "all", "--zip"], ["--redaction", "strict", "--zip", "--txt"]],
 )
 def test_an_export_that_cannot_be_meant_is_a_usage_error(run, tmp_path, words):
     assert run("calls", "export", "last", *words)[0] == 2
