@@ -177,6 +177,11 @@ class SqliteStore:
         trouble = self._writing.trouble or self._slowness(counts.waiting) or self._unreadable
         return StoreHealth("sqlite", True, trouble, counts.waiting, counts.lost, counts.totals.file_octets)
 
+    @property
+    def newest(self) -> int:
+        """Ordinal of the newest entry: with `committed`, what tells whether it is safe."""
+        return self._hot.ordinal
+
     def _slowness(self, waiting: int) -> str:
         late = self._queue.oldest_seconds() - self._queue.flush_seconds
         if late < SLOW_SECONDS:
