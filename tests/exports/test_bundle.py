@@ -45,7 +45,7 @@ def test_the_same_call_gives_the_same_octets() -> None:
 
 def test_times_in_it_are_those_of_the_call() -> None:
     with zipfile.ZipFile(io.BytesIO(bundle_zip(a_call_with_findings(), NOTHING, SHARE))) as zipped:
-        assert {entry.date_time for entry in zipped.infolist()} == {(2023, 11, 14, 22, 13, 23)}
+        assert {entry.date_time for entry in zipped.infolist()} == {(2023, 11, 14, 22, 13, 22)}  # zip counts every other second
 
 
 @pytest.mark.parametrize("level", [SHARE, STRICT])

@@ -97,8 +97,10 @@ def test_masked_text_is_marked_in_the_masked_message() -> None:
     assert marked(trace, secrets=True) == [("SBC-SRTP-007", "AES_CM_128_HMAC_SHA1_80")]
 
 
-@given(st.binary(max_size=300), st.sampled_from(["X", "start line", "SDP line 1", "SDP", "SDP line x", "User-to-User, decoded", "", "\x00"]),
-       st.text(max_size=30), st.none() | st.integers(-5, 400), st.booleans())  # fmt: skip
+HEADERS = ["X", "start line", "SDP line 1", "SDP", "SDP line x", "User-to-User, decoded", "", "\x00"]
+
+
+@given(st.binary(max_size=300), st.sampled_from(HEADERS), st.text(max_size=30), st.none() | st.integers(-5, 400), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_any_message_and_any_quote_give_places_within_the_text(
     raw: bytes, header: str, quoted: str, offset: int | None, secrets: bool
