@@ -30,7 +30,7 @@ class Answers:
         for key, theirs in self._theirs.items():
             ours = self._ours.get(key)
             if ours is not None and ours.status != theirs.status:
-                yield f"{' '.join(key[::-1])}: the SBC answered {_named(theirs)}; ours would have answered {_named(ours)}."
+                yield f"{' '.join(key[::-1])}: the SBC answered {named(theirs)}; ours would have answered {named(ours)}."
 
     def refusal(self, key: tuple[str, str]) -> Response | None:
         """Our refusal of a request, None when there was none."""
@@ -43,7 +43,8 @@ def _key(response: Response) -> tuple[str, str]:
     return number, method.strip()
 
 
-def _named(response: Response) -> str:
+def named(response: Response) -> str:
+    """Name an answer for people, with its Warning."""
     warning = response.headers.first("Warning")
     told = f" (Warning: {printable(warning, 160)})" if warning else ""
     return f"{response.status} {printable(response.reason, 60)}{told}"

@@ -69,7 +69,7 @@ def find_line(datagrams: Datagrams, far: FarEnd, partner: frozenset[Address]) ->
     rtp, rtcp = far.ports, far.rtcp_ports - far.ports
     if not any(datagrams.knows(address) for address in rtp):
         numbers = {port for _, port in rtp}
-        seen = datagrams.with_port(numbers) if numbers else set()
+        seen = datagrams.with_port(numbers) - partner if numbers else set()
         rtp = frozenset(seen or datagrams.sent_to_by(partner))
         ports = {port for _, port in rtcp} or {port + 1 for _, port in rtp}
         rtcp = frozenset(datagrams.with_port(ports)) - rtp

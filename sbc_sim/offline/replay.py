@@ -18,7 +18,7 @@ from sbc_sim.calls.outputs import Close, Connect, Environment, Output, Record, S
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.offline.attempts import Attempt, Heard
-from sbc_sim.offline.differences import Answers
+from sbc_sim.offline.differences import Answers, named
 from sbc_sim.offline.far_end import FarEnd
 from sbc_sim.offline.framing import PIECES
 from sbc_sim.offline.media import MediaReplay
@@ -68,6 +68,8 @@ class Replay:
         self.calls: list[str] = []
         self.answers = Answers()
         self.notes: list[str] = []
+        self.over = 0
+        """Calls that ended."""
         self._attempt = attempt
         self._far = far
         self._media = media
@@ -84,6 +86,8 @@ class Replay:
         self._current: Heard | None = None
         self._unwritten: Heard | None = None
         self._steps = 0
+        self._left_alone = False
+        """We hung up and the far end did not: what we say from then on tells nothing."""
 
     def _environment(self) -> Environment:
         numbers = itertools.count()
@@ -184,9 +188,16 @@ class Replay:
         if isinstance(message, Response):
             self.answers.theirs(message)
             if message is self._far.refused and self.calls:
-                self._took(self._board.conclude(self.calls[-1], self._now, message.status))
+                self._refused(message)
         elif not repeated and self.calls:
             self._follow(message)
+
+    def _refused(self, refusal: Response) -> None:
+        """The far end refused: where ours rings, its verdict ends here. A cancelled call, or one that we refused too, is over already."""
+        before = self.over
+        self._took(self._board.conclude(self.calls[-1], self._now, refusal.status))
+        if self.over > before:
+            self.notes.append(f"the SBC refused the call with {named(refusal)}; ours would have taken it.")
 
     def _follow(self, request: Request) -> None:
         """Do what the far end did of its own accord."""
@@ -225,14 +236,20 @@ class Replay:
     def _sent(self, connection: int, data: bytes) -> None:
         message = read_message(data).message
         if isinstance(message, Response):
-            self.answers.ours(message)
+            if not self._left_alone:
+                self.answers.ours(message)
         elif message is not None and message.method in ("BYE", "INVITE", "UPDATE"):
             if message.method == "BYE" and not self._will_hang_up():
                 # Nobody answered it in the trace, for nobody sent it.
+                self.notes.append(f"ours would have hung up {self._since_start()} ({reason_of(message)[1]}); the SBC did not.")
+                self._left_alone = True
                 ok = Response(200, "OK", message.headers).to_bytes()
                 self._took(self._board.receive(connection, ok, self._now))
             else:
                 self._asked.append(message)
+
+    def _since_start(self) -> str:
+        return f"{self._now - self._attempt.heard[0].spoken.at:.1f} s after the INVITE"
 
     def _will_hang_up(self) -> bool:
         """Tell whether a BYE of the far end is being followed, or still to come."""
@@ -245,6 +262,7 @@ class Replay:
     def _entry(self, entry: Entry) -> None:
         if entry.kind is Kind.CALL_STARTED and entry.call is not None:
             self.calls.append(entry.call)
+        self.over += entry.kind is Kind.CALL_ENDED
         if entry.kind is not Kind.MESSAGE:
             self._keep(entry)
         elif entry.data["direction"] == "in":
