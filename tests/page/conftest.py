@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.end_to_end.conftest import require
 from tests.end_to_end.server import Server, serving
-from tests.page.visits import BROWSER, PATIENCE_MS, Visit, missing
 from tests.page.partner_calls import Partner
+from tests.page.visits import BROWSER, PATIENCE_MS, Visit, missing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 Opening = Callable[..., Visit]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for a module."""
+    """One Chromium for all tests of the page."""
     require("Chromium with Playwright and axe-core", missing())
     from playwright.sync_api import expect, sync_playwright
 
@@ -32,7 +31,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`sbc-sim serve`, with the page."""
     require("Chromium with Playwright and axe-core", missing())
@@ -40,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def partner(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Partner]:
     """Somebody who calls the server."""
     partner = Partner(server.sip_port, server.ca, tmp_path_factory.mktemp("partner"))
@@ -68,9 +67,3 @@ def visit(browser: Browser) -> Iterator[Opening]:
 def base(server: Server) -> str:
     """Address of the page."""
     return f"http://127.0.0.1:{server.http_port}/"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where a test may write."""
-    return tmp_path

@@ -25,7 +25,9 @@ class Partner:
         """Place a call that goes on until somebody ends it."""
         command = [sys.executable, "-m", "sbc_sim", "call", f"tls:127.0.0.1:{self._port}", "--ca", str(self._ca)]
         name = f"call-{len(self._calls)}"
-        placed = Conversation(name, [*command, "--seconds", str(seconds), *options], self._folder, {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"})
+        placed = Conversation(
+            name, [*command, "--seconds", str(seconds), *options], self._folder, {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+        )
         self._calls.append(placed)
         return placed
 

@@ -18,7 +18,7 @@ from tests.page.partner_calls import Partner
 pytestmark = [pytest.mark.partners, pytest.mark.timeout(180)]
 
 PREFIX = "/tools/sbc-sim"
-TOKEN = "a token that nobody guesses"  # noqa: S105
+TOKEN = "a token that nobody guesses"
 HOP = {"connection", "transfer-encoding", "keep-alive"}
 
 

@@ -104,14 +104,18 @@ def test_a_connection_that_never_became_a_call_shows_with_its_cure(visit: Openin
 
 
 def test_what_partners_send_is_text_and_never_markup(visit: Opening, base: str, partner: Partner, server: Server) -> None:
-    partner.whole_call("--to", "hostile", "--from", f'"{SCRIPT}" <sip:hostile@partner.invalid>', "--header", f"Subject:{SCRIPT}",
-                       "--uui-text", SCRIPT, seconds=0.3)  # fmt: skip
-    call = next(call for call in server.get("/api/v1/calls?limit=20")["calls"] if "hostile" in call["from"])
+    partner.whole_call("--to", "hostile", "--header", f"Subject:{SCRIPT}", "--uui-text", SCRIPT, seconds=0.3)
+    partner.whole_call("--to", "unreadable", "--from", SCRIPT)
+    calls = {call["numbers"]["requestUri"]: f"#/calls/{call['id']}" for call in server.get("/api/v1/calls")["calls"]}
+    hostile, unreadable = calls["hostile"], calls["unreadable"]
     seen: Visit = visit(base)
-    for view in ("", "/ladder?m=0", "/messages", "/uui"):
-        page = seen.open(f"#/calls/{call['id']}{view}")
+    for view in (unreadable, f"{unreadable}/ladder?m=0", f"{hostile}/ladder?m=0", f"{hostile}/messages", f"{hostile}/uui"):
+        page = seen.open(view)
         expect(page.locator("main")).to_contain_text("onerror=alert(1)")
         assert page.locator("main img, main script").count() == 0
+    page = seen.open("#/calls")
+    expect(row(page, "unreadable")).to_be_visible()
+    assert page.locator("main img, main script").count() == 0
 
 
 def test_a_message_is_reached_from_the_list_by_keyboard_alone(visit: Opening, base: str, partner: Partner) -> None:
@@ -137,7 +141,8 @@ def test_a_message_is_reached_from_the_list_by_keyboard_alone(visit: Opening, ba
     expect(page.locator(".beside h2")).to_have_text("INVITE")
     page.keyboard.press("ArrowDown")
     expect(page.locator(".beside h2")).to_have_text("100 Trying (INVITE)")
-    assert page.evaluate("getComputedStyle(document.activeElement.querySelector('.hit')).stroke") != "none"  # where the focus is can be seen
+    outlined = page.evaluate("getComputedStyle(document.activeElement.querySelector('.hit')).stroke")
+    assert outlined != "none"
 
 
 def test_a_stream_that_breaks_is_taken_up_again_without_a_gap(visit: Opening, base: str, partner: Partner) -> None:

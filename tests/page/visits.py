@@ -54,11 +54,12 @@ class Visit:
         self.page.goto(f"{self.url}{fragment}")
         return self.page
 
-    def axe(self) -> list[str]:
-        """Serious and critical findings of axe-core in the view as it stands, one line each."""
+    def axe(self, *rules: str) -> list[str]:
+        """Serious and critical findings of axe-core in the view as it stands, one line each; of `rules` alone when some are named."""
         if not self.page.evaluate("typeof axe !== 'undefined'"):
             self.page.evaluate(axe_source())
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations)")
+        options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+        found = self.page.evaluate("(options) => axe.run(document, options).then((result) => result.violations)", options)
         return [f"{one['impact']} {one['id']}: {node['html'][:160]}" for one in found if one["impact"] in BAD for node in one["nodes"]]
 
     def overflow(self) -> int:

@@ -3,7 +3,7 @@
 import { html, useRef, useState } from "./vendor/preact-htm.js";
 import { API, post } from "./api.js";
 import { octets, party, plural } from "./format.js";
-import { Badge, Code, Copy, Counts, Trouble } from "./ui.js";
+import { Badge, Code, Counts, Trouble } from "./ui.js";
 import { Against, Board } from "./board.js";
 
 const MOST = 64 * 1024 * 1024; // more than any server takes: spare the reading
@@ -88,7 +88,7 @@ function JudgedCall({ call, first }) {
   const verdict = call.verdict || {};
   const ladder = typeof call.ladder === "string" ? call.ladder : (call.ladder && call.ladder.text) || "";
   return html`<details class="judged" open=${first}>
-    <summary class="line"><${Badge} status=${verdict.status} /> <strong>${party(call.from, call.numbers && call.numbers.from)} → ${party(call.to, call.numbers && call.numbers.requestUri)}</strong> <span>${call.state}</span> <${Counts} counts=${verdict.counts} /> <span class="mono dim">${call.sipCallId}</span> <${Copy} text=${call.sipCallId || ""} what="the Call-ID" /></summary>
+    <summary class="line"><${Badge} status=${verdict.status} /> <strong>${party(call.from, call.numbers && call.numbers.from)} → ${party(call.to, call.numbers && call.numbers.requestUri)}</strong> <span>${call.state}</span> <${Counts} counts=${verdict.counts} /> <span class="mono dim">${call.sipCallId}</span></summary>
     <${Against} findings=${findings} />
     ${ladder && html`<h3>Ladder</h3><${Code} text=${ladder} what="the ladder" />`}
     <${Board} findings=${findings} open=${open} choose=${setOpen} />
