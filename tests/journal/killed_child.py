@@ -3,7 +3,8 @@
 python -m tests.journal.killed_child FOLDER TIMES SEED
 
 Each writer is a process of its own, forked from this one so that it is there at once, and ended by SIGKILL at a moment that nobody
-chose: while it opens the file, ends the calls of the one before, writes, clears away. All of them work on the same file. One line of JSON for each.
+chose: while it opens the file, ends the calls of the one before, writes, clears away. All of them work on the same file. One line of JSON
+for each.
 """
 
 from __future__ import annotations

@@ -203,3 +203,120 @@ def test_the_size_grows_with_what_is_kept(store: Store) -> None:
     assert after.calls == 1
     assert after.octets >= before.octets + 5000
     assert after.dropped == 0
+
+
+# --- health, forgetting, closing -----------------------------------------------------------------------------------------
+
+
+def flushed(store: Store) -> None:
+    """Let a store that has a file write it; the others have nothing to wait for."""
+    if isinstance(store, SqliteStore):
+        assert store.flush(30)
+
+
+def test_a_store_that_is_well_has_no_trouble_and_lost_nothing(store: Store) -> None:
+    start(store, "c1")
+    flushed(store)
+    health = store.health()
+    assert (health.trouble, health.waiting, health.lost) == ("", 0, 0)
+    assert health.durable == (health.file_octets > 0)
+    assert health.kind in STORES
+
+
+def test_clearing_forgets_what_is_over_and_leaves_live_calls_whole(store: Store) -> None:
+    for call in ("over", "live", "rejected"):
+        start(store, call)
+    end(store, "over")
+    end(store, "rejected", state="rejected")
+    store.append(Entry(1.0, Kind.ATTEMPT, None, {"id": "a1"}))
+    store.append(Entry(1.0, Kind.PARSE_ERROR, None, {"connection": 1}, b"\x00"))
+    assert store.clear() == 2
+    assert ids(store) == ["live"]
+    assert store.size().calls == 1
+    assert (store.call("over"), store.trace("over")) == (None, None)
+    assert (store.attempts().entries, store.outside().entries) == ((), ())
+    end(store, "live")
+    trace = store.trace("live")
+    assert trace is not None
+    assert [entry.kind for entry in trace.entries] == [Kind.CALL_STARTED, Kind.VERDICT, Kind.CALL_ENDED]
+    flushed(store)
+    assert ids(store) == ["live"]
+    assert store.clear() == 1
+    assert store.clear() == 0
+    flushed(store)
+    assert store.size().calls == 0
+
+
+def test_a_cleared_call_does_not_come_back_by_a_late_entry(store: Store) -> None:
+    start(store, "c1")
+    end(store, "c1")
+    store.clear()
+    store.append(Entry(99.0, Kind.NOTE, "c1", {"text": "late"}))
+    flushed(store)
+    assert ids(store) == []
+    assert store.size().calls == 0
+
+
+def test_what_comes_after_clearing_is_listed_behind_no_old_cursor(store: Store) -> None:
+    start(store, "c1")
+    start(store, "c2")
+    page = store.calls(CallQuery(limit=1))
+    end(store, "c1")
+    end(store, "c2")
+    store.clear()
+    start(store, "c3")
+    assert store.calls(CallQuery(cursor=page.next)).calls == ()
+    assert ids(store) == ["c3"]
+
+
+def test_closing_twice_is_closing_once(store: Store) -> None:
+    start(store, "c1")
+    store.close()
+    store.close()
+    assert store.health().lost == 0
+
+
+# --- long calls, repeated findings ---------------------------------------------------------------------------------------
+
+
+def test_the_first_and_the_last_entries_of_a_long_call_stay_and_the_gap_is_told(store: Store) -> None:
+    start(store, "c1")
+    for number in range(1499):
+        store.append(Entry(2.0, Kind.NOTE, "c1", {"number": number}))
+    flushed(store)
+    trace = store.trace("c1")
+    assert trace is not None
+    assert (len(trace.entries), trace.dropped, trace.dropped_after) == (1000, 500, 200)
+    assert trace.entries[199].data["number"] == 198
+    assert trace.entries[200].data["number"] == 699
+    assert store.size().dropped == 500
+
+
+def test_a_finding_is_listed_once_however_often_it_was_told(store: Store) -> None:
+    found = {"rule": "SBC-UUI-002", "status": "fail", "detail": "too long"}
+    start(store, "c1")
+    for detail in ("too long", "too long", "other"):
+        store.append(Entry(2.0, Kind.FINDING, "c1", {**found, "detail": detail}))
+    view, trace = store.call("c1"), store.trace("c1")
+    assert view is not None
+    assert trace is not None
+    assert [finding["detail"] for finding in view.findings] == ["too long", "other"]
+    assert len(trace.entries) == 4
+
+
+def test_pages_of_every_size_give_the_same_calls_once(store: Store) -> None:
+    for number in range(23):
+        start(store, f"c{number}", partner="acme" if number % 4 == 0 else "other")
+    flushed(store)
+    for wanted in ({}, {"partner": "acme"}):
+        whole = ids(store, limit=100, **wanted)
+        for limit in (1, 2, 5, 22, 23, 24):
+            seen: list[str] = []
+            cursor: str | None = None
+            while cursor is not None or not seen:
+                page = store.calls(CallQuery(limit=limit, cursor=cursor, **wanted))  # type: ignore[arg-type]
+                seen += [view.id for view in page.calls]
+                cursor = page.next
+                if cursor is None:
+                    break
+            assert seen == whole
