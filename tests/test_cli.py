@@ -42,7 +42,7 @@ def test_help_names_every_command_and_bare_use_means_serve(run):
     code, out, _ = run("--help")
     assert code == 0
     assert "Without a command: serve" in out
-    for command in ("serve", "ready", "demo", "call", "tls", "uui", "explain", "config", "version"):
+    for command in ("serve", "ready", "demo", "call", "calls", "doctor", "tls", "uui", "explain", "config", "version"):
         assert f"  {command} " in out
 
 
@@ -81,7 +81,7 @@ def test_config_check_is_0_or_2_with_one_sentence(run, tmp_path):
 
 def test_config_schema_is_json_with_every_section(run):
     schema = json.loads(run("config", "schema")[1])
-    assert set(schema["properties"]) == {"sip", "media", "tls", "uui", "http", "store", "limits", "rules", "log"}
+    assert set(schema["properties"]) == {"sip", "media", "tls", "uui", "http", "store", "capture", "hep", "limits", "rules", "log"}
 
 
 def test_ready_is_1_where_nothing_listens(run):
