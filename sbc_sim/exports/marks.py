@@ -22,6 +22,7 @@ _COMPACT = {
     "call-id": "i", "contact": "m", "content-encoding": "e", "content-length": "l", "content-type": "c", "from": "f", "subject": "s",
     "supported": "k", "to": "t", "via": "v", "session-expires": "x", "refer-to": "r", "referred-by": "b", "event": "o", "allow-events": "u",
 }  # fmt: skip
+_STARS = re.compile(r"(\*{4,})")
 _WORD_END = re.compile(r"[\s;,<>\"]")
 
 
@@ -84,6 +85,10 @@ def _place(quote: Mapping[str, Any], text: str, secrets: bool) -> Span:
 
 def _found(text: str, low: int, high: int, shown: str, place: int | None) -> Span | None:
     start = text.find(shown, low, high) if shown.strip() else -1
+    if start < 0 and _STARS.search(shown):  # a token in the quote was starred out, in the message it may stand
+        pattern = "".join(f".{{{len(part)}}}" if part[:4] == "****" else re.escape(part) for part in _STARS.split(shown))
+        match = re.compile(pattern).search(text, low, high)
+        start = match.start() if match else -1
     if start < 0:
         return None
     end = start + len(shown)

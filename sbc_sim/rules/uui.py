@@ -15,7 +15,7 @@ from sbc_sim.rules.outcome import found, passed, skipped
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import quote, quote_octets, sentence
 from sbc_sim.sip.uui import Uui, UuiFault, UuiProblem
-from sbc_sim.sip.uui_mask import hide_jwt
+from sbc_sim.sip.uui_mask import hide_jwt, hide_value
 
 FAULTS: dict[UuiFault, str] = {
     UuiFault.MISSING: "SBC-UUI-001",
@@ -137,15 +137,16 @@ def _shown(uui: Uui, problem: UuiProblem) -> Quote | None:
         return None if uui.raw is None else quote(_without_token(uui, uui.raw), uui.header_name, position=problem.position)
     place = f"{uui.header_name}, decoded"
     if uui.text is None:
-        return None if uui.decoded is None else quote_octets(uui.decoded, place, position=problem.position)
+        hidden = None if uui.decoded is None else hide_jwt(uui.decoded.decode("latin-1")).encode("latin-1")
+        return None if hidden is None else quote_octets(hidden, place, position=problem.position)
     return quote(hide_jwt(uui.text), place, position=problem.position)
 
 
 def _without_token(uui: Uui, raw: str) -> str:
-    """Put stars over the hex digits of the JWT; the length stays, so that positions still fit."""
+    """Put stars over the hex digits of the JWT, be they damaged or not; the length stays, so that positions still fit."""
     token = (uui.fields or {}).get(uui.jwt.key) if uui.jwt else None
     if not isinstance(token, str):
-        return raw
+        return hide_value(raw)
     digits = token.encode("utf-8", "replace").hex()
     start = raw.lower().find(digits)
     shown = start + 20

@@ -28,6 +28,24 @@ def hide_jwt(text: str) -> str:
     return _RUN.sub(lambda match: _cut(match[0], None), text) if "eyJ" in text else text
 
 
+_HEX_TOKEN = re.compile(r"65794[aA][0-9a-fA-F]{14}([^;]*)")
+_HEX_TOKEN_END = re.compile(r"22(?=2[cC]|7[dD]|20|3[aA]|5[dD]|0[aAdD9]|;|\Z)")
+"""A closing quote, in hex, and what stands behind one in JSON; whatever the alignment, for a digit may be missing."""
+
+
+def hide_value(raw: str) -> str:
+    """Put stars over every JWT in a header value, in hex digits too, also where they are damaged; length and bad characters stay."""
+    return _HEX_TOKEN.sub(_starred, hide_jwt(raw))
+
+
+def _starred(match: re.Match[str]) -> str:
+    tail = match[1]
+    end = _HEX_TOKEN_END.search(tail)
+    cut = end.start() if end else len(tail)
+    front = match[0][: len(match[0]) - len(tail)]
+    return front + re.sub(r"[0-9a-fA-F]", "*", tail[:cut]) + tail[cut:]
+
+
 def _cut(run: str, mark: str | None) -> str:
     start = run.find("eyJ")
     if start < 0 or ("." not in run[start:] and len(run) < _LONG):

@@ -66,6 +66,13 @@ def test_a_place_in_what_was_decoded_is_marked_in_the_digits() -> None:
     assert marked(trace) == [("SBC-UUI-030", b"1".hex())]
 
 
+def test_a_bad_digit_in_a_token_is_marked_although_its_quote_is_starred() -> None:
+    digits = ('{"jwt":"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIwMEQifQ.' + "c2ln" * 20 + '"}').encode().hex()
+    trace = a_refused_call(user_to_user=f"{digits[:150]}z{digits[151:]};encoding=hex")
+    found = dict(marked(trace, secrets=True))
+    assert found["SBC-UUI-003"].startswith("z")
+
+
 def test_a_real_call_marks_the_message_that_a_finding_is_about() -> None:
     trace = a_call_with_findings()
     summaries = [entry.data["summary"] for entry in trace.entries if entry.kind in NUMBERED]

@@ -165,6 +165,19 @@ def test_ports_lengths_and_sequence_numbers_are_no_phone_numbers() -> None:
     assert redacted_message(raw, SHARE) == raw
 
 
+def test_a_quote_out_of_the_middle_of_a_damaged_token_does_not_hold_its_signature() -> None:
+    digits = PAYLOAD.encode().hex()
+    place = digits.index(SIGNATURE.encode().hex()) + 40
+    trace = a_refused_call(user_to_user=f"{digits[:place]}z{digits[place + 1 :]};encoding=hex")
+    (finding,) = [f for f in (trace.call.verdict or {})["findings"] if f["rule"] == "SBC-UUI-003"]
+    quoted = finding["evidence"][0]
+    assert quoted["text"][quoted["offset"]] == "z"
+    for level in Redaction:
+        text = json.dumps(redacted(trace, level).call.verdict)
+        assert SIGNATURE[:10].encode().hex() not in text
+        assert SIGNATURE[-10:].encode().hex() not in text
+
+
 # --- properties ----------------------------------------------------------------------------------------------------------
 
 secrets = st.binary(min_size=30, max_size=30).map(lambda octets: base64.b64encode(octets).decode())
