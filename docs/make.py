@@ -1,4 +1,5 @@
-"""Write the pages that are made from the code: docs/rules.md from the catalogue, docs/settings.md from the settings model.
+"""Write the pages that are made from the code: docs/rules.md from the catalogue, docs/settings.md from the settings model, docs/cli.md from
+the commands.
 
     python docs/make.py            write them
     python docs/make.py --check    exit 1 when one is not what the code says (part of `make check`)
@@ -9,6 +10,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from cli_page import cli_markdown
 
 from sbc_sim.rules.explain import as_markdown
 from sbc_sim.settings import Settings, all_settings
@@ -52,7 +55,7 @@ def _choices(schema: dict[str, object]) -> str:
     return f" One of {', '.join(f'`{value}`' for value in values)}." if len(values) > 1 else ""
 
 
-PAGES = {"rules.md": as_markdown, "settings.md": settings_markdown}
+PAGES = {"rules.md": as_markdown, "settings.md": settings_markdown, "cli.md": cli_markdown}
 
 
 def main(arguments: list[str]) -> int:
