@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from bench import calls, events, media
+from bench import calls, events, media, store
 
 MEASURES = {
     "media": media.measure,
     "mux": lambda: media.measure(mode="mux"),
     "capture": media.measure_capture,
     "events": events.measure,
+    "store": store.measure,
     "signalling": calls.measure_rate,
     "memory": calls.measure_memory,
     "start": calls.measure_start,

@@ -103,7 +103,7 @@ class Batch:
         record.opened = record.opened or item.opened
         record.view.dropped += item.missed
         before = record.octets
-        gone = record.keep(entry, entry_octets(entry), self._limits)
+        gone = record.keep(entry, item.octets or entry_octets(entry), self._limits)
         self.octets += record.octets - before
         self.dropped += gone
         seq = len(record.first) + len(record.last) + record.view.dropped - 1

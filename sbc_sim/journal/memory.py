@@ -71,12 +71,15 @@ class MemoryStore:
         self.keep(entry)
         self.tell(entry)
 
-    def keep(self, entry: Entry) -> Entry:
-        """Keep an entry and tell nobody yet; return it as it is kept: what is equal in many verdicts is the same object in all."""
+    def keep(self, entry: Entry, octets: int | None = None) -> Entry:
+        """Keep an entry and tell nobody yet; return it as it is kept: what is equal in many verdicts is the same object in all.
+
+        `octets`: its `entry_octets`, when they are known already.
+        """
         self.ordinal += 1
         entry = self._shared.shared(entry)
         if entry.call is not None:
-            self._append_to_call(entry.call, entry)
+            self._append_to_call(entry.call, entry, entry_octets(entry) if octets is None else octets)
         elif entry.kind is Kind.ATTEMPT:
             self._dropped += self._attempts.add(self.ordinal, entry)
         else:
@@ -179,23 +182,23 @@ class MemoryStore:
             self._connections.pop(entry.data["connection"], None)
         self._dropped += self._outside.add(self.ordinal, entry)
 
-    def _append_to_call(self, call: str, entry: Entry) -> None:
+    def _append_to_call(self, call: str, entry: Entry, octets: int) -> None:
         record = self._calls.get(call)
         if record is None:
             if call in self._forgotten:  # a call that was evicted must not rise again as a fragment
                 self._dropped += 1
                 return
             record = self._calls[call] = CallRecord(CallView(call, self.ordinal))
-        self._keep(record, entry)
+        self._keep(record, entry, octets)
         if record.opened is None and record.view.connection is not None:
             record.opened = self._connections.get(record.view.connection)
         if record.view.over:
             self._over.setdefault(call)
         self._evict()
 
-    def _keep(self, record: CallRecord, entry: Entry) -> None:
+    def _keep(self, record: CallRecord, entry: Entry, octets: int) -> None:
         before = record.octets
-        self._dropped += record.keep(entry, entry_octets(entry), self._limits)
+        self._dropped += record.keep(entry, octets, self._limits)
         self._call_octets += record.octets - before
 
     def _evict(self) -> None:

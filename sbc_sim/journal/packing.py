@@ -11,7 +11,7 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sbc_sim.journal.entries import Entry, Kind
@@ -28,6 +28,8 @@ LONG = 1500
 MOST_WORDS = 5000
 MOST_REMEMBERED = 20_000
 
+_encoded = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
 
 class Words:
     """The table `words` as one connection sees it."""
@@ -36,8 +38,8 @@ class Words:
         """Read what is there. Raises sqlite3.Error."""
         self._connection = connection
         self._rows: dict[int, list[Any]] = {}
-        self._known: dict[tuple[str, str], int] = {}
-        self._any: dict[str, int] = {}
+        self._known: dict[tuple[Hashable, str], int] = {}
+        self._any: dict[Hashable, int] = {}
         self._packed: dict[int, tuple[Finding, str]] = {}
         for row, text in connection.execute("SELECT id, text FROM words"):
             self._learn(row, json.loads(text))
@@ -104,8 +106,9 @@ class Words:
         self._any.setdefault(about, row)
 
 
-def _about(finding: Finding) -> str:
-    return _json([finding[name] for name in ("rule", "severity", "title", "source", "why", "platforms")])
+def _about(finding: Finding) -> Hashable:
+    words = tuple(finding[name] for name in ("rule", "severity", "title", "source", "why"))
+    return words, tuple(finding["platforms"].items())
 
 
 def pack(entry: Entry, words: Words) -> Packed:
@@ -155,7 +158,7 @@ def unpack_plain(packed: Packed) -> Any:
 def _json(value: Any) -> str:
     """Write JSON in ASCII: octets that were no text when they came (lone surrogates) survive. What is no JSON is shown as text."""
     try:
-        return json.dumps(value, separators=(",", ":"), default=str)
+        return _encoded(value)
     except (TypeError, ValueError, RecursionError) as error:  # an entry that breaks its promise: better it alone than all after it
         return json.dumps({"unwritable": repr(error)})
 

@@ -91,10 +91,11 @@ class SqliteStore:
         """Keep an entry, let it wait for the disk, then tell it to every subscriber."""
         call = entry.call
         begins = call is not None and call not in self._hot
-        entry = self._hot.keep(entry)
+        octets = entry_octets(entry)
+        entry = self._hot.keep(entry, octets)
         record = self._hot.record(call) if call is not None else None
         opened = record.opened if record is not None and entry.kind is Kind.CALL_STARTED else None
-        self._queue.put(self._hot.ordinal, entry, entry_octets(entry), opened, begins and record is not None)
+        self._queue.put(self._hot.ordinal, entry, octets, opened, begins and record is not None)
         self._hot.tell(entry)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
