@@ -16,8 +16,9 @@ Made by `make docs` from the commands themselves; `sbc-sim COMMAND --help` says 
 without a command it is `sbc-sim serve`.
 
 Commands marked *settings* take every setting as a flag too (`--media-ports 31000-31199`), `--set KEY=VALUE` for any setting by its name,
-and `--config FILE`: [settings.md](settings.md) lists them. `-` as a FILE is standard input or output. Colours and progress appear on terminals
-only, and colours never where `NO_COLOR` is set. Keys, tokens and control characters from outside are masked and escaped in all that is printed.
+and `--config FILE`: [settings.md](settings.md) lists them. `-` as a FILE is standard input or output. Colours and progress appear on
+terminals only, and colours never where `NO_COLOR` is set. Keys and tokens are masked, and control characters from outside escaped, in all
+that is printed.
 
 | exit code | meaning |
 |---|---|
@@ -65,26 +66,28 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
-def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    """List every command that does something, with the words that call it."""
+def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Group, click.Command]]:
+    """List every command that does something, with the words that call it and the group that it is in."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
         else:
-            yield " ".join((*path, name)), command
+            yield " ".join((*path, name)), group, command
 
 
 def cli_markdown() -> str:
     """Write the page."""
-    return HEAD + "".join(f"{line}\n" for words, command in commands() for line in _section(words, command))
+    return HEAD + "".join(f"{line}\n" for words, group, command in commands() for line in _section(words, group, command))
 
 
-def _section(words: str, command: click.Command) -> Iterator[str]:
+def _section(words: str, group: click.Group, command: click.Command) -> Iterator[str]:
     yield ""
     yield f"## sbc-sim {words}"
     yield ""
     yield inspect.cleandoc(command.help or "")
     yield ""
+    more = inspect.cleandoc(group.help or "").partition("\n\n")[2] if " " in words else ""
+    yield from ([more, ""] if more else [])
     yield "```"
     yield from (f"sbc-sim {example}" for example in EXAMPLES[words])
     yield "```"
@@ -106,11 +109,9 @@ def _name(parameter: click.Parameter) -> str:
 
 def _values(parameter: click.Option) -> str:
     kind = parameter.type
-    return (
-        "|".join(map(str, kind.choices))
-        if isinstance(kind, click.Choice)
-        else {"path": "FILE"}.get(kind.name, kind.name.upper().split()[0])
-    )
+    if isinstance(kind, click.Choice):
+        return "|".join(map(str, kind.choices))
+    return {"path": "FILE", "float range": "NUMBER", "integer range": "NUMBER"}.get(kind.name, kind.name.upper())
 
 
 def _meaning(parameter: click.Parameter) -> str:
