@@ -174,7 +174,6 @@ class _Cutting:
     def __init__(self, text: bytes, starts: list[_Start], limits: Limits, notes: Notes) -> None:
         self._text, self._starts = text, starts
         self._limits, self._notes = limits, notes
-        self._dots = False
 
     def messages(self) -> Iterator[Said]:
         """Give the messages with what was said about them."""
@@ -199,6 +198,9 @@ class _Cutting:
     def _mark(self, behind: int, start: _Start) -> tuple[Mark, Mark]:
         """Read the lines between two messages: what they say of the one that follows, and of the one before."""
         lines = self._text[max(behind, start.message - _CONTEXT) : start.message].decode("utf-8", "replace").split("\n")
+        quoting = self._text[start.line : start.message].strip()
+        if quoting and self._text.startswith(quoting, start.end):
+            lines[-1] = lines[-1] if not _QUOTING.match(quoting) else ""  # ">>" may also mean "sent", but not before every line
         mark, after = Mark(), Mark()
         for line in reversed(lines[-12:]):
             if is_trailer(line):
@@ -231,7 +233,7 @@ class _Cutting:
 
     def _message(self, start: _Start, end: int, number: int) -> tuple[bytes, int]:
         """Give the octets of a message and the offset behind it."""
-        lines = list(self._bounded(start, end, number))
+        lines = list(self._bounded(start, end))
         dots = self._has_dots(lines)
         if dots:
             lines = [_Line(line.text.removesuffix(b"."), True, line.end, line.whole) for line in lines]
@@ -248,22 +250,23 @@ class _Cutting:
             self._notes.add("Lines of the text end in LF only, as copying makes them: CRLF was put in, as SIP has it.")
         octets, used = self._body(head, body, number)
         behind = used or (head[-1].end if head else end)
+        if len(wire) + len(octets) > LONGEST_MESSAGE - LONGEST_START_LINE:
+            self._notes.add(f"Message {number} is longer than what is read of one ({LONGEST_MESSAGE} octets), or has no end.")
         return wire + octets, behind
 
-    def _bounded(self, start: _Start, end: int, number: int) -> Iterator[_Line]:
+    def _bounded(self, start: _Start, end: int) -> Iterator[_Line]:
         """Give the lines of a message and what may be its body; at most so many octets."""
         beyond = self._end_of_inner(start, end)
         octets = 0
         for line in self._lines(start, beyond):
             octets += len(line.text) + 2
             if octets > LONGEST_MESSAGE:
-                self._notes.add(f"Message {number} has no end within {LONGEST_MESSAGE} octets: it is read up to there.")
                 return
             yield line
 
     def _end_of_inner(self, start: _Start, end: int) -> int:
         """Reach over start lines within a body that holds messages itself (message/sipfrag, multipart)."""
-        empty = _EMPTY_LINE.search(self._text, start.message, min(len(self._text), start.message + LONGEST_MESSAGE))
+        empty = _EMPTY_LINE.search(self._text, start.message, min(end, start.message + LONGEST_MESSAGE))
         if empty is None:
             return end
         lines = self._text[start.message : empty.start()].split(b"\n")
@@ -290,16 +293,17 @@ class _Cutting:
     def _body(self, head: list[_Line], rest: list[_Line], number: int) -> tuple[bytes, int]:
         """Give the octets of the body and the offset behind it, 0 for none."""
         length = next((int(match[1]) for line in head if (match := _LENGTH.match(line.text))), None)
-        lines = _upto_frame(rest)
         has_type = any(_TYPE.match(line.text) for line in head)
+        if (length == 0 or (length is None and not has_type)) and not (rest and _BODY_BEGINS.match(rest[0].text)):
+            return b"", 0
+        lines = _upto_frame(rest)
         if not any(line.text.strip() for line in lines):
             if length:
                 self._notes.add(f"Message {number}: Content-Length says {length}, but there is no body.")
             return b"", 0
-        if (length == 0 or (length is None and not has_type)) and not _begins_body(lines):
-            return b"", 0
         if length is not None:
-            for ending in (None, b"\r\n", b"\n"):
+            is_sdp = rest[0].text.startswith(b"v=0")  # has CRLF (RFC 8866 section 5); other bodies may have had LF on the wire
+            for ending in (None, b"\r\n") if is_sdp else (None, b"\r\n", b"\n"):
                 fitting = _fitting(lines, length, ending)
                 if fitting is not None:
                     return fitting
@@ -333,10 +337,6 @@ def _upto_frame(lines: list[_Line]) -> list[_Line]:
         if line.text[:2].strip() and not _SDP_LINE.match(line.text) and is_frame(line.text.decode("utf-8", "replace")):
             return lines[:place]
     return lines
-
-
-def _begins_body(lines: list[_Line]) -> bool:
-    return _BODY_BEGINS.match(lines[0].text) is not None
 
 
 def _fitting(lines: list[_Line], length: int, ending: bytes | None) -> tuple[bytes, int] | None:
