@@ -1,19 +1,17 @@
-"""Exported PDUs (LINKTYPE_WIRESHARK_UPPER_PDU): octets that are given to one of Wireshark's dissectors by its name, without headers."""
+"""Session announcements (SAP, RFC 2974) that tell Wireshark which addresses speak RTP in clear: it reads their SDP like that of a call."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from struct import Struct
 
-from sbc_sim.exports.ip_packets import Address, packed
+from sbc_sim.exports.ip_packets import Address, packed, udp_packet
 
 MOST_TALKERS = 16
-_TAG = Struct("!HH")
-_DISSECTOR, _PORT_TYPE, _SOURCE_PORT, _DESTINATION_PORT = 12, 24, 25, 26
-_SOURCES = {4: 20, 16: 22}
-_DESTINATIONS = {4: 21, 16: 23}
-_UDP_PORTS = 3
+SAP_PORT = 9875
+_SAP_GROUPS = {4: "224.2.127.254", 16: "ff0e::2:7ffe"}
+_VERSION_1, _FROM_IPV6 = 0x20, 0x10
+_CONTENT = b"application/sdp\x00"
 _MEDIA_IN_ONE = 4
 """Media sections of one SDP that Wireshark looks at."""
 
@@ -30,16 +28,17 @@ class Talkers:
 
 
 def announcements(talkers: Talkers) -> Iterator[bytes]:
-    """Give the PDUs which tell Wireshark that these addresses speak RTP, not SRTP."""
+    """Give the packets which tell Wireshark that these addresses speak RTP, not SRTP."""
     addresses = talkers.addresses[:MOST_TALKERS]
     for start in range(0, len(addresses), _MEDIA_IN_ONE):
-        pdu = _sdp(addresses[start : start + _MEDIA_IN_ONE], talkers).encode()
-        yield _exported("sdp", addresses[0], addresses[-1], pdu)
+        yield _announcement(addresses[0], _sdp(addresses[start : start + _MEDIA_IN_ONE], talkers).encode(), start)
 
 
-def exported_datagram(source: Address, destination: Address, octets: bytes) -> bytes:
-    """Give a datagram that Wireshark shall show as it is, whatever is known of its addresses."""
-    return _exported("data", source, destination, octets)
+def _announcement(own: Address, sdp: bytes, number: int) -> bytes:
+    origin = packed(own[0])
+    flags = _VERSION_1 | (_FROM_IPV6 if len(origin) == 16 else 0)
+    head = bytes([flags, 0]) + (number + 1).to_bytes(2, "big") + origin
+    return udp_packet((own[0], SAP_PORT), (_SAP_GROUPS[len(origin)], SAP_PORT), head + _CONTENT + sdp)
 
 
 def _sdp(addresses: tuple[Address, ...], talkers: Talkers) -> str:
@@ -53,17 +52,3 @@ def _sdp(addresses: tuple[Address, ...], talkers: Talkers) -> str:
         family = "IP6" if ":" in host else "IP4"
         text += [f"m=audio {port} RTP/AVP {' '.join(formats)}", f"c=IN {family} {host}", *lines]
     return "\r\n".join([*text, ""])
-
-
-def _exported(dissector: str, source: Address, destination: Address, octets: bytes) -> bytes:
-    ends = packed(source[0]), packed(destination[0])
-    tags = [
-        (_DISSECTOR, dissector.encode()),
-        (_SOURCES[len(ends[0])], ends[0]),
-        (_DESTINATIONS[len(ends[1])], ends[1]),
-        (_PORT_TYPE, _UDP_PORTS.to_bytes(4, "big")),
-        (_SOURCE_PORT, source[1].to_bytes(4, "big")),
-        (_DESTINATION_PORT, destination[1].to_bytes(4, "big")),
-    ]
-    head = b"".join(_TAG.pack(tag, len(value) + -len(value) % 4) + value + bytes(-len(value) % 4) for tag, value in tags)
-    return head + _TAG.pack(0, 0) + octets

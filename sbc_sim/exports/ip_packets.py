@@ -1,4 +1,4 @@
-"""IP packets made for octets whose real ones were never seen: UDP datagrams, and whole TCP connections with matching numbers."""
+"""Ethernet frames made for octets whose real ones were never seen: UDP datagrams, and whole TCP connections with matching numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ MOST_IN_SEGMENT = 1448
 """Octets of a TCP segment: what Ethernet takes with timestamps, as most stacks send."""
 
 UDP, TCP = 17, 6
+EXPERIMENT = 253
+"""IP protocol for experiments and tests (RFC 3692): nobody reads more into it."""
 FIN, SYN, PUSH, ACK = 1, 2, 8, 16
+
+_LOCAL = b"\x02\x00"
+"""A locally administered Ethernet address begins like this."""
+_ETHERTYPES = {4: b"\x08\x00", 16: b"\x86\xdd"}
 
 _UDP = Struct("!HHHH")
 _TCP = Struct("!HHIIBBHHH")
@@ -21,10 +27,15 @@ _IPV6 = Struct("!IHBB16s16s")
 
 
 def udp_packet(source: Address, destination: Address, payload: bytes) -> bytes:
-    """Make the IP packet of a datagram."""
+    """Make the frame of a datagram."""
     length = 8 + len(payload)
     header = _UDP.pack(source[1], destination[1], length & 0xFFFF, 0)
     return _ip(UDP, source[0], destination[0], header + payload, 6)
+
+
+def opaque_packet(source: Address, destination: Address, octets: bytes) -> bytes:
+    """Make a frame between two hosts that no reader takes for UDP or RTP."""
+    return _frame(EXPERIMENT, packed(source[0]), packed(destination[0]), octets)
 
 
 class TcpStream:
@@ -69,17 +80,24 @@ class TcpStream:
 
 
 def _ip(protocol: int, source: str, destination: str, segment: bytes, checksum_at: int) -> bytes:
-    """Put a segment into IPv4 when both ends are of it, else into IPv6; its checksum goes to the offset `checksum_at`."""
+    """Put a segment into a frame; its checksum goes to the offset `checksum_at`."""
     ends = packed(source), packed(destination)
-    if len(ends[0]) == len(ends[1]) == 4:
-        length = 20 + len(segment)
-        header = _IPV4.pack(0x45, 0, length & 0xFFFF, 0, 0x4000, 64, protocol, 0, *ends)
-        header = header[:10] + _checksum(header) + header[12:]
-    else:
+    if len(ends[0]) != len(ends[1]):
         ends = mapped(ends[0]), mapped(ends[1])
-        header = _IPV6.pack(6 << 28, len(segment) & 0xFFFF, protocol, 64, *ends)
     pseudo = b"".join(ends) + len(segment).to_bytes(4, "big") + protocol.to_bytes(4, "big")
-    return header + segment[:checksum_at] + _checksum(pseudo + segment) + segment[checksum_at + 2 :]
+    return _frame(protocol, *ends, segment[:checksum_at] + _checksum(pseudo + segment) + segment[checksum_at + 2 :])
+
+
+def _frame(protocol: int, source: bytes, destination: bytes, payload: bytes) -> bytes:
+    """Put a payload into IPv4 when both ends are of it, else into IPv6, and that into Ethernet between made-up addresses."""
+    if len(source) == len(destination) == 4:
+        length = 20 + len(payload)
+        header = _IPV4.pack(0x45, 0, length & 0xFFFF, 0, 0x4000, 64, protocol, 0, source, destination)
+        header, kind = header[:10] + _checksum(header) + header[12:], _ETHERTYPES[4]
+    else:
+        source, destination = mapped(source), mapped(destination)
+        header, kind = _IPV6.pack(6 << 28, len(payload) & 0xFFFF, protocol, 64, source, destination), _ETHERTYPES[16]
+    return _LOCAL + destination[-4:] + _LOCAL + source[-4:] + kind + header + payload
 
 
 def numeric(host: str) -> str:

@@ -3,8 +3,8 @@
 What is in it, each on an interface of its own: the TLS octets as they came, with their secrets; the SIP messages in clear; RTP and RTCP in
 clear; datagrams that were refused. The real IP and TCP headers were never seen, so they are made up around the real addresses.
 
-Wireshark takes the RTP for SRTP because the SDP says so, and would not decode it. A short SDP of ours, on an interface of its own, tells it
-better just before the RTP goes on after each message (docs/decisions/0012).
+Wireshark takes the RTP for SRTP because the SDP says so, and would not decode it. A session announcement of ours, on an interface of its
+own, tells it better just before the RTP goes on after each message (docs/decisions/0012).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sbc_sim.exports import pcapng_blocks as blocks
-from sbc_sim.exports.announcement import Talkers, announcements, exported_datagram
+from sbc_sim.exports.announcement import Talkers, announcements
 from sbc_sim.exports.capture import Capture, MediaRecording, TlsRecording
 from sbc_sim.exports.disguise import Hosts, covered, covered_rtcp, host_of
-from sbc_sim.exports.ip_packets import Address, TcpStream, numeric, udp_packet
+from sbc_sim.exports.ip_packets import Address, TcpStream, numeric, opaque_packet, udp_packet
 from sbc_sim.exports.ladder import NUMBERED
 from sbc_sim.exports.pcapng_remarks import Remarks, remarks_of
 from sbc_sim.exports.redacted import Redaction, redacted
@@ -28,14 +28,14 @@ from sbc_sim.rtp.recording import Clip, RefusedDatagram
 
 TLS, SIP, RTP, RTCP, REFUSED, NOTES = range(6)
 INTERFACES = (
-    ("TLS as it came", "TLS octets as they came; the TCP and IP headers are made up. The secrets are in this file.", blocks.LINKTYPE_RAW),
-    ("SIP decrypted", "SIP messages of this call in clear. They were carried by TLS: TCP and port 5060 are made up.", blocks.LINKTYPE_RAW),
-    ("RTP decrypted", "RTP in clear: what SRTP carried, without its tags", blocks.LINKTYPE_RAW),
-    ("RTCP decrypted", "RTCP in clear: what SRTCP carried, without its tags", blocks.LINKTYPE_RAW),
-    ("SRTP refused", "Datagrams on the media ports that were not taken, as they came; the reason is in the comment", blocks.LINKTYPE_RAW),
-    ("notes for Wireshark", "Made by sbc-sim, never on the wire: says that RTP is in clear here", blocks.LINKTYPE_UPPER_PDU),
+    ("TLS as it came", "TLS octets as they came; the TCP and IP headers are made up"),
+    ("SIP decrypted", "SIP messages of this call in clear. They were carried by TLS: TCP and port 5060 are made up."),
+    ("RTP decrypted", "RTP in clear: what SRTP carried, without its tags"),
+    ("RTCP decrypted", "RTCP in clear: what SRTCP carried, without its tags"),
+    ("SRTP refused", "Datagrams on the media ports that were not taken, as they came; the reason is in the comment"),
+    ("notes for Wireshark", "Made by sbc-sim, never on the wire: says that RTP is in clear here"),
 )
-"""Name, description and link type, in the order of their numbers."""
+"""Name and description, in the order of their numbers."""
 
 SIP_PORT, OTHER_SIP_PORT = 5060, 5070
 _MADE_UP = "Other calls on this connection are in here too. TCP and IP headers are made up around the octets."
@@ -75,7 +75,7 @@ def capture_pcapng(trace: Trace, capture: Capture, level: Redaction = Redaction.
 
 
 def _announced(frames: Iterable[_Frame], talkers: Talkers) -> Iterator[_Frame]:
-    """Put the SDP of ours before the RTP that follows a message."""
+    """Put the announcement of ours before the RTP that follows a message."""
     told = False
     for frame in frames:
         if frame.describes:
@@ -182,7 +182,7 @@ class _Frames:
         return self._address((host, media.local_port))
 
     def _talkers(self) -> Talkers:
-        """Collect who speaks RTP here, for the SDP of ours."""
+        """Collect who speaks RTP here, for the announcements."""
         media = self._capture.media
         if media is None:
             return Talkers()
@@ -234,7 +234,7 @@ class _Frames:
             octets = octets[:HEADER_OCTETS] + bytes(max(0, len(octets) - HEADER_OCTETS))
         comment = f"refused: {refused.reason} ({refused.length or len(refused.datagram)} octets)"
         if refused.datagram[8:12] in opened:
-            return _Frame(refused.at, NOTES, exported_datagram(far, own, octets), (comment,))
+            return _Frame(refused.at, NOTES, opaque_packet(far, own, octets), (comment,))
         cut = max(0, refused.length - len(refused.datagram))
         packet = udp_packet(far, own, octets + bytes(cut))
         return _Frame(refused.at, REFUSED, packet[: len(packet) - cut], (comment,), len(packet))

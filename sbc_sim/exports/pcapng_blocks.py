@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from struct import Struct
 
-LINKTYPE_RAW = 101
-"""Packets begin with their IPv4 or IPv6 header."""
-
-LINKTYPE_UPPER_PDU = 252
-"""Packets begin with tags that name one of Wireshark's dissectors."""
+LINKTYPE_ETHERNET = 1
+"""The one type of all interfaces: libpcap, and with it tcpdump and sngrep, refuses a file with several, and with several of raw IP too."""
 
 MOST_COMMENT = 4000
 """Octets of a comment."""
@@ -38,10 +35,10 @@ def section(application: str, comments: Iterable[str] = ()) -> bytes:
     return _block(_SECTION, _SECTION_HEAD.pack(_BYTE_ORDER, 1, 0, -1) + _options(options))
 
 
-def interface(name: str, description: str, link_type: int = LINKTYPE_RAW) -> bytes:
+def interface(name: str, description: str) -> bytes:
     """Describe an interface; packets name it by its place in the file, from 0. Its times are nanoseconds."""
     options = [(2, _text(name)), (3, _text(description)), (9, bytes([_NANOSECONDS]))]
-    return _block(_INTERFACE, _INTERFACE_HEAD.pack(link_type, 0, 0) + _options(options))
+    return _block(_INTERFACE, _INTERFACE_HEAD.pack(LINKTYPE_ETHERNET, 0, 0) + _options(options))
 
 
 def tls_secrets(lines: Iterable[str]) -> bytes:

@@ -22,13 +22,19 @@ from typing import Any
 
 import pytest
 
-from sbc_sim.exports.pcapng import INTERFACES
+from sbc_sim.exports.capture import Capture, MediaRecording
+from sbc_sim.exports.pcapng import INTERFACES, capture_pcapng
+from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.memory import MemoryStore
+from sbc_sim.rtp.packet import RtpPacket, build
+from sbc_sim.rtp.recording import Clip
+from tests.end_to_end import raw_sip
 from tests.end_to_end.clients import tshark
 from tests.end_to_end.clients.conversation import PATIENCE
 from tests.end_to_end.conftest import require
 from tests.end_to_end.rtp_caller import FIRST_SEQUENCE, SSRC, calling
 from tests.end_to_end.server import ROOT, Server, serving
-from tests.support.srtp_peer import make_key
+from tests.support.srtp_peer import frame, make_key
 
 pytestmark = [pytest.mark.partners, pytest.mark.timeout(180)]
 
@@ -94,7 +100,7 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_sip_is_readable_with_no_option_given(kept: Kept) -> None:
     told = tshark.fields(kept.file, 'sip && frame.interface_name == "SIP decrypted"', "sip.Method", "sip.Status-Code")
     assert told == [["INVITE", ""], ["", "100"], ["", "180"], ["", "200"], ["ACK", ""], ["BYE", ""], ["", "200"]]
-    assert tshark.interfaces(kept.file) == [name for name, _, _ in INTERFACES]
+    assert tshark.interfaces(kept.file) == [name for name, _ in INTERFACES]
 
 
 def test_the_rtp_streams_have_the_loss_and_jitter_that_the_call_has(kept: Kept) -> None:
@@ -170,6 +176,27 @@ def test_after_a_re_invite_the_audio_is_still_readable(running_server: Server, t
     assert [bytes.fromhex(row[1]) for row in rows if int(row[0], 16) == SSRC] == caller.payloads
     assert len(tshark.fields(file, "sip.Method == INVITE", "frame.number")) == 3
     assert not tshark.fields(file, "srtp.enc_payload", "frame.number")
+
+
+def test_a_call_over_ipv6_is_as_readable(tmp_path: Path) -> None:
+    far, own = ("2001:db8::7", 40000), ("2001:db8::5", 31000)
+    crypto = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
+    sdp = "\r\n".join(["v=0", "o=- 1 1 IN IP6 2001:db8::7", "s=-", "c=IN IP6 2001:db8::7", "t=0 0", "m=audio 40000 RTP/SAVP 0", crypto, ""])
+    invite = raw_sip.request("INVITE", "six", ("Content-Type: application/sdp",), sdp)
+    began = 1_700_000_000.0
+    store = MemoryStore()
+    store.append(Entry(began, Kind.CALL_STARTED, "six", {"connection": 1, "peer": "[2001:db8::7]:50000"}))
+    store.append(Entry(began, Kind.MESSAGE, "six", {"connection": 1, "direction": "in", "summary": "INVITE"}, invite))
+    packets = [build(RtpPacket(0, n, 160 * n, SSRC, frame(n))) for n in range(20) if n != 7]
+    clip = Clip(tuple((began + 0.02 * n, far, packet) for n, packet in enumerate(packets, 1)))
+    trace = store.trace("six")
+    assert trace is not None
+    file = tmp_path / "six.pcapng"
+    file.write_bytes(capture_pcapng(trace, Capture(media=MediaRecording(own[0], own[1], own[1] + 1, clip))))
+    rows = tshark.fields(file, "rtp", "ipv6.src", "ipv6.dst", "rtp.payload")
+    assert rows == [[far[0], own[0], packet[12:].hex()] for packet in packets]
+    assert [(stream["source"], stream["lost"]) for stream in tshark.streams(file)] == [(far[0], "1")]
+    assert tshark.fields(file, "sip", "sip.Method", "tcp.dstport") == [["INVITE", "5060"]]
 
 
 def test_both_sides_write_their_secrets_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

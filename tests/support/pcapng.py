@@ -26,8 +26,7 @@ class File:
 
     comments: list[str] = field(default_factory=list)
     application: str = ""
-    interfaces: list[tuple[str, int]] = field(default_factory=list)
-    """Name and link type."""
+    interfaces: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     packets: list[Packet] = field(default_factory=list)
 
@@ -74,9 +73,9 @@ def _block(file: File, kind: int, body: bytes, first: bool) -> None:
     elif kind == 1:
         link_type, reserved, _ = struct.unpack("<HHI", body[:8])
         options = dict(_options(body[8:]))
-        assert reserved == 0
+        assert (link_type, reserved) == (1, 0), "libpcap wants one type for all, Ethernet"
         assert options[9] == b"\x09"
-        file.interfaces.append((options[2].decode(), link_type))
+        file.interfaces.append(options[2].decode())
     elif kind == 10:
         secrets_type, length = struct.unpack("<II", body[:8])
         assert secrets_type == 0x544C534B
@@ -112,7 +111,9 @@ def _options(octets: bytes) -> list[tuple[int, bytes]]:
 
 
 def open_ip(octets: bytes, length: int) -> Datagram:
-    """Read a packet whose checksums and lengths must be right; `length` is that on the wire."""
+    """Read a frame whose checksums and lengths must be right; `length` is that on the wire."""
+    kind, octets, length = octets[12:14], octets[14:], length - 14
+    assert kind == (b"\x08\x00" if octets[0] >> 4 == 4 else b"\x86\xdd")
     if octets[0] >> 4 == 4:
         assert octets[0] == 0x45
         assert int.from_bytes(octets[2:4], "big") == length
@@ -122,9 +123,11 @@ def open_ip(octets: bytes, length: int) -> Datagram:
         assert octets[0] >> 4 == 6
         assert int.from_bytes(octets[4:6], "big") == length - 40
         ends, protocol, rest = (octets[8:24], octets[24:40]), octets[6], octets[40:]
-    if len(octets) == length:
+    if len(octets) == length and protocol in (UDP, TCP):
         assert _sum(b"".join(ends) + struct.pack("!II", len(rest), protocol) + rest) == 0xFFFF
     hosts = [str(ipaddress.ip_address(end)) for end in ends]
+    if protocol not in (UDP, TCP):
+        return Datagram(protocol, (hosts[0], 0), (hosts[1], 0), rest)
     ports = struct.unpack_from("!HH", rest)
     source, destination = (hosts[0], ports[0]), (hosts[1], ports[1])
     if protocol == UDP:
