@@ -373,6 +373,7 @@ class Service:
             "version": self.version,
             "ruleSet": RULE_SET_VERSION,
             "profile": settings.rules.profile,
+            "uui": {"limit": settings.uui.limit, "limitScope": settings.uui.limit_scope},
             "sip": {
                 "listen": str(Endpoint(settings.sip.listen.host, ports.sip)),
                 "advertised": self.sip_advertised if self.addresses.sip_host else None,

@@ -143,8 +143,7 @@ def test_the_first_visit_tells_how_to_place_a_call_and_a_reset_shows_at_once(vis
     with serving(tmp_path) as server:
         seen = visit(f"http://127.0.0.1:{server.http_port}/")
         page = seen.open()
-        page.locator(".empty").wait_for()
-        assert f"sbc-sim call tls:127.0.0.1:{server.sip_port}" in page.locator(".empty").inner_text()
+        page.locator(".empty", has_text=f"sbc-sim call tls:127.0.0.1:{server.sip_port}").wait_for()
         partner = Partner(server.sip_port, server.ca, tmp_path)
         partner.whole_call("--no-uui")
         page.locator("table.list tbody tr").wait_for()

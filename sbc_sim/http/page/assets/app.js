@@ -27,7 +27,7 @@ const THEMES = ["system", "light", "dark"];
 function view({ names, params }, info) {
   const [place, id, part] = names;
   if (place === "calls" && id) return html`<${Call} key=${id} id=${id} part=${part || "verdict"} params=${params} info=${info} />`;
-  if (place === "calls") return html`<${Calls} params=${params} info=${info} />`;
+  if (place === "calls") return html`<${Calls} params=${params} />`;
   if (place === "attempts") return html`<${Attempts} />`;
   if (place === "outside") return html`<${Outside} />`;
   if (place === "uui") return html`<${Workbench} info=${info} />`;
@@ -98,7 +98,7 @@ function Top({ place, info, locked, signOut }) {
 function LiveSign() {
   const [state, setState] = useState("connecting");
   useEffect(() => onStream(setState), []);
-  return html`<span class="stream ${state}" role="status"><span class="dot" aria-hidden="true"></span>${state}</span>`;
+  return html`<span class="stream ${state.replace(" ", "-")}" role="status"><span class="dot" aria-hidden="true"></span>${state}</span>`;
 }
 
 function ThemeButton() {

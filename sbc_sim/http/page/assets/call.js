@@ -14,7 +14,8 @@ import { UuiTab } from "./uui.js";
 import { MessagesTab } from "./messages.js";
 import { FilesTab } from "./files.js";
 
-const CALM_MS = 300; // a burst of events is one look
+const SOON_MS = 300; // a burst of events is one look
+const NOW_AND_THEN_MS = 1000; // counters alone, which change all the time
 
 /** The call, and a number that rises whenever something new is known of it. */
 function useCall(id) {
@@ -24,7 +25,8 @@ function useCall(id) {
       (call) => setState((old) => ({ call, error: null, gone: false, version: old.version + 1 })),
       (error) => setState((old) => ({ ...old, error: old.call && error.status !== 404 ? null : error })),
     );
-  const rise = useThrottled(() => setState((old) => ({ ...old, version: old.version + 1 })), CALM_MS);
+  const rise = () => setState((old) => ({ ...old, version: old.version + 1 }));
+  const [soon, nowAndThen] = [useThrottled(rise, SOON_MS), useThrottled(rise, NOW_AND_THEN_MS)];
   useEffect(() => {
     read();
     return onEvent((name, data) => {
@@ -32,7 +34,8 @@ function useCall(id) {
       else if (name === "reset") setState((old) => ({ ...old, gone: !(old.call && isLive(old.call)) }));
       else if (name.startsWith("call.") && data.id === id) setState((old) => ({ ...old, call: data }));
       else if (name === "verdict" && data.call === id) setState((old) => ({ ...old, call: old.call && { ...old.call, verdict: { status: data.status, counts: data.counts } } }));
-      if ((data.id || data.call) === id) rise();
+      if (name === "call.updated" && data.id === id) nowAndThen();
+      else if ((data.id || data.call) === id) soon();
     });
   }, [id]);
   return { ...state, read };

@@ -6,7 +6,7 @@ import { onEvent } from "./events.js";
 import { FILTERS, mentions, useCalls } from "./call-list.js";
 import { duration, ending, isLive, lasted, moment, party, plural } from "./format.js";
 import { go, href, setParams } from "./route.js";
-import { Badge, Counts, Trouble, useNow, Waiting } from "./ui.js";
+import { Badge, Counts, Trouble, useFetch, useNow, Waiting } from "./ui.js";
 import { CallTabs } from "./attempts.js";
 
 const STATUSES = [
@@ -21,7 +21,7 @@ const STATUSES = [
 ];
 const left = { at: null, y: 0, id: null }; // where the reader was when a call was opened
 
-export function Calls({ params, info }) {
+export function Calls({ params }) {
   const filter = Object.fromEntries(FILTERS.filter((name) => params[name]).map((name) => [name, params[name]]));
   const list = useCalls(filter);
   const now = useNow(list.live);
@@ -36,7 +36,7 @@ export function Calls({ params, info }) {
     <${Trouble} error=${list.error} retry=${() => list.load()} />
     ${shown.length > 0 && html`<${Table} rows=${shown} now=${now} />`}
     ${!shown.length && !list.read && !list.error && html`<${Waiting} what="the calls" />`}
-    ${!shown.length && list.read && (filtered ? html`<${NoneFit} />` : html`<${Nothing} info=${info} />`)}
+    ${!shown.length && list.read && (filtered ? html`<${NoneFit} />` : html`<${Nothing} />`)}
     <div class="more">
       ${list.read && html`<span class="dim" role="status">${told(shown.length, list, params.text)}</span>`}
       ${list.more && html`<button type="button" disabled=${list.loading} onClick=${() => (params.text ? list.searchOn(params.text) : list.load(true))}>${params.text ? "Search older calls" : "Older calls"}</button>`}
@@ -159,8 +159,9 @@ function LastAttempt({ newest }) {
 
 const NoneFit = () => html`<div class="empty"><p>No call fits these filters.</p></div>`;
 
-function Nothing({ info }) {
-  const sip = (info && info.sip && info.sip.advertised) || "HOST:5061";
+function Nothing() {
+  const { data } = useFetch(`${API}/setup`);
+  const sip = data ? `${data.sip.host}:${data.sip.port}` : "HOST:PORT";
   return html`<div class="empty">
     <p><strong>No calls yet.</strong> The first one appears here by itself.</p>
     <p>Without a phone, from another terminal: <code>sbc-sim call tls:${sip}</code></p>

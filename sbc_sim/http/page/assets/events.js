@@ -1,6 +1,6 @@
 // The stream of server-sent events: one connection for the whole page, told to whoever listens.
 
-import { API, withQuery } from "./api.js";
+import { API, getJson, onTokenNeeded, withQuery } from "./api.js";
 
 const NAMES = ["call.started", "call.updated", "call.ended", "verdict", "message", "attempt", "store", "reset", "resync"];
 const REST_AFTER_MS = 30_000; // browsers allow six connections to a host: a tab that nobody sees gives its one back
@@ -20,7 +20,7 @@ export function onEvent(heard) {
   return () => listeners.delete(heard);
 }
 
-/** Call `seen(state)` now and on each change: connecting | live | reconnecting. Returns the way to stop. */
+/** Call `seen(state)` now and on each change: connecting | live | reconnecting | signed out. Returns the way to stop. */
 export function onStream(seen) {
   watchers.add(seen);
   seen(state);
@@ -62,6 +62,7 @@ function failed() {
     source = null;
     clearTimeout(timer);
     timer = setTimeout(connect, RETRY_MS);
+    getJson(`${API}/info`).catch(() => {}); // a stream does not say why it failed; this tells when the token is asked for
   }
 }
 
@@ -79,8 +80,14 @@ function disconnect() {
   source = null;
 }
 
+onTokenNeeded(() => {
+  clearTimeout(timer);
+  disconnect();
+  become("signed out");
+});
+
 document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);
   if (document.hidden) timer = setTimeout(disconnect, REST_AFTER_MS);
-  else if (!source) connect();
+  else if (!source && state !== "signed out") connect();
 });

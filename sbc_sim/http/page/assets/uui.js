@@ -24,7 +24,7 @@ export function UuiView({ uui, info }) {
   const parameters = (uui.parameters || []).map(([name, value]) => (value === null ? name : `${name}=${value}`));
   return html`<div class="uui-view">
     ${explained.filter((finding) => finding.status !== "pass" && finding.status !== "skip").map((finding) => html`<${FindingCard} key=${finding.rule + finding.detail} finding=${finding} />`)}
-    <${Lengths} lengths=${uui.lengths} info=${info} limit=${uui.limit} />
+    <${Lengths} lengths=${uui.lengths} info=${info} />
     <dl class="facts">
       <${Fact} name="Header">${uui.header || "User-to-User"}<//>
       <${Fact} name="Parameters"><span class="mono">${parameters.join("; ") || "none"}</span><//>
@@ -49,11 +49,9 @@ function pretty(text) {
   }
 }
 
-function Lengths({ lengths, info, limit }) {
-  if (!lengths) return null;
-  const told = (limit && typeof limit === "object" ? limit : info && info.uui) || {};
-  const most = (typeof limit === "number" ? limit : told.limit) || 1024;
-  const scope = told.limitScope || told.scope || "value";
+function Lengths({ lengths, info }) {
+  if (!lengths || !info) return null;
+  const { limit: most, limitScope: scope } = info.uui;
   const scale = Math.max(most, lengths.line, lengths.value) * 1.04;
   return html`<section class="lengths"><h2>Length <span class="dim">limit ${most} ${SCOPES[scope]} (uui.limit)</span></h2>
     ${Object.entries(SCOPES).map(([name, words]) => html`<${Bar} key=${name} words=${words} count=${lengths[name] || 0} scale=${scale} limit=${name === scope ? most : null} />`)}
