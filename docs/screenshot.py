@@ -1,0 +1,51 @@
+"""Make docs/images/page.png: a server, one refused call placed to it, and what the page shows of that call.
+
+    python docs/screenshot.py
+
+Needs /usr/bin/chromium and the package in development mode (`.ci/install-partners`, `pip install .[dev]`).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+PICTURE = ROOT / "docs" / "images" / "page.png"
+MOST_OCTETS = 200 * 1024
+CUT_UUI = "7b226f726749643a2022303044z;encoding=hex"
+
+sys.path.insert(0, str(ROOT))
+
+from tests.end_to_end.server import serving  # noqa: E402
+from tests.page.partner_calls import Partner  # noqa: E402
+from tests.page.visits import BROWSER  # noqa: E402
+
+
+def main() -> None:
+    """Place the call, open its ladder, take the picture."""
+    with TemporaryDirectory() as name, serving(Path(name)) as server, sync_playwright() as playwright:
+        partner = Partner(server.sip_port, server.ca, Path(name))
+        partner.whole_call("--to", "+4930123456", "--uui", CUT_UUI)
+        call = server.get("/api/v1/calls")["calls"][0]["id"]
+        chromium = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        page = chromium.new_page(viewport={"width": 1180, "height": 760}, color_scheme="light")
+        page.goto(f"http://127.0.0.1:{server.http_port}/#/calls/{call}/ladder?m=0")
+        page.locator("pre.message mark").first.wait_for()
+        page.locator("svg.ladder").wait_for()
+        page.locator(".stream.live").wait_for()
+        PICTURE.parent.mkdir(exist_ok=True)
+        page.screenshot(path=PICTURE)
+        chromium.close()
+        partner.end()
+    size = PICTURE.stat().st_size
+    print(f"{PICTURE.relative_to(ROOT)}: {size} octets")
+    if size > MOST_OCTETS:
+        raise SystemExit(f"larger than {MOST_OCTETS} octets")
+
+
+if __name__ == "__main__":
+    main()
