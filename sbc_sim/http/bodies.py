@@ -39,7 +39,8 @@ def read_body(body: bytes, model: str) -> Any:
 
 
 def _misfit(error: ValidationError, kind: type[BaseModel]) -> Problem:
-    first = error.errors(include_url=False, include_input=False)[0]
+    found = error.errors(include_url=False, include_input=False)
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])  # a wrong name is also one that is missing
     name = ".".join(str(part)[:40] for part in first["loc"])
     known = [field.alias or name for name, field in kind.model_fields.items()]
     if first["type"] == "extra_forbidden":

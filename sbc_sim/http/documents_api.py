@@ -72,7 +72,7 @@ class DocumentsApi:
             from sbc_sim.exports.ladder_svg import ladder_svg
 
             policy = (("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox"),)
-            return Reply(200, _octets(ladder_svg(redacted(trace, Redaction.SHARE), embedded)), SVG, policy)
+            return Reply(200, _octets(ladder_svg(trace, embedded)), SVG, policy)
 
         return self._work.do(draw)
 
@@ -83,7 +83,7 @@ class DocumentsApi:
         def draw() -> Reply:
             from sbc_sim.exports.ladder_mermaid import ladder_mermaid
 
-            return Reply(200, _octets(ladder_mermaid(redacted(trace, Redaction.SHARE))), MERMAID)
+            return Reply(200, _octets(ladder_mermaid(trace)), MERMAID)
 
         return self._work.do(draw)
 
@@ -122,7 +122,7 @@ class DocumentsApi:
         def write() -> Reply:
             from sbc_sim.exports.report_html import report_html
 
-            octets = _octets(report_html(redacted(trace, level), captured, level))
+            octets = _octets(report_html(trace, captured, level))
             return _file(asked, octets, HTML, "html", "inline", (REPORT_POLICY,))
 
         return self._work.do(write)
@@ -134,7 +134,7 @@ class DocumentsApi:
         def write() -> Reply:
             from sbc_sim.exports.report import report_data
 
-            return json_reply(report_data(redacted(trace, level), captured, level), headers=(_disposition(asked, "json", "inline"),))
+            return json_reply(report_data(trace, captured, level), headers=(_disposition(asked, "json", "inline"),))
 
         return self._work.do(write)
 

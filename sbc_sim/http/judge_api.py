@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
-from sbc_sim.exports.ladder_text import ladder_text
-from sbc_sim.exports.redaction import mask_call, mask_values
+from sbc_sim.exports.redaction import mask_values
 from sbc_sim.http.bodies import read_body
 from sbc_sim.http.documents_api import still
 from sbc_sim.http.exchange import JSON, Asked, Reply, json_reply
 from sbc_sim.http.problem import Problem, bad_request, not_found
 from sbc_sim.http.routes import Route
 from sbc_sim.http.work import Work
-from sbc_sim.journal.store import Store, Trace
+from sbc_sim.journal.store import Store
 from sbc_sim.rules.policy import Policy
 
 if TYPE_CHECKING:
@@ -52,12 +52,14 @@ class JudgeApi:
 
         def work() -> Reply:
             from sbc_sim.offline.judge import judge
+            from sbc_sim.offline.telling import judged_data
 
             judged = judge(self._recording(asked), self._policy)
-            notes = [*judged.notes]
+            told = judged_data(replace(judged, calls=judged.calls[:MOST_CALLS]))
             if len(judged.calls) > MOST_CALLS:
-                notes.append(f"{len(judged.calls)} calls were found, the first {MOST_CALLS} are shown: cut the trace to those that matter.")
-            return json_reply({"calls": [judged_json(trace) for trace in judged.calls[:MOST_CALLS]], "notes": mask_values(notes)})
+                found = len(judged.calls)
+                told["notes"].append(f"{found} calls were judged, the first {MOST_CALLS} are shown: cut the trace to what matters.")
+            return json_reply(told)
 
         return self._work.do(work)
 
@@ -72,7 +74,7 @@ class JudgeApi:
         def work() -> Reply:
             from sbc_sim.offline.compare import compare, comparison_data
 
-            return json_reply(mask_values(comparison_data(compare(self._from_model(wanted.theirs), kept))))
+            return json_reply(mask_values(comparison_data(compare(self._from_model(wanted.theirs), kept, self._policy))))
 
         return self._work.do(work)
 
@@ -104,9 +106,3 @@ class JudgeApi:
         except TraceError as error:
             raise Problem(422, "unreadable-trace", f"{error}", "Send SIP messages as text, or a pcap or pcapng file.") from None
 
-
-def judged_json(trace: Trace) -> dict[str, Any]:
-    """A call of a trace: as calls are told, with its findings and its ladder; secrets masked."""
-    view = trace.call
-    findings = (view.verdict or {}).get("findings", view.findings)
-    return {**mask_call(view.summary()), "findings": mask_values(list(findings)), "ladder": ladder_text(trace, 100)}

@@ -517,10 +517,74 @@ class Judged(Out):
     notes: list[str] = Field(description="What was skipped or could not be read, and what to do about it.")
 
 
-class Comparison(Out):
-    """The partner's trace against ours."""
+class HeaderChange(Out):
+    """A header that changed on the way."""
 
-    model_config = ConfigDict(extra="allow")
+    what: str
+    header: str
+    before: str | None
+    after: str | None
+    position: int | None = Field(description="Of the first character that differs.")
+    weight: Literal["breaks", "matters", "harmless"]
+    why: str
+    rules: list[str]
+
+
+class BodyLine(Out):
+    """A line of a body that is there on one side only."""
+
+    sign: Literal["-", "+"] = Field(description="- before, + after.")
+    text: str
+    why: str
+
+
+class Broken(Out):
+    """A rule that held for a message as it was sent, and not as it arrived."""
+
+    rule: str
+    status: Status
+    detail: str
+
+
+class Repeats(Out):
+    """How often more each side saw a message."""
+
+    theirs: int
+    ours: int
+
+
+class ComparedMessage(Out):
+    """A message that both sides saw, or one of them."""
+
+    summary: str
+    cseq: str
+    direction: Literal["toSbc", "fromSbc"]
+    seen_by: Literal["both", "theirs", "ours"]
+    why: str
+    delay_ms: float | None
+    repeats: Repeats
+    changes: list[HeaderChange]
+    body: list[BodyLine]
+    broken: list[Broken]
+
+
+class ComparedCall(Out):
+    """A call at both ends."""
+
+    their_call_id: str
+    our_call_id: str
+    matched_by: str
+    worst: Literal["breaks", "matters", "harmless"] | None
+    clock_offset_ms: float | None = Field(description="How far our clock is ahead, if both ways take equally long.")
+    one_way_ms: float | None
+    messages: list[ComparedMessage]
+
+
+class Comparison(Out):
+    """The partner's trace against ours. Secrets are masked."""
+
+    calls: list[ComparedCall]
+    notes: list[str]
 
 
 # --- the service -------------------------------------------------------------------------------------------------------------
