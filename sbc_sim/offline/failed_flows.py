@@ -16,7 +16,7 @@ MOST_TOLD = 10
 def failed_flows(recording: Recording) -> Iterator[str]:
     """Sentences about TLS connections without a message, the first ones."""
     spoke = {piece.flow for piece in recording.octets}
-    silent = [flow for flow in recording.flows if flow.number not in spoke and flow.tls is not None]
+    silent = [flow for flow in recording.flows if flow.number not in spoke and flow.tls is not None and not _told_already(flow.tls)]
     for flow in silent[:MOST_TOLD]:
         assert flow.tls is not None
         yield f"{place(flow, True)}: {_why(flow, flow.tls)}"
@@ -26,9 +26,12 @@ def _why(flow: Flow, seen: TlsSeen) -> str:
     version = f"{printable(seen.version, 20)} was negotiated, older than {ALLOWED_VERSIONS[0]}; " if _old(seen) else ""
     if seen.alert is not None:
         return f"{version}the handshake failed. {_alert(seen)}"
-    if not seen.decrypted and seen.why_not:
-        return f"{version}its TLS could not be read: {printable(seen.why_not, 300)}"
     return f"{version}no SIP was spoken on this connection ({flow.end or 'still open'} at its end)."
+
+
+def _told_already(seen: TlsSeen) -> bool:
+    """Whoever read the trace says in its notes what could not be decrypted."""
+    return seen.alert is None and not seen.decrypted and bool(seen.why_not)
 
 
 def _old(seen: TlsSeen) -> bool:

@@ -14,6 +14,7 @@ from sbc_sim.rtp.packet import FIXED_HEADER, Kind, classify
 from sbc_sim.rtp.srtp import SrtpSender
 from sbc_sim.traces.recording import Address, Datagram
 
+SHORTEST_GAP_S = 1.0
 MOST_UNMATCHED = 4096
 """Echoes of our own leg that wait to be found in the trace."""
 
@@ -76,6 +77,21 @@ def find_line(datagrams: Datagrams, far: FarEnd, partner: frozenset[Address]) ->
     return Line(rtp, rtcp, datagrams.touching(rtp | rtcp))
 
 
+def _gap(line: Line) -> int:
+    """Count what lies between the first and the last packets that our own capture keeps: numbers and time that jump alike."""
+    last: tuple[float, int] | None = None
+    for datagram in line.datagrams:
+        if datagram.destination not in line.rtp or classify(datagram.data) is not Kind.RTP:
+            continue
+        here = (datagram.at, int.from_bytes(datagram.data[2:4]))
+        if last is not None:
+            missing, seconds = (here[1] - last[1] - 1) & 0xFFFF, here[0] - last[0]
+            if seconds > SHORTEST_GAP_S and 0.005 < seconds / (missing + 1) < 0.1:
+                return missing
+        last = here
+    return 0
+
+
 class MediaReplay:
     """The media plane of one replayed call."""
 
@@ -92,6 +108,8 @@ class MediaReplay:
         self._delays: tuple[float, float] | None = None
         self._sent = self._rtcp_sent = 0
         self._both_ways = line.both_ways
+        self.gap = _gap(line) if any(datagram.clear for datagram in line.datagrams[:1]) else 0
+        """Packets that a capture of ours left out in the middle, about."""
         self.offer = b""
         """The partner's newest description."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,13 +14,21 @@ from sbc_sim.exports.report_html import report_html
 from sbc_sim.journal.entries import Kind
 from sbc_sim.offline.judge import Judged, judge
 from sbc_sim.offline.telling import judged_data
+from sbc_sim.rtp.leg import SrtpKey
+from sbc_sim.rtp.packet import Kind as Kinds
+from sbc_sim.rtp.packet import classify
+from sbc_sim.rtp.srtp import SrtpReceiver
 from sbc_sim.rules import media, tls
 from sbc_sim.rules.policy import Policy
+from sbc_sim.sdp.answer import Capabilities, negotiate
+from sbc_sim.sip.body import sdp_body
 from sbc_sim.sip.message import Request, Response, read_message
 from sbc_sim.traces.reading import read_trace
 from sbc_sim.traces.recording import Datagram, Flow, Octets, Recording, TlsSeen
 from tests.support.recorded import PARTNER, SBC, RecordedCall, RecordedExchange, a_flow, statuses
 from tests.support.sip import SDP, a_request, an_invite
+
+EVERYTHING = Capabilities(Policy().suites, Policy().codecs)
 
 
 @pytest.fixture(scope="module")
@@ -318,3 +327,54 @@ def test_a_far_end_that_goes_on_where_ours_would_hang_up_is_told():
     assert by_status(judged, "fail") == {"SBC-MEDIA-018"}
     assert "s after the INVITE (no SRTP for 60 s); the SBC did not" in told(judged)
     assert "would have answered" not in told(judged)
+
+
+# --- captures of our own ---------------------------------------------------------------------------------------------------------------
+
+
+def opened(recording: Recording) -> Recording:
+    """The same with its media in clear, as our own captures hold it."""
+    suite = "AES_CM_128_HMAC_SHA1_80"
+    messages = [read_message(piece.data).message for piece in recording.octets]
+    offer, answer = (negotiate(sdp_body(message) or b"", EVERYTHING) for message in (messages[0], messages[3]) if message is not None)
+    assert offer.crypto is not None
+    assert answer.crypto is not None
+    keys = {SBC[0]: SrtpReceiver(SrtpKey(suite, offer.crypto.key_salt)), PARTNER[0]: SrtpReceiver(SrtpKey(suite, answer.crypto.key_salt))}
+    clear = []
+    for datagram in recording.datagrams:
+        receiver = keys[datagram.destination[0]]
+        packet = (receiver.open_rtcp if classify(datagram.data) is Kinds.RTCP else receiver.open)(datagram.data)
+        assert isinstance(packet, bytes)
+        clear.append(replace(datagram, data=packet, clear=True))
+    return replace(recording, datagrams=tuple(clear))
+
+
+def test_media_that_was_decrypted_by_the_capturing_side_is_judged_like_srtp(call):
+    judged = judge(opened(call.recording()), Policy())
+    assert statuses(judged.calls[0]) == statuses(call.live()[0])
+
+
+def test_clear_rtp_on_the_wire_is_blamed():
+    call = RecordedCall(seconds=2.0)
+    call.run()
+    recording = opened(call.recording())
+    judged = judge(replace(recording, datagrams=tuple(replace(d, clear=False) for d in recording.datagrams)), Policy())
+    assert "SBC-SRTP-010" in by_status(judged, "fail")
+
+
+def test_what_a_capture_of_ours_leaves_out_is_not_loss():
+    call = RecordedCall(seconds=8.0)
+    call.run()
+    recording = opened(call.recording())
+    began = recording.octets[0].at
+    kept = tuple(d for d in recording.datagrams if not began + 2.5 < d.at < began + 6)
+    judged = judge(replace(recording, datagrams=kept), Policy())
+    assert not by_status(judged, "fail") | by_status(judged, "warn")
+    assert re.fullmatch(r"The capture leaves out about 1\d\d packets: .*", detail(judged, "SBC-MEDIA-006"))
+
+
+def test_of_what_was_masked_nothing_is_said():
+    masked = an_invite(**{"from": "<sip:+15****11@h>;tag=1", "user_to_user": "2a" * 40 + ";encoding=hex"})
+    judged = judge(read_trace(masked), Policy())
+    assert by_status(judged, "skip") >= {"SBC-HDR-001", "SBC-HDR-002", "SBC-UUI-023", "SBC-UUI-029"}
+    assert not by_status(judged, "fail") | by_status(judged, "warn")
