@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import audioop
 import base64
 import io
@@ -30,8 +31,14 @@ from sbc_sim.rtp.packet import RtpPacket, build
 from sbc_sim.rtp.recording import Clip
 from tests.end_to_end import raw_sip
 from tests.end_to_end.clients import tshark
+from tests.end_to_end.clients.audio import compare
+from tests.end_to_end.clients.baresip_debian import DebianBaresip
+from tests.end_to_end.clients.baresip_wheel import WheelBaresip
+from tests.end_to_end.clients.call import CallWish, RealClient
+from tests.end_to_end.clients.call import calling as client_calling
 from tests.end_to_end.clients.conversation import PATIENCE
-from tests.end_to_end.conftest import require
+from tests.end_to_end.clients.linphone import Linphone
+from tests.end_to_end.conftest import Saying, require
 from tests.end_to_end.rtp_caller import FIRST_SEQUENCE, SSRC, calling
 from tests.end_to_end.server import ROOT, Server, serving
 from tests.support.srtp_peer import frame, make_key
@@ -40,6 +47,8 @@ pytestmark = [pytest.mark.partners, pytest.mark.timeout(180)]
 
 LOST = (11, 12, 30)
 COUNT = 50
+ENOUGH = 0.8
+"""Of what a real client said has to be in the audio as a copy: its timing on a busy machine is its own."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -176,6 +185,31 @@ def test_after_a_re_invite_the_audio_is_still_readable(running_server: Server, t
     assert [bytes.fromhex(row[1]) for row in rows if int(row[0], 16) == SSRC] == caller.payloads
     assert len(tshark.fields(file, "sip.Method == INVITE", "frame.number")) == 3
     assert not tshark.fields(file, "srtp.enc_payload", "frame.number")
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("client", [DebianBaresip(), WheelBaresip(), Linphone()], ids=lambda client: client.name)
+def test_the_call_of_a_real_client_is_readable_and_its_wav_is_what_it_said(
+    client: RealClient, running_server: Server, saying: Saying, tmp_path: Path
+) -> None:
+    require(client.name, client.missing())
+    with client_calling(client, CallWish(client.host, running_server.sip_port, running_server.ca, saying.wav), tmp_path) as call:
+        call.wait_answered()
+        call.wait_heard(saying.seconds + 1.5)
+        call.hang_up()
+    sip_call_id = call.conversation.wait_for(r"(?i)^Call-ID: *(\S+)").group(1)
+    told = running_server.wait_for_call(sip_call_id, "ended")
+    file = tmp_path / "real.pcapng"
+    file.write_bytes(fetched(running_server, f"/api/v1/calls/{told['id']}/capture.pcapng"))
+    methods = [row[0] for row in tshark.fields(file, 'sip.Method && frame.interface_name == "SIP decrypted"', "sip.Method")]
+    assert methods == ["INVITE", "ACK", "BYE"]
+    media = running_server.get(f"/api/v1/calls/{told['id']}/media")["report"]
+    received = next(stream for stream in tshark.streams(file) if int(stream["ssrc"], 16) == media["ssrc"])
+    assert (received["packets"], received["lost"]) == (str(media["packetsReceived"]), str(media["lost"]))
+    with wave.open(io.BytesIO(fetched(running_server, f"/api/v1/calls/{told['id']}/audio.wav"))) as audio:
+        frames = audio.readframes(audio.getnframes())
+    for channel in (audioop.tomono(frames, 2, 1, 0), audioop.tomono(frames, 2, 0, 1)):
+        assert compare(saying.samples, array.array("h", channel)).fraction >= ENOUGH
 
 
 def test_a_call_over_ipv6_is_as_readable(tmp_path: Path) -> None:
