@@ -199,8 +199,8 @@ class _Cutting:
         """Read the lines between two messages: what they say of the one that follows, and of the one before."""
         lines = self._text[max(behind, start.message - _CONTEXT) : start.message].decode("utf-8", "replace").split("\n")
         quoting = self._text[start.line : start.message].strip()
-        if quoting and self._text.startswith(quoting, start.end):
-            lines[-1] = lines[-1] if not _QUOTING.match(quoting) else ""  # ">>" may also mean "sent", but not before every line
+        if quoting and _QUOTING.match(quoting) and self._text.startswith(quoting, start.end):
+            lines = [line.removeprefix(quoting.decode()) for line in lines]  # ">>" may also mean "sent", but not on every line
         mark, after = Mark(), Mark()
         for line in reversed(lines[-12:]):
             if is_trailer(line):
@@ -303,10 +303,12 @@ class _Cutting:
             return b"", 0
         if length is not None:
             is_sdp = rest[0].text.startswith(b"v=0")  # has CRLF (RFC 8866 section 5); other bodies may have had LF on the wire
-            for ending in (None, b"\r\n") if is_sdp else (None, b"\r\n", b"\n"):
-                fitting = _fitting(lines, length, ending)
-                if fitting is not None:
-                    return fitting
+            as_it_was = [None] if any(line.had_cr for line in head) else []
+            endings = [*as_it_was, b"\r\n", *([] if is_sdp else [b"\n"])]
+            fits = (_fitting(lines, length, ending, exactly) for exactly in (True, False) for ending in endings)
+            fitting = next((found for found in fits if found is not None), None)
+            if fitting is not None:
+                return fitting
         while lines and not lines[-1].text.strip():
             lines = lines[:-1]
         body = b"".join(line.text + b"\r\n" for line in lines)
@@ -339,8 +341,11 @@ def _upto_frame(lines: list[_Line]) -> list[_Line]:
     return lines
 
 
-def _fitting(lines: list[_Line], length: int, ending: bytes | None) -> tuple[bytes, int] | None:
-    """Take as many octets as Content-Length says, when they end with a line and no body goes on behind; `ending`: None for as it was."""
+def _fitting(lines: list[_Line], length: int, ending: bytes | None, exactly: bool) -> tuple[bytes, int] | None:
+    """Take as many octets as Content-Length says, when they end with a line.
+
+    `ending`: what lines end in, None for as it was; `exactly`: nothing may follow directly, else only no more SDP.
+    """
     octets, pieces = 0, []
     for place, line in enumerate(lines):
         end = ending or (b"\r\n" if line.had_cr else b"\n")
@@ -348,9 +353,9 @@ def _fitting(lines: list[_Line], length: int, ending: bytes | None) -> tuple[byt
         pieces.append(piece)
         octets += len(piece)
         if octets >= length:
-            over = octets - length
-            goes_on = place + 1 < len(lines) and _SDP_LINE.match(lines[place + 1].text) is not None
-            return (b"".join(pieces)[:length], line.end) if over <= len(end) and not goes_on else None
+            following = lines[place + 1].text if place + 1 < len(lines) else b""
+            goes_on = bool(following.strip()) if exactly else _SDP_LINE.match(following) is not None
+            return (b"".join(pieces)[:length], line.end) if octets - length <= len(end) and not goes_on else None
     return None
 
 

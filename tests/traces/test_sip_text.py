@@ -71,7 +71,7 @@ def test_octets_with_their_line_ends_come_out_untouched() -> None:
     assert any("does not say who sent 5 of 5 messages: guessed" in note for note in recording.notes)
 
 
-@pytest.mark.parametrize("between", [b"", b"\n", b"\n\n\n", b"\n--------\n", b"\n=====\n\n", b"\n```\n```sip\n", b"\nsome words of mine\n\n"])
+@pytest.mark.parametrize("between", [b"", b"\n", b"\n\n\n", b"\n-------\n", b"\n=====\n\n", b"\n```\n```sip\n", b"\nsome words\n\n"])
 def test_line_ends_that_copying_lost_are_put_back_whatever_stands_between(between: bytes) -> None:
     recording = read_trace(between.join(lf(message) for message in CALL))
     assert_whole(recording)
