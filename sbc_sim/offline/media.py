@@ -108,7 +108,7 @@ class MediaReplay:
         self._delays: tuple[float, float] | None = None
         self._sent = self._rtcp_sent = 0
         self._both_ways = line.both_ways
-        self.gap = _gap(line) if any(datagram.clear for datagram in line.datagrams[:1]) else 0
+        self.gap = _gap(line) if any(datagram.clear for datagram in line.datagrams[:100]) else 0
         """Packets that a capture of ours left out in the middle, about."""
         self.offer = b""
         """The partner's newest description."""
