@@ -49,6 +49,8 @@ def number_text(text: str) -> str:
 
 
 def _digits(text: str) -> str:
+    if text.isdigit() and text.isascii():
+        return text
     return "".join(match[1] or match[2] for match in _DIGIT.finditer(text))
 
 
@@ -71,9 +73,12 @@ class Numbers:
         users = list(user_parts(text)) if ":" in text else []
         out: list[str] | None = None
         for match in _CANDIDATE.finditer(text):
-            out = list(text) if out is None else out
+            digits = _digits(match[0])
             in_user = any(low <= match.start() < high for low, high in users)
-            self._mask(out, match, in_user)
+            whole = in_user or self._is_national(digits) or self._is_global(match[0], digits)
+            if whole or any(needle in digits for needle, _, _ in self._needles):
+                out = list(text) if out is None else out
+                self._mask(out, match, digits, whole)
         return text if out is None else "".join(out)
 
     def masked_int(self, value: int) -> int:
@@ -84,12 +89,10 @@ class Numbers:
         start, end = (0, 0) if self._whole else shown(len(text))
         return int(text[:start] + "0" * (len(text) - start - end) + text[len(text) - end :])
 
-    def _mask(self, out: list[str], match: re.Match[str], in_user: bool) -> None:
-        units = [unit.span() for unit in _DIGIT.finditer(match[0])]
-        digits = _digits(match[0])
+    def _mask(self, out: list[str], match: re.Match[str], digits: str, whole: bool) -> None:
+        places = [(match.start() + unit.start(), match.start() + unit.end()) for unit in _DIGIT.finditer(match[0])]
         filler = "0" if _BARE_IN_JSON.search(match.string, max(0, match.start() - 12), match.start()) else "*"
-        places = [(match.start() + low, match.start() + high) for low, high in units]
-        if in_user or self._is_national(digits) or self._is_global(match[0], digits):
+        if whole:
             self._overwrite(out, places, filler)
             return
         for needle, length, scale in self._needles:

@@ -121,6 +121,8 @@ class _Share:
         self._numbers = numbers
         self._masked: dict[bytes, bytes] = {}
         self._texts: dict[str, str] = {}
+        self._lists: dict[int, tuple[Any, Any]] = {}
+        """Findings of a verdict, which stand in its entry and in the call: by identity, with what keeps the identity."""
 
     def trace(self, trace: Trace) -> Trace:
         """Mask everything in a trace."""
@@ -135,7 +137,7 @@ class _Share:
 
     def call(self, call: CallView) -> CallView:
         """Mask the members of a call that come from outside."""
-        copied = {one.name: self.value(getattr(call, one.name)) for one in fields(call) if one.name not in _OURS}
+        copied = {one.name: self.member(one.name, getattr(call, one.name)) for one in fields(call) if one.name not in _OURS}
         kept = {name: getattr(call, name) for name in _OURS}
         return CallView(**{**copied, **kept, "uui": None if call.uui is None else self.uui(call.uui)})
 
@@ -175,7 +177,15 @@ class _Share:
         """Mask a member by its name."""
         if isinstance(value, str) and _SECRET.fullmatch(name):
             return filled_member(value, self.further)
+        if name == "findings" and isinstance(value, list | tuple):
+            if id(value) not in self._lists:
+                self._lists[id(value)] = value, self.findings(value)
+            return self._lists[id(value)][1]
         return self.value(value)
+
+    def findings(self, findings: Iterable[Any]) -> list[Any]:
+        """Mask the findings of a verdict."""
+        return [self.value(one) for one in findings]
 
     def uui(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Mask what a UUI entry tells; names and the masked token are fit to be seen."""
@@ -254,9 +264,11 @@ class _Strict(_Share):
             return self._strangers.hosts.stand_in(value)
         if name == "numbers" and isinstance(value, Mapping):
             return {key: stars(inner) if isinstance(inner, str) else inner for key, inner in value.items()}
-        if name == "findings" and isinstance(value, list | tuple):
-            return [self.finding(one) if isinstance(one, Mapping) else one for one in value]
         return super().member(name, value)
+
+    def findings(self, findings: Iterable[Any]) -> list[Any]:
+        """Mask the findings of a verdict, and what they quote."""
+        return [self.finding(one) if isinstance(one, Mapping) else one for one in findings]
 
     def entry(self, entry: Entry) -> Entry:
         """Mask octets and data of an entry."""

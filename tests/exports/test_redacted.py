@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -311,8 +310,9 @@ def test_strict_replaces_ipv6_by_addresses_of_the_same_shape(host: str) -> None:
 
 def test_a_refused_call_names_nobody_in_its_findings_either() -> None:
     trace = a_refused_call(**{"from": '"Ann" <sip:4155550111@pbx.acme.example>;tag=1'}, user_to_user="7b2zz;encoding=hex")
-    told: Any = redacted(trace, STRICT).call.verdict
-    text = json.dumps(told)
+    call = redacted(trace, STRICT).call
+    assert call.findings
+    text = json.dumps([call.verdict, call.findings])
     assert "4155550111" not in text
     assert "acme" not in text
     assert "7b2zz" not in text
