@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 
 from sbc_sim.exports.ladder_text import ladder_text
-from sbc_sim.exports.marks import all_marks
 from sbc_sim.exports.redaction import mask_call, mask_uui, mask_values, message_text
 from sbc_sim.http.bodies import read_json_object
 from sbc_sim.http.exchange import TEXT, Asked, Reply, json_reply, text_reply
@@ -99,6 +98,8 @@ class CallsApi:
 
     def messages(self, asked: Asked) -> Reply:
         """Show the messages of a call, oldest first."""
+        from sbc_sim.exports.marks import all_marks
+
         trace, secrets = self._trace(asked), secrets_shown(asked.query)
         listed = [entry for entry in trace.entries if entry.kind in (Kind.MESSAGE, Kind.PARSE_ERROR)]
         start, limit = _cursor_number(asked.query), _number(asked.query, "limit", MESSAGE_PAGE)

@@ -10,17 +10,20 @@ import re
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
 from sbc_sim.exports.capture import Capture
-from sbc_sim.exports.redacted import Redaction, redacted
 from sbc_sim.http.exchange import Asked, Reply, json_reply
 from sbc_sim.http.problem import Problem, bad_request, not_found
 from sbc_sim.http.ranges import ranged
 from sbc_sim.http.routes import Route
 from sbc_sim.http.work import Work
 from sbc_sim.journal.store import Store, Trace
+
+if TYPE_CHECKING:
+    from sbc_sim.exports.redacted import Redaction
 
 SVG = "image/svg+xml"
 MERMAID = "text/vnd.mermaid; charset=utf-8"
@@ -29,7 +32,8 @@ WAV = "audio/wav"
 HTML = "text/html; charset=utf-8"
 XML = "application/xml"
 ZIP = "application/zip"
-LEVELS = tuple(level.value for level in Redaction)
+LEVELS = ("none", "share", "strict")
+"""Of exports.redacted.Redaction, which is imported with the first file."""
 REPORT_POLICY = (
     "Content-Security-Policy",
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'; sandbox",
@@ -89,7 +93,7 @@ class DocumentsApi:
 
     def capture(self, asked: Asked) -> Deferred[Reply]:
         """Give the call as a capture; nothing is hidden unless asked for, since Wireshark needs what would be hidden."""
-        trace, captured, level = self._trace(asked), self._capture(asked.names["id"]), _level(asked, Redaction.NONE)
+        trace, captured, level = self._trace(asked), self._capture(asked.names["id"]), _level(asked, "none")
 
         def write() -> Reply:
             from sbc_sim.exports.pcapng import capture_pcapng
@@ -101,7 +105,7 @@ class DocumentsApi:
     def audio(self, asked: Asked) -> Deferred[Reply]:
         """Give what was heard (left) and said (right)."""
         level, captured = _level(asked), self._capture(self._trace(asked).call.id)
-        if level is Redaction.STRICT:
+        if level == "strict":
             fix = "Use redaction=share, which keeps the audio."
             raise Problem(404, "audio-hidden", "At this level of redaction the audio is hidden, so there is no file of it.", fix)
 
@@ -144,6 +148,7 @@ class DocumentsApi:
 
         def write() -> Reply:
             from sbc_sim.exports.junit import junit_xml
+            from sbc_sim.exports.redacted import redacted
 
             return _file(asked, _octets(junit_xml((redacted(trace, level),))), XML, "xml")
 
@@ -200,10 +205,12 @@ def still(trace: Trace) -> Trace:
     return replace(trace, call=view)
 
 
-def _level(asked: Asked, default: Redaction = Redaction.SHARE) -> Redaction:
-    wanted = asked.query.get("redaction", default.value)
+def _level(asked: Asked, default: str = "share") -> Redaction:
+    wanted = asked.query.get("redaction", default)
     if wanted not in LEVELS:
         raise bad_request("bad-redaction", f"redaction={wanted[:20]!r} is no level.", f"Use one of {', '.join(LEVELS)}.")
+    from sbc_sim.exports.redacted import Redaction
+
     return Redaction(wanted)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from sbc_sim.exports.redacted import Redaction
 from sbc_sim.http.calls_api import STATUSES
+from sbc_sim.http.documents_api import LEVELS
 from sbc_sim.http.exchange import JSON, Asked, Reply, json_reply
 from sbc_sim.http.guard import COOKIE
 from sbc_sim.http.problem import MEDIA_TYPE as PROBLEM
@@ -32,7 +32,7 @@ NEGOTIATED: Mapping[str, Mapping[str, Json]] = {
 }
 """What routes give that choose the media type themselves."""
 
-_LEVELS = [level.value for level in Redaction]
+_LEVELS = list(LEVELS)
 PARAMETERS: Mapping[str, tuple[Json, str]] = {
     "region": ({"type": "string"}, "Calls of this region."),
     "partner": ({"type": "string"}, "Calls of this partner."),

@@ -70,6 +70,35 @@ dial-peer voice 90 voip
  srtp
  no vad
 """),
+    (known.ORACLE, "Configuration", """\
+session-agent
+    hostname             $host
+    port                 $port
+    transport-method     StaticTLS
+    realm-id             SBC-SIM
+sdes-profile
+    name                 SBC-SIM
+    crypto-list          AES_CM_128_HMAC_SHA1_80
+media-sec-policy
+    name                 SBC-SIM
+    inbound
+        profile          SBC-SIM
+        mode             srtp
+        protocol         sdes
+    outbound
+        profile          SBC-SIM
+        mode             srtp
+        protocol         sdes
+sip-manipulation
+    name                 SBC-SIM
+    header-rule
+        name             addUui
+        header-name      User-to-User
+        action           add
+        msg-type         request
+        methods          INVITE
+        new-value        "$uui"
+"""),
     (known.ASTERISK, "pjsip.conf", """\
 [sbc-sim-transport]
 type=transport
@@ -189,6 +218,7 @@ def _filled(text: str, values: Values) -> str:
     named = values.host[:1].isalpha() and ":" not in values.host
     return Template(text).substitute(
         address=host_port(values.host, values.port),
+        host=values.host,
         port=values.port,
         cube=f"dns:{values.host}" if named else f"ipv4:{values.host}",
         uui=values.uui,
