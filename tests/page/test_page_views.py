@@ -139,14 +139,26 @@ def test_the_theme_can_be_chosen_and_is_remembered(visit: Opening, base: str) ->
     assert page.evaluate(ground) == dark
 
 
-def test_the_first_visit_tells_how_to_place_a_call_and_a_reset_shows_at_once(visit: Opening, tmp_path: Path) -> None:
+def test_an_empty_list_tells_how_to_call_older_calls_come_when_asked_for_a_reset_shows(visit: Opening, tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         seen = visit(f"http://127.0.0.1:{server.http_port}/")
         page = seen.open()
         page.locator(".empty", has_text=f"sbc-sim call tls:127.0.0.1:{server.sip_port}").wait_for()
         partner = Partner(server.sip_port, server.ca, tmp_path)
-        partner.whole_call("--no-uui")
-        page.locator("table.list tbody tr").wait_for()
+        partner.whole_call("--to", "the-oldest", "--no-uui")
+        partner.whole_call("--calls", "104", "--no-uui")
+        rows = page.locator("table.list tbody tr")
+        rows.nth(104).wait_for()
+        page.reload()
+        rows.nth(99).wait_for()
+        assert rows.count() == 100
+        page.keyboard.press("j")
+        assert page.evaluate("document.activeElement.matches('tbody tr:first-child a')")
+        page.get_by_role("button", name="Older calls").click()
+        rows.nth(104).wait_for()
+        page.get_by_label("Text").fill("the-oldest")
+        rows.nth(1).wait_for(state="detached")
+        assert rows.count() == 1
         server.post("/api/v1/reset")
         page.locator(".empty").wait_for()
         partner.end()

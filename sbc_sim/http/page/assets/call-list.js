@@ -55,17 +55,19 @@ class Listed {
     return [...this.byId.values()].sort((one, other) => (one.startedAt < other.startedAt ? 1 : one.startedAt > other.startedAt ? -1 : one.id < other.id ? 1 : -1));
   }
 
-  async readPage(more) {
-    const page = await getJson(`${API}/calls`, { ...this.filter, limit: PAGE, cursor: more ? this.next : null });
-    if (!more) this.byId.clear();
+  /** Read a page: the next older one ("older"), the newest one to bring the list up to date ("newest"), or to begin anew ("anew"). */
+  async readPage(which) {
+    const page = await getJson(`${API}/calls`, { ...this.filter, limit: PAGE, cursor: which === "older" ? this.next : null });
+    const joins = which === "newest" && page.calls.some((call) => this.byId.has(call.id)); // else calls in between would be missing
+    if (which !== "older" && !joins) this.byId.clear();
     page.calls.forEach((call) => this.take(call));
-    this.next = page.next;
+    if (!joins) this.next = page.next;
     this.read = true;
     this.error = null;
   }
 }
 
-/** The calls of a filter, newest first: {rows, more, loading, error, load(more), searchOn(words)}. */
+/** The calls of a filter, newest first: {rows, more, loading, error, load(which), searchOn(words)}. */
 export function useCalls(filter) {
   const key = JSON.stringify(filter);
   const [, setTurn] = useState(0);
@@ -79,11 +81,11 @@ export function useCalls(filter) {
   }
   const show = useThrottled(() => setTurn((n) => n + 1), 150);
 
-  const load = async (more = false) => {
+  const load = async (which = "newest") => {
     const wanted = list.current;
     setLoading(true);
     try {
-      await wanted.readPage(more);
+      await wanted.readPage(which);
     } catch (error) {
       wanted.error = error;
     }
@@ -94,7 +96,7 @@ export function useCalls(filter) {
     const wanted = list.current;
     for (let read = 0; wanted.next && read < MOST_SEARCHED && wanted === list.current; read += PAGE) {
       const before = wanted.rows().filter((call) => mentions(call, words)).length;
-      await load(true);
+      await load("older");
       if (wanted.error || wanted.rows().filter((call) => mentions(call, words)).length > before + PAGE / 4) return;
     }
   };
@@ -103,11 +105,12 @@ export function useCalls(filter) {
     load();
     return onEvent((name, data) => {
       const now = list.current;
-      if (name === "resync" || name === "reset") load();
+      if (name === "resync") load();
+      else if (name === "reset") load("anew");
       else if (name === "verdict") now.judged(data);
       else if (name.startsWith("call.")) now.take(data);
       else return;
-      if (now.byId.size > MOST_ROWS && scrollY < 200) load();
+      if (now.byId.size > MOST_ROWS && scrollY < 200) load("anew");
       show();
     });
   }, [key]);

@@ -39,7 +39,7 @@ export function Calls({ params }) {
     ${!shown.length && list.read && (filtered ? html`<${NoneFit} />` : html`<${Nothing} />`)}
     <div class="more">
       ${list.read && html`<span class="dim" role="status">${told(shown.length, list, params.text)}</span>`}
-      ${list.more && html`<button type="button" disabled=${list.loading} onClick=${() => (params.text ? list.searchOn(params.text) : list.load(true))}>${params.text ? "Search older calls" : "Older calls"}</button>`}
+      ${list.more && html`<button type="button" disabled=${list.loading} onClick=${() => (params.text ? list.searchOn(params.text) : list.load("older"))}>${params.text ? "Search older calls" : "Older calls"}</button>`}
     </div>
   </section>`;
 }
@@ -97,20 +97,28 @@ function localTime(since) {
 
 function Table({ rows, now }) {
   const body = useRef(null);
-  const keys = (event) => {
-    const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
-    if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
-    const links = [...body.current.querySelectorAll("a[data-call]")];
-    const next = links[links.indexOf(document.activeElement) + step];
-    if (next) {
-      event.preventDefault();
-      next.focus();
-    }
-  };
+  useEffect(() => {
+    const keys = (event) => moveBetweenRows(event, body.current);
+    addEventListener("keydown", keys);
+    return () => removeEventListener("keydown", keys);
+  }, []);
   return html`<div class="table-box"><table class="list">
     <thead><tr><th scope="col">Time</th><th scope="col">From → to</th><th scope="col">State</th><th scope="col">Verdict</th><th scope="col" class="number">Lasted</th><th scope="col">End</th><th scope="col" class="number">Packets</th><th scope="col" class="number">Lost</th><th scope="col">Partner, region</th></tr></thead>
-    <tbody ref=${body} onKeyDown=${keys}>${rows.map((call) => html`<${CallRow} key=${call.id} call=${call} now=${isLive(call) ? now : 0} />`)}</tbody>
+    <tbody ref=${body}>${rows.map((call) => html`<${CallRow} key=${call.id} call=${call} now=${isLive(call) ? now : 0} />`)}</tbody>
   </table></div>`;
+}
+
+/** j and k from anywhere but a field, the arrows from row to row: elsewhere they scroll. */
+function moveBetweenRows(event, body) {
+  const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
+  if (!step || event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea")) return;
+  const links = [...body.querySelectorAll("a[data-call]")];
+  const at = links.indexOf(document.activeElement);
+  if (at < 0 && event.key.startsWith("Arrow")) return;
+  const next = links[at < 0 ? 0 : at + step];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
 }
 
 class CallRow extends Component {
