@@ -29,7 +29,7 @@ def compare(live: list[Trace], judged: Judged) -> None:
         there, here = statuses(online), statuses(offline)
         assert {rule: (there[rule], here.get(rule)) for rule in there if here.get(rule) != there[rule]} == {}, judged.notes
         assert (offline.call.state, offline.call.sip_call_id) == (online.call.state, online.call.sip_call_id)
-        assert offline.call.ended_by == online.call.ended_by
+        assert (offline.call.ended_by, offline.call.end_reason) == (online.call.ended_by, online.call.end_reason)
     assert not [note for note in judged.notes if "bug" in note or "would have answered" in note], judged.notes
 
 
