@@ -455,6 +455,10 @@ class Service:
 
     def _notes(self) -> tuple[str, ...]:
         notes = list(self.credentials.warnings)
+        cut_off = len(getattr(self.store, "restarted", ()))
+        if cut_off:
+            were = "call was" if cut_off == 1 else "calls were"
+            notes.append(f"{cut_off} {were} up when the simulator stopped the last time; the list has them as ended by restart")
         if self.addresses.by_connection:
             notes.append(
                 "Contact and SDP carry the address by which each partner reached this machine; behind NAT or in a container "
