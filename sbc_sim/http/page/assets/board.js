@@ -12,7 +12,7 @@ export function Board({ findings, open, choose }) {
   wanted.forEach((finding) => groups.set(area(finding.rule), [...(groups.get(area(finding.rule)) || []), finding]));
   return html`<section class="board" aria-label="All rules">
     <div class="board-head"><h2>All rules</h2><${Choice} label="Which rules" options=${[["all", "all"], ["open", "not passed"]]} value=${only} choose=${setOnly} /></div>
-    ${!wanted.length && html`<p class="dim">${findings.length ? "Nothing stands against this call." : "No rule has spoken yet."}</p>`}
+    ${!wanted.length && html`<p class="dim">${findings.length ? "Nothing stands against this call." : "Rules that are broken show here as soon as they are; all of them speak when the call ends."}</p>`}
     ${[...groups.keys()].sort(areaOrder).map((name) => html`<${Area} key=${name} name=${name} findings=${groups.get(name)} open=${open} choose=${choose} />`)}
   </section>`;
 }
