@@ -11,6 +11,7 @@ import json
 import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 
 from sbc_sim.exports.redaction import (
     BASE64_RUN,
@@ -30,6 +31,8 @@ from sbc_sim.exports.redaction import (
 Rewriting = Callable[[str], str]
 """Hides something more in a text and keeps its length."""
 
+MOST_ROUNDS = 4
+"""How often a text is looked at again whose secrets overlapped each other."""
 _BASE64_FILLER = "MASKED"
 _STARS = {2: "2a", 4: "3261"}
 """A star in hex, and in hex of hex."""
@@ -65,7 +68,7 @@ def hex_stars(text: str, scale: int = 2) -> str:
     return "".join(out)
 
 
-def _filled(text: str, further: Rewriting | None, depth: int) -> tuple[str, list[Span]]:
+def _filled(text: str, further: Rewriting | None, depth: int, rounds: int = MOST_ROUNDS) -> tuple[str, list[Span]]:
     """The text, and where header and claims of a JWT stand that may be seen."""
     if not suspect(text):
         return (text if further is None else further(text)), []
@@ -75,8 +78,10 @@ def _filled(text: str, further: Rewriting | None, depth: int) -> tuple[str, list
             for part in _JWT_PART.finditer(text, start, end):
                 _fill_base64(out, part, further, depth - 1)
         readable += _fill_encoded(out, text, further, depth - 1)
-    _fill_plain(out, text, readable)
+    overlapped = _fill_plain(out, text, readable)
     done = "".join(out)
+    if overlapped and rounds and done != text:
+        return _filled(done, further, depth, rounds - 1)
     return (done if further is None else further(done)), readable
 
 
@@ -99,14 +104,17 @@ def _is_object(part: str) -> bool:
         return False
 
 
-def _fill_plain(out: list[str], text: str, readable: list[Span]) -> None:
-    for (start, end), in_sdp in whole_secrets(text):
-        out[start:end] = base64_filler(text[start:end]) if in_sdp else stars(text[start:end])
-    for start, end in _without(headed_secrets(text), readable):
-        out[start:end] = stars(text[start:end])
+def _fill_plain(out: list[str], text: str, readable: list[Span]) -> bool:
+    """Overwrite what stands in clear; tell whether secrets overlapped, so that what is left must be looked at again."""
+    edits = [(start, end, stars(text[start:end])) for start, end in _without(headed_secrets(text), readable)]
     for span, scale in hex_tokens(text):
-        for start, end in _without([span], readable):
-            out[start:end] = hex_stars(text[start:end], scale)
+        edits += [(start, end, hex_stars(text[start:end], scale)) for start, end in _without([span], readable)]
+    for (start, end), in_sdp in whole_secrets(text):
+        edits.append((start, end, base64_filler(text[start:end]) if in_sdp else stars(text[start:end])))
+    for start, end, filler in sorted(edits, key=lambda edit: edit[1] - edit[0]):  # what contains another wins
+        out[start:end] = filler
+    edits.sort()
+    return any(after[0] < before[1] for before, after in pairwise(edits))
 
 
 def _fill_encoded(out: list[str], text: str, further: Rewriting | None, depth: int) -> list[Span]:
