@@ -95,6 +95,29 @@ def test_a_server_that_is_told_to_end_ends_its_calls_and_writes_everything(tmp_p
     assert kinds[-1] == "call.ended"
 
 
+def test_a_server_that_cannot_write_takes_calls_stays_ready_says_so_once_and_recovers(tmp_path: Path) -> None:
+    file = tmp_path / "calls.db"
+    with serving(tmp_path, STORE__URL=f"sqlite:{file}") as server, connected(server.sip_port, server.ca) as raw:
+        other = sqlite3.connect(file, timeout=30, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")  # a real lock: nothing can be written
+        call = call_up(server, raw, "unwritten")
+        wait_until(lambda: server.get("/api/v1/info")["store"]["trouble"], "the trouble is told")
+        health = server.get("/api/v1/info")["store"]
+        assert health["waiting"] > 0
+        assert "another program holds a lock on" in health["trouble"]
+        assert server.metric("sbc_sim_store_degraded") == 1
+        assert text(server, "/readyz")
+        assert summaries(server, call) == UP
+        server.conversation.wait_for("calls go on, but what happens is not on disk: another program holds a lock")
+        other.rollback()
+        wait_until(lambda: not server.get("/api/v1/info")["store"]["trouble"], "the store has recovered")
+        wait_until(lambda: all_on_disk(server), "everything is on disk")
+        server.conversation.wait_for("the store writes again: nothing was lost")
+        assert server.conversation.said.count("not on disk") == 1
+        assert other.execute("SELECT id FROM calls").fetchall() == [(call,)]
+        other.close()
+
+
 def serve(folder: Path, url: str) -> subprocess.CompletedProcess[str]:
     """Serve, where that must fail."""
     flags = ["--sip-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--media-listen=127.0.0.1", "--media-ports=0"]
