@@ -466,6 +466,8 @@ class Service:
             )
         if self.settings.tls.flaw != "none":
             notes.append(f"the server certificate is flawed on purpose (tls.flaw: {self.settings.tls.flaw}); a careful partner refuses it")
+        for path in self.recordings.key_log_paths:
+            notes.append(f"TLS secrets are appended to {path}: whoever has that file can read captures of these calls")
         return tuple(notes)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypedDict
 
 from sbc_sim.exports.capture import Capture, MediaRecording, TlsPiece, TlsRecording
@@ -127,6 +128,11 @@ class Recordings:
             "ciphertext": self.ciphertext if self.enabled else None,
             "key_log": self.secret if self.enabled or self._key_log is not None else None,
         }
+
+    @property
+    def key_log_paths(self) -> tuple[Path, ...]:
+        """The files that TLS secrets are appended to."""
+        return () if self._key_log is None else tuple(file.path for file in self._key_log.files)
 
     @property
     def size(self) -> RecordingsSize:

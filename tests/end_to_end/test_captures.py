@@ -273,6 +273,7 @@ def test_at_strict_the_audio_is_silence_of_the_same_length(kept: Kept) -> None:
 
 def test_the_key_log_file_is_private_and_has_the_lines_of_the_capture(kept: Kept) -> None:
     file = kept.folder / "keys.log"
+    assert f"TLS secrets are appended to {file}" in " ".join(kept.server.conversation.said.split())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     lines = file.read_bytes().splitlines()
     octets = kept.file.read_bytes()
@@ -287,6 +288,12 @@ def test_the_wav_holds_what_was_said_left_and_right(kept: Kept) -> None:
     for channel in (audioop.tomono(frames, 2, 1, 0), audioop.tomono(frames, 2, 0, 1)):
         first = audioop.ulaw2lin(b"".join(kept.payloads[:10]), 2)  # ten packets in a row: none is lost before number 11
         assert first in channel
+
+
+def test_the_metrics_tell_what_is_kept(kept: Kept) -> None:
+    assert kept.server.metric("sbc_sim_capture_bytes") > 2 * 172 * len(kept.payloads)
+    assert kept.server.metric("sbc_sim_capture_evictions_total") == 0
+    assert kept.server.metric("sbc_sim_capture_omissions_total") == 0
 
 
 def test_the_series_have_the_packets_and_the_loss(kept: Kept) -> None:
