@@ -21,6 +21,7 @@ from sbc_sim.net.certificates import Flaw
 from sbc_sim.settings import Settings
 from tests.end_to_end.server import ROOT, serving
 
+pytestmark = pytest.mark.timeout(180)
 SHORT = ("--seconds", "1")
 """Too short for a proof of the echo, long enough for a call: the verdict then warns."""
 LOCAL = ("--sip-listen", "127.0.0.1:0", "--media-listen", "127.0.0.1", "--media-ports", "0", "--http-listen", "127.0.0.1:0")

@@ -14,6 +14,7 @@ from sipdoctor import hep as receiver
 from tests.end_to_end.clients.conversation import PATIENCE, Conversation, wait_until
 from tests.end_to_end.server import ROOT, Server, serving
 
+pytestmark = pytest.mark.timeout(180)
 WORDS = ["call", "--seconds", "1", "--from", "+15550111", "--to", "+15550100"]
 
 
