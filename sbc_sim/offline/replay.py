@@ -22,7 +22,7 @@ from sbc_sim.offline.differences import Answers, named
 from sbc_sim.offline.far_end import FarEnd
 from sbc_sim.offline.framing import PIECES
 from sbc_sim.offline.media import MediaReplay
-from sbc_sim.offline.rewriting import as_answer_to, for_our_offer, reason_of
+from sbc_sim.offline.rewriting import FAR_END, as_answer_to, for_our_offer, reason_of
 from sbc_sim.rtp.leg import LegReport, MediaAddress
 from sbc_sim.sip.body import sdp_body
 from sbc_sim.sip.connections import Identity
@@ -194,6 +194,10 @@ class Replay:
 
     def _refused(self, refusal: Response) -> None:
         """The far end refused: where ours rings, its verdict ends here. A cancelled call, or one that we refused too, is over already."""
+        reason = reason_of(refusal)
+        if reason[0] != FAR_END:  # the simulator itself gave up while it rang
+            self._took(self._board.hang_up(self.calls[-1], self._now, *reason))
+            return
         before = self.over
         self._took(self._board.conclude(self.calls[-1], self._now, refusal.status))
         if self.over > before:

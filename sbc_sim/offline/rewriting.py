@@ -48,9 +48,12 @@ def for_our_offer(message: Request | Response, octets: bytes, suites: tuple[str,
     return re.sub(rb"(?im)^(Content-Length|l)[ \t]*:[ \t]*[0-9]+", b"Content-Length: %d" % len(body), start) + body
 
 
-def reason_of(bye: Request) -> tuple[str, str]:
-    """Read why the far end hung up: the end reason of the journal, and its words. Only our own words tell more than `far-end`."""
-    for value in bye.headers.listed("Reason"):
+def reason_of(message: Request | Response) -> tuple[str, str]:
+    """Read why the far end hung up, from its BYE or from its refusal of a call that rang: the end reason of the journal, and its words.
+
+    Only our own words tell more than `far-end`.
+    """
+    for value in message.headers.listed("Reason"):
         try:
             text = Reason.parse(value).text or ""
         except MalformedMessage:

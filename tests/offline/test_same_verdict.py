@@ -66,8 +66,8 @@ def test_user_to_user_that_is_missing_or_odd(uui):
 class Script:
     """A partner that does as told, and answers what the SBC asks of it."""
 
-    def __init__(self, invite: bytes, policy: Policy) -> None:
-        self.exchange = RecordedExchange(policy)
+    def __init__(self, invite: bytes, policy: Policy, limits: Limits | None = None) -> None:
+        self.exchange = RecordedExchange(policy, limits)
         self.line = self.exchange.line()
         self.policy = policy
         self.sdp = SDP
@@ -227,3 +227,57 @@ def play(changed: dict[str, object], first_ack: bool, doings: list[Step]) -> Scr
 def test_any_call_is_judged_as_it_was_live(changed, first_ack, doings):
     script = play(changed, first_ack, doings)
     compare(script.exchange.live(), judge(script.exchange.recording(), script.policy, Limits()))
+
+
+TIMER = {"supported": "timer", "allow": "INVITE, ACK, BYE, UPDATE"}
+
+
+def _wait(seconds: float) -> Step:
+    return lambda script: script.exchange.wait(seconds)
+
+
+def _lasting(seconds: float) -> Step:
+    """Talk a little now and then, so that silence ends nothing, and answer what is asked."""
+
+    def step(script: Script) -> None:
+        end = script.exchange.now + seconds
+        while script.exchange.now < end:
+            script.exchange.talk(3)
+            script.exchange.wait(9.9)
+            script.answer_all()
+
+    return step
+
+
+def _shut_down(script: Script) -> None:
+    script.exchange.took(script.exchange.switchboard.shutdown(script.exchange.now))
+    script.answer_all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "first_ack", "doings", "limits", "end"),
+    [
+        ({}, False, [_wait(34)], Limits(ring_seconds=0.05), "no-ack"),
+        ({}, True, [_talk(60, frozenset()), _wait(70)], Limits(ring_seconds=0.05), "media-timeout"),
+        ({}, True, [_lasting(30)], Limits(ring_seconds=0.05, call_seconds=20), "max-duration"),
+        ({}, True, [_shut_down], Limits(ring_seconds=0.05), "shutdown"),
+        ({}, True, [_api], Limits(ring_seconds=60.0), "api"),
+        ({"session_expires": "90", **TIMER}, True, [_lasting(200)], Limits(ring_seconds=0.05), "session-expired"),
+        ({"session_expires": "90;refresher=uas", **TIMER}, True, [_lasting(200)], Limits(ring_seconds=0.05), "normal"),
+        ({"session_expires": "90;refresher=uas", "supported": "timer"}, True, [_lasting(200)], Limits(ring_seconds=0.05), "normal"),
+        ({"require": "100rel"}, True, [_lasting(20)], Limits(ring_seconds=0.05), "normal"),
+    ],
+    ids=["no ACK", "silence", "longest", "shutdown", "ringing", "no refresh", "refreshed by UPDATE", "refreshed by INVITE", "100rel"],
+)
+def test_however_a_call_ends_it_is_judged_as_it_was_live(changed, first_ack, doings, limits, end):
+    script = Script(an_invite(**changed), Policy(), limits)
+    if first_ack:
+        _ack(script)
+    for step in doings:
+        step(script)
+        script.answer_all()
+    script.request("BYE")
+    script.exchange.wait(40.0)
+    live = script.exchange.live()
+    assert [trace.call.end_reason for trace in live] == [end]
+    compare(live, judge(script.exchange.recording(), Policy(), limits))
