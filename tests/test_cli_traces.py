@@ -110,6 +110,11 @@ def test_a_trace_without_a_call_ends_with_4(run, tmp_path):
     (tmp_path / "x.txt").write_bytes(b"SIP/2.0 200 OK\r\nCall-ID: x\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n")
     code, out, _ = run("judge", "x.txt")
     assert code == 4
+    assert "200 OK (BYE)" in out, "what is there is shown"
+    assert "its INVITE is not in the trace" in out
+    (tmp_path / "x.txt").write_bytes(b"OPTIONS sip:x SIP/2.0\r\nCall-ID: x\r\nCSeq: 2 OPTIONS\r\nContent-Length: 0\r\n\r\n")
+    code, out, _ = run("judge", "x.txt")
+    assert code == 4
     assert "no call in the trace" in out
     (tmp_path / "good.txt").write_bytes(an_invite())
     assert run("judge", "good.txt", "--call", "another")[0] == 4

@@ -19,6 +19,7 @@ from sbc_sim.journal.store import Trace
 from sbc_sim.offline.attempts import Attempt, Sorted, sort_out
 from sbc_sim.offline.failed_flows import failed_flows
 from sbc_sim.offline.far_end import FarEnd, partner_ports, study
+from sbc_sim.offline.fragments import fragment
 from sbc_sim.offline.framing import PIECES, Spoken, framed, sane
 from sbc_sim.offline.hidden import hidden_rules
 from sbc_sim.offline.media import Datagrams, Line, MediaReplay, find_line
@@ -33,6 +34,7 @@ from sbc_sim.traces.recording import Address, Recording
 
 MOST_CALLS = 500
 """Calls of one trace that are judged."""
+MOST_ORPHANS = 20
 MOST_NOTES = 200
 NO_RTP = "No RTP in the trace."
 _WHOLE_STREAM = ("SBC-MEDIA-006", "SBC-MEDIA-019")
@@ -45,7 +47,7 @@ class Judged:
     """What came of a trace."""
 
     calls: tuple[Trace, ...]
-    """In the order of their INVITEs; the view of each holds its verdict."""
+    """In the order of their INVITEs; the view of each holds its verdict. Behind them calls without INVITE, which have none."""
     notes: tuple[str, ...]
     """What people should know beside the verdicts."""
 
@@ -62,8 +64,7 @@ def judge(recording: Recording, policy: Policy, limits: Limits | None = None, sb
     bench = _Bench(recording, policy, limits)
     bench.notes += [*recording.notes, *framing.notes, *failed_flows(recording)]
     attempts = _chosen(found, sbc, call_id, bench.notes)
-    calls = bench.judge_all(attempts)
-    _tell_orphans(found.orphans, call_id, bench.notes)
+    calls = bench.judge_all(attempts) + bench.show_orphans(found.orphans, sbc, call_id)
     return Judged(tuple(calls), tuple(dict.fromkeys(bench.notes[:MOST_NOTES])))
 
 
@@ -85,13 +86,6 @@ def _chosen(found: Sorted, sbc: Address | None, call_id: str, notes: list[str]) 
 
 def _address(address: Address) -> str:
     return f"{printable(address[0], 60)}:{address[1]}" if address[0] else "an address that is not in the trace"
-
-
-def _tell_orphans(orphans: Mapping[str, list[Spoken]], call_id: str, notes: list[str]) -> None:
-    for name, spoken in list(orphans.items())[:20]:
-        if call_id in ("", name):
-            text = f"{_named(name)}: its INVITE is not in the trace, which begins mid-call; {len(spoken)} messages were not judged."
-            notes.append(text)
 
 
 def _named(call_id: str) -> str:
@@ -128,6 +122,21 @@ class _Bench:
             except Exception as error:
                 self._bug(attempt, error)
         return calls
+
+    def show_orphans(self, orphans: Mapping[str, list[Spoken]], sbc: Address | None, call_id: str) -> list[Trace]:
+        """Give what there is of calls whose INVITE is not in the trace."""
+        traces: list[Trace] = []
+        for number, (name, spoken) in enumerate(list(orphans.items())[:MOST_ORPHANS]):
+            if call_id not in ("", name):
+                continue
+            why = f"its INVITE is not in the trace, which begins mid-call; {len(spoken)} messages are shown and not judged."
+            self.notes.append(f"{_named(name)}: {why}")
+            entries = list(fragment(spoken, number, sbc))
+            for entry in entries:
+                self._store.append(entry)
+            trace = self._store.trace(str(entries[1].call))
+            traces += [] if trace is None else [trace]
+        return traces
 
     def _bug(self, attempt: Attempt, error: Exception) -> None:
         name = type(error).__name__

@@ -194,7 +194,11 @@ def test_of_a_trace_that_begins_mid_call_it_is_told_that_the_invite_is_missing(c
     recording = call.recording()
     later = replace(recording, octets=tuple(o for o in recording.octets if o.at > recording.octets[0].at + 1))
     judged = judge(later, Policy())
-    assert judged.calls == ()
+    (trace,) = judged.calls
+    assert trace.call.verdict is None
+    assert (trace.call.state, trace.call.ended_by, trace.call.peer) == ("ended", "partner", "192.0.2.1:40001")
+    assert [e.raw for e in trace.entries if e.kind is Kind.MESSAGE] == [o.data for o in later.octets]
+    assert "BYE" in ladder_text(trace)
     assert "its INVITE is not in the trace" in told(judged)
 
 
