@@ -71,6 +71,8 @@ class Batch:
         self.calls, octets = connection.execute("SELECT count(*), total(octets) FROM calls").fetchone()
         self.octets = int(octets)
         self.dropped = 0
+        self.newest = int(connection.execute("SELECT value FROM counters WHERE name = 'ordinal'").fetchone()[0])
+        """Ordinal up to which the file has everything."""
         self._rings = {attempt: self._ring(attempt) for attempt in (False, True)}
 
     def _ring(self, attempt: bool) -> _Ring:
@@ -81,9 +83,14 @@ class Batch:
         return ring
 
     def take(self, item: Waiting) -> None:
-        """Take what waited into the transaction. Raises sqlite3.Error."""
+        """Take what waited into the transaction; what the file has already, by a commit of which nobody heard, is passed over.
+
+        Raises sqlite3.Error.
+        """
         if item.entry is None:
             self._clear()
+        elif item.ordinal <= self.newest:
+            pass
         elif item.entry.call is None:
             self._take_loose(item.ordinal, item.entry)
         else:

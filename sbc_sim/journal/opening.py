@@ -139,7 +139,7 @@ def _os_sentence(error: OSError, path: Path) -> str:
 
 def full(path: Path) -> str:
     """Say that the disk is full."""
-    return f"the disk under {path} is full: make room there; what happens meanwhile is kept in memory, up to store.queue_bytes"
+    return f"the disk under {path} is full: make room there, or name another file in store.url"
 
 
 def sentence(error: Exception, path: Path) -> str:
@@ -148,7 +148,7 @@ def sentence(error: Exception, path: Path) -> str:
     if name.startswith("SQLITE_FULL"):
         return full(path)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return f"another program holds a lock on {path}: end it; what happens meanwhile is kept in memory, up to store.queue_bytes"
+        return f"another program holds a lock on {path}: end it, or name another file in store.url"
     if name.startswith("SQLITE_NOTADB"):
         return f"{path} is no database: name another file in store.url, or move this one away"
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_FORMAT")) or type(error) is sqlite3.DatabaseError:

@@ -106,7 +106,7 @@ class Writing:
     def _failed(self, error: Exception) -> None:
         self._failures += 1
         if isinstance(error, sqlite3.Error | OSError):
-            self.trouble = sentence(error, self._path)
+            self.trouble = f"{sentence(error, self._path)}; what happens meanwhile waits in memory, up to store.queue_bytes"
         else:
             self.trouble = f"the store met a fault of its own, please report it: {error!r}"
         if self._batch is not None:
@@ -135,6 +135,7 @@ class Writing:
             batch.take(item)
         batch.write(items[-1].ordinal if items else 0)
         self._connection.execute("COMMIT")
+        batch.newest = max([batch.newest, *(item.ordinal for item in items)])
         batch.tidy()
         self.cleared = max([self.cleared, *(item.ordinal for item in items if item.entry is None)])
         self._queue.written(len(items), self._sum())

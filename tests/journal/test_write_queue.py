@@ -44,6 +44,10 @@ class Clocked:
             return int(connection.execute("SELECT count(*) FROM entries").fetchone()[0])
 
 
+def failing(count: int, totals: object) -> None:
+    raise OSError("Error after the commit")
+
+
 @pytest.fixture
 def clocked(tmp_path: Path) -> Iterator[Clocked]:
     clocked = Clocked(tmp_path / "calls.db")
@@ -107,6 +111,26 @@ def test_a_failure_is_tried_again_after_pauses_that_grow_to_a_bound(clocked: Clo
     clocked.step(RETRY_SECONDS + 1e-6)
     assert clocked.in_file() == 1
     assert clocked.writing.trouble == ""
+
+
+def test_what_the_file_has_already_is_not_written_twice(tmp_path: Path) -> None:
+    """The commit succeeds, and what comes right after it fails: the batch is tried again."""
+    clocked = Clocked(tmp_path / "calls.db")
+    clocked.put(1)
+    clocked.put(2)
+    written, clocked.queue.written = clocked.queue.written, failing  # type: ignore[method-assign]
+    pause = clocked.step(FLUSH)
+    assert "Error" in clocked.writing.trouble
+    assert clocked.in_file() == 2
+    clocked.queue.written = written  # type: ignore[method-assign]
+    clocked.put(3)
+    clocked.step(pause + FLUSH)
+    assert clocked.writing.trouble == ""
+    assert clocked.queue.counts.waiting == 0
+    assert clocked.in_file() == 3
+    clocked.queue.close()
+    clocked.writing.finish()
+    clocked.lock.free()
 
 
 def test_with_nothing_to_do_the_writer_looks_once_in_a_while(clocked: Clocked) -> None:
