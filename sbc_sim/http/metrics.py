@@ -9,7 +9,6 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import prometheus_client
@@ -73,6 +72,10 @@ class CapturesSize(Protocol):
         """Calls that got none."""
 
 
+def _in_memory() -> StoreHealth:
+    return StoreHealth("memory")
+
+
 @dataclass(frozen=True, slots=True)
 class Gauges:
     """What is asked for at the moment of a scrape."""
@@ -86,7 +89,7 @@ class Gauges:
     """notAfter of the server certificate, unix seconds; None: none loaded."""
     faults: Callable[[], Mapping[str, int]] = _nothing
     """Active faults by type."""
-    store_health: Callable[[], StoreHealth] = partial(StoreHealth, "memory")
+    store_health: Callable[[], StoreHealth] = _in_memory
     """Whether what is kept also survives."""
     refused_datagrams: Callable[[], Mapping[str, int]] = _nothing
     """Datagrams on the media ports that no leg took, by reason."""
