@@ -83,16 +83,15 @@ def _message(message: Compared, width: int, everything: bool) -> Iterator[str]:
 
 
 def _change(change: Change, width: int) -> Iterator[str]:
-    name, position = clean(change.header), change.position
+    name = clean(change.header)
     hidden = change.before is not None and change.after is not None and change.before != change.after and _alike(change)
+    room = max(20, width - len(name) - 10)
+    start = _start(change, room)
     if change.before is not None:
-        yield _value("-", name, change.before, position, width)
+        yield f"- {name}: {_part(change.before, start, room)}"
     if change.after is not None:
-        text = _value("+", name, change.after, position, width)
-        yield text
-        pointer = _pointer(name, change, width)
-        if pointer:
-            yield pointer
+        yield f"+ {name}: {_part(change.after, start, room)}"
+        yield from _pointer(len(name) + 4 + (3 if start else 0), change, start, width)
     if change.before is None and change.after is None:
         yield f"  {name}: {change.what}"
     words = [change.what if change.what != "changed" else "", change.why, "differs within what is masked" if hidden else ""]
@@ -106,25 +105,26 @@ def _alike(change: Change) -> bool:
     return mask(change.before or "") == mask(change.after or "")
 
 
-def _window(value: str, position: int | None, room: int) -> tuple[str, int]:
-    """The part of a value in which it differs, and how many characters stand before it."""
-    if len(value) <= room:
-        return value, 0
-    start = 0 if position is None else max(0, min(position - room // 2, len(value) - room))
-    return value[start : start + room], start
+def _start(change: Change, room: int) -> int:
+    """Where both values are shown from: both at the same character, so that they stand above each other."""
+    sides = [text for text in (change.before, change.after) if text is not None]
+    longest = max((len(text) for text in sides), default=0)
+    if longest <= room or change.position is None or any(clean(text) != text for text in sides):
+        return 0
+    return max(0, min(change.position - room // 2, longest - room))
 
 
-def _value(sign: str, name: str, value: str, position: int | None, width: int) -> str:
+def _part(value: str, start: int, room: int) -> str:
     text = clean(value)
-    part, start = _window(text, position if text == value else None, max(20, width - len(name) - 10))
-    return f"{sign} {name}: {'...' if start else ''}{part}{'...' if start + len(part) < len(text) else ''}"
+    part = text[start : start + room]
+    return f"{'...' if start else ''}{part}{'...' if start + len(part) < len(text) else ''}"
 
 
-def _pointer(name: str, change: Change, width: int) -> str:
-    """A mark under the first character that differs, where what is shown is what was there."""
-    after, position = change.after or "", change.position
-    if position is None or clean(after) != after or clean(change.before or "") != change.before:
-        return ""
-    _, start = _window(after, position, max(20, width - len(name) - 10))
-    column = len(name) + 4 + (3 if start else 0) + position - start
-    return " " * column + f"^ character {position + 1}" if column < width else ""
+def _pointer(margin: int, change: Change, start: int, width: int) -> Iterator[str]:
+    """Mark the first character that differs, where what is shown is what was there."""
+    texts, position = (change.before or "", change.after or ""), change.position
+    if position is None or any(clean(text) != text for text in texts):
+        return
+    column = margin + position - start
+    if column < width:
+        yield " " * column + f"^ character {position + 1}"
