@@ -20,7 +20,7 @@ from typing import Any
 from sbc_sim.exports.filling import filled, filled_member, stars
 from sbc_sim.exports.numbers import Numbers, number_text, numbers_in
 from sbc_sim.exports.redaction import SECRET_NAME
-from sbc_sim.exports.strangers import SHORTEST_NAME, Strangers, uui_hidden
+from sbc_sim.exports.strangers import Strangers, uui_hidden
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Trace
 from sbc_sim.journal.view import CallView
@@ -333,6 +333,3 @@ def _starred(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_starred(inner) for inner in value]
     return 0 if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-__all__ = ["HIDDEN", "SHORTEST_NAME", "Redaction", "redacted", "redacted_message"]
