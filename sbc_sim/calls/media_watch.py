@@ -11,8 +11,14 @@ from sbc_sim.rtp.leg import LegReport
 
 LOOK = 1.0
 """Seconds between two looks."""
-NOTE = 5.0
-"""Seconds between two MEDIA entries."""
+_NOTES = ((10.0, 1.0), (60.0, 2.0))
+"""(so long after the media began, seconds between two MEDIA entries): dense while somebody watches whether it works at all."""
+_LATER = 5.0
+
+
+def _pause(age: float) -> float:
+    """Seconds between two MEDIA entries of a call whose media began so long ago."""
+    return next((pause for until, pause in _NOTES if age < until), _LATER)
 
 
 class MediaWatch:
@@ -26,7 +32,8 @@ class MediaWatch:
         self._environment = environment
         self._began = now
         self._changed = now
-        self._noted = 0.0
+        self._noted_at = 0.0
+        self._noted: LegReport | None = None
         self._keys_told = 0
         self._held_since: float | None = None
         self._expects = True
@@ -52,8 +59,9 @@ class MediaWatch:
         known = self._book.evidence.report
         first = report.packets_received > 0 and (known is None or known.packets_received == 0)
         self._take(report, now)
-        if first or now - self._noted >= NOTE:
-            self._noted = now
+        due = now - self._noted_at >= _pause(now - self._began) - LOOK / 2  # looks come a little late, or early
+        if first or (due and report != self._noted):
+            self._noted_at, self._noted = now, report
             self._book.record(Kind.MEDIA, now, telling.media(report, False))
         return self._must_end(report, now)
 
