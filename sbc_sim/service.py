@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.task import deferLater
 
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.calls.switchboard import Switchboard
@@ -45,6 +46,8 @@ from sbc_sim.settings import Endpoint, Settings, local_address
 from sbc_sim.sip.connections import Identity
 from sbc_sim.terminal import Banner
 
+FAREWELL = 0.05
+"""Seconds in which the last octets of HTTP answers leave."""
 OTHER_CONNECTIONS = 200
 """HTTP connections beside those that follow the events."""
 
@@ -338,9 +341,14 @@ class Service:
         done = self.shell.stop(grace)
         done.addCallback(lambda _: self.plane.close_all(self.clock()))
         done.addCallback(lambda _: None if self.hep is None else self.hep.stop())
-        done.addCallback(lambda _: maybeDeferred(self._web.stopListening) if self._web is not None else None)
+        done.addCallback(lambda _: None if self._web is None else self._close_web())
         done.addBoth(self._close_store)
         return done
+
+    def _close_web(self) -> Deferred[None]:
+        """Listen no more; who follows the events hears the end of them before the reactor stops."""
+        closed = maybeDeferred(self._web.stopListening)
+        return closed.addCallback(lambda _: deferLater(self._reactor, FAREWELL))
 
     def _close_store(self, result: Any) -> Any:
         """Write what waits: the calls have ended by now."""

@@ -104,8 +104,10 @@ class Events:
         self._tell(Event("reset", None, {}))
 
     def close(self) -> None:
-        """Listen to the store no more."""
+        """Write what waits, and listen to the store no more."""
         self._end()
+        while self._pending:
+            self._write()
         for alarm in (self._turn, self._breath):
             if alarm is not None and alarm.active():
                 alarm.cancel()
