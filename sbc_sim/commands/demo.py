@@ -51,6 +51,7 @@ def demo(ctx: click.Context, seconds: float, as_json: bool) -> int:
 
 def _run(ctx: click.Context, seconds: float) -> tuple[Service, Placement]:
     settings = loaded(ctx).settings
+    settings = settings.model_copy(update={"store": settings.store.model_copy(update={"url": "memory:"})})  # `serve` may have the file
     reactor = the_reactor()
     from sbc_sim import logs
     from sbc_sim.placing import Placement, PlacingError
