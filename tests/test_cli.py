@@ -42,7 +42,7 @@ def test_help_names_every_command_and_bare_use_means_serve(run):
     code, out, _ = run("--help")
     assert code == 0
     assert "Without a command: serve" in out
-    for command in ("serve", "ready", "demo", "call", "calls", "doctor", "tls", "uui", "explain", "config", "version"):
+    for command in ("serve", "ready", "demo", "call", "calls", "doctor", "judge", "compare", "tls", "uui", "explain", "config", "version"):
         assert f"  {command} " in out
 
 
