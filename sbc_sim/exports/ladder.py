@@ -95,6 +95,16 @@ class Ladder:
     """pass | warn | fail, None while the call goes on."""
     judged: bool = True
     """False when no verdict is ever given: the call was placed by us."""
+    over: bool = True
+
+    @property
+    def verdict_line(self) -> str:
+        """The verdict in words; empty when none is ever given."""
+        if self.verdict:
+            return f"verdict: {self.verdict.upper()}"
+        if not self.judged:
+            return ""
+        return "no verdict: the call was cut off before it could be judged" if self.over else "no verdict yet"
 
 
 def build_ladder(trace: Trace) -> Ladder:
@@ -114,6 +124,7 @@ def build_ladder(trace: Trace) -> Ladder:
         ending=_ending(trace),
         verdict=(call.verdict or {}).get("status"),
         judged=call.direction == "inbound",
+        over=call.over,
     )
 
 

@@ -62,8 +62,8 @@ def _end(ladder: Ladder) -> Iterator[str]:
     yield from map(_mark, ladder.loose_marks)
     for line in ladder.ending:
         yield f"    Note over P,S: {_text(line)}"
-    if ladder.verdict or ladder.judged:
-        yield f"    Note over P,S: {f'verdict: {_text(ladder.verdict.upper())}' if ladder.verdict else 'no verdict yet'}"
+    if ladder.verdict_line:
+        yield f"    Note over P,S: {_text(ladder.verdict_line)}"
 
 
 def _row(row: Row) -> Iterator[str]:

@@ -127,10 +127,9 @@ class _Drawing:
         self._marks(ladder.loose_marks, _EDGE, WIDTH - _EDGE)
         for line in ladder.ending:
             self._paragraph(line, "fact", _SMALL)
-        if ladder.verdict or ladder.judged:
+        if ladder.verdict_line:
             self.y += 4
-            shown = f"verdict: {ladder.verdict.upper()}" if ladder.verdict else "no verdict yet"
-            self._paragraph(shown, f"verdict {_status(ladder.verdict)}", 14)
+            self._paragraph(ladder.verdict_line, f"verdict {_status(ladder.verdict)}", 14)
 
     def _row(self, row: Row) -> None:
         begin, place = self.y, len(self.parts)

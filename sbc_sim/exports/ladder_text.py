@@ -63,8 +63,8 @@ class _Drawing:
             yield from self._outside(mark)
         for line in ladder.ending:
             yield from self._wrapped(line, "", "  ")
-        if ladder.verdict or ladder.judged:
-            yield f"verdict: {ladder.verdict.upper()}" if ladder.verdict else "no verdict yet"
+        if ladder.verdict_line:
+            yield ladder.verdict_line
 
     def _row(self, row: Row) -> Iterator[str]:
         if row.shape is Shape.ARROW:

@@ -28,7 +28,7 @@ def verdict_text(verdict: Mapping[str, Any], width: int = 100, everything: bool 
     Without `everything` only what failed or warned is listed; the counts stay. An empty verdict gives one line that says so.
     """
     if not verdict.get("status"):
-        return "no verdict yet\n"
+        return "no verdict: the call goes on, or was cut off before it could be judged\n"
     width = max(NARROWEST, width)
     findings = sorted(verdict.get("findings", ()), key=lambda finding: _place(finding.get("status")))
     lines = list(_head(verdict))
