@@ -42,6 +42,7 @@ def captured(file: Path, tcp_port: int) -> Iterator[None]:
 
 def _until_kept(mark: socket.socket, port: int, file: Path, words: bytes) -> None:
     """Say words to nobody until they are in the file: what was before them is there too."""
+    words += b" at port %d" % port  # other tests that capture at the same time say the same
 
     def kept() -> bool:
         mark.sendto(words, ("127.0.0.1", port))
