@@ -33,7 +33,7 @@ class TlsSeen:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One TCP connection, or one pair of UDP ends that speak SIP, or all of a text trace."""
+    """One TCP connection, or one pair of UDP ends that speak SIP, or a text trace: a flow for each pair of ends that it names, else one."""
 
     number: int
     """From 1, in the order of first packets."""

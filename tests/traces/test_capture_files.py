@@ -304,3 +304,20 @@ def test_limits_cut_and_say_so() -> None:
     cut = read_trace(pcap(long), limits=Limits(connection_octets=3000))
     assert sum(len(piece.data) for piece in cut.octets) == 2 * 1448
     assert any("is read up to 2896 octets only" in note for note in cut.notes)
+
+
+def test_copies_in_clear_stand_in_for_tls_only_where_it_is_not_opened() -> None:
+    pair = TlsPair().say((True, INVITE))
+    wire = [enhanced_packet(frame) for frame in Conversation().whole(pair.wire)]
+    copy = Conversation(server=("10.0.0.2", 5060)).whole([(True, INVITE + INVITE)])
+    clear = [enhanced_packet(Frame(frame.at, frame.data, None, 1)) for frame in copy]
+    rtp = enhanced_packet(Frame(AT, ethernet(FOUR), None, 2))
+    head = section() + b"".join(interface(options=option(2, name)) for name in (b"TLS as it came", b"SIP decrypted", b"RTP decrypted"))
+    opened = read_trace(head + tls_secrets(pair.key_log) + b"".join([*wire, *clear, rtp]))
+    closed = read_trace(head + b"".join([*clear, rtp]))
+    for recording, data in ((opened, INVITE), (closed, INVITE + INVITE)):
+        (flow,) = recording.flows
+        assert flow.tls is not None
+        assert (flow.transport, flow.tls.decrypted) == ("tls", True)
+        assert b"".join(piece.data for piece in recording.octets) == data
+        assert [datagram.clear for datagram in recording.datagrams] == [True]
