@@ -63,7 +63,7 @@ def test_a_call_that_was_up_when_the_server_was_killed_has_ended_by_restart_with
         server.conversation.process.wait(30)
     (tmp_path / "ports.json").unlink()
     with serving(tmp_path, STORE__URL=url) as server:
-        assert "1 call was up when the simulator stopped the last time" in server.conversation.said
+        server.conversation.wait_for("1 call was up when the simulator stopped the last time")
         told = server.get(f"/api/v1/calls/{call}")
         assert (told["state"], told["endedBy"], told["endReason"], told["endStatus"]) == ("ended", "sbc", "restart", None)
         assert told["endedAt"] >= told["answeredAt"]
