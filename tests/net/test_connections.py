@@ -17,7 +17,7 @@ from sbc_sim.net.sip_connection import ConnectionLimits
 MESSAGE = "OPTIONS sip:echo@sbc.example SIP/2.0\r\nSubject: zürich\r\n\r\n".encode()
 
 
-def settled(condition, seconds=5.0):
+def settled(condition, seconds=30.0):
     """Wait until `condition` holds."""
     until = time.monotonic() + seconds
     while not condition() and time.monotonic() < until:
