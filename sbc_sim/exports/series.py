@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import audioop
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -25,6 +25,8 @@ STEP_MS = 100
 MOST_POINTS = 600
 _DECODERS = {0: audioop.ulaw2lin, 8: audioop.alaw2lin}
 _ECHO_WITHIN_S = 2.0
+_GAPS_REMEMBERED = 128
+"""Gaps in the numbers of one SSRC into which a packet may still come late; older ones stay lost."""
 _COLUMNS = ("t", "received", "sent", "lost", "jitterMs", "levelIn", "levelOut")
 
 
@@ -65,6 +67,21 @@ class _Track:
     steps: dict[int, _Step] = field(default_factory=dict)
     payloads: dict[bytes, list[float]] = field(default_factory=dict)
     """When each audio payload passed."""
+
+
+@dataclass(slots=True)
+class _Gap:
+    """Sequence numbers that were missing when a later one came: a range, for one packet can leap over thousands."""
+
+    first: int
+    end: int
+    place: int
+    """The step in which it showed."""
+    filled: set[int] = field(default_factory=set)
+
+
+Gaps = dict[int, deque[_Gap]]
+"""By SSRC, the newest in front."""
 
 
 def _from_capture(trace: Trace, media: MediaRecording) -> dict[str, Any]:
@@ -130,10 +147,10 @@ def _rows(heard: _Track, said: _Track, places: Iterator[int | None], step: float
 def _track(clip: Clip, zero: float, step: float) -> _Track:
     track = _Track()
     streams: dict[int, StreamStatistics] = {}
-    missing: dict[tuple[int, int], int] = {}
+    gaps: Gaps = {}
     for number, (at, _, octets) in enumerate(clip.packets):
         if clip.dropped and number == clip.dropped_after:
-            streams, missing = {}, {}  # what was not kept is not lost
+            streams, gaps = {}, {}  # what was not kept is not lost
         packet = parse(octets)
         if packet is None:
             continue
@@ -143,16 +160,14 @@ def _track(clip: Clip, zero: float, step: float) -> _Track:
         stream = streams.get(packet.ssrc)
         if stream is None:
             stream = streams[packet.ssrc] = StreamStatistics(packet.ssrc, packet.sequence)
-        _count_lost(track, stream, packet, at, place, missing)
+        _count_lost(track, stream, packet, at, place, gaps)
         if packet.payload_type in _DECODERS and packet.payload:
             one.jitter = stream.jitter * 1000 / CLOCK_RATE
             _add_audio(track, one, packet, at)
     return track
 
 
-def _count_lost(
-    track: _Track, stream: StreamStatistics, packet: RtpPacket, at: float, place: int, missing: dict[tuple[int, int], int]
-) -> None:
+def _count_lost(track: _Track, stream: StreamStatistics, packet: RtpPacket, at: float, place: int, gaps: Gaps) -> None:
     """Count what is missing before a packet where it shows; one that comes late after all is taken off there."""
     before, restarts = stream.highest, stream.restarts
     if packet.marker:
@@ -161,12 +176,19 @@ def _count_lost(
     extended = stream.take_audio(packet.sequence, packet.timestamp, at) if audio else stream.take(packet.sequence)
     if stream.restarts != restarts:
         return
-    for lost in range(before + 1, extended):
-        missing[packet.ssrc, lost] = place
-        track.steps[place].lost += 1
-    found = missing.pop((packet.ssrc, extended), None)
-    if found is not None:
-        track.steps[found].lost -= 1
+    if extended > before + 1:
+        gaps.setdefault(packet.ssrc, deque(maxlen=_GAPS_REMEMBERED)).appendleft(_Gap(before + 1, extended, place))
+        track.steps[place].lost += extended - before - 1
+    elif extended < before:
+        _fill(track, gaps.get(packet.ssrc, ()), extended)
+
+
+def _fill(track: _Track, gaps: Iterable[_Gap], extended: int) -> None:
+    for gap in gaps:
+        if gap.first <= extended < gap.end and extended not in gap.filled:
+            gap.filled.add(extended)
+            track.steps[gap.place].lost -= 1
+            return
 
 
 def _add_audio(track: _Track, step: _Step, packet: RtpPacket, at: float) -> None:

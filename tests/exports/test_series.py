@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -111,6 +112,23 @@ def test_what_was_not_kept_is_a_gap_and_no_loss() -> None:
     assert len(breaks) == 1
     assert told["t"][breaks[0] - 1] < told["gap"][0] < told["t"][breaks[0]] + 0.1
     assert told["t"][breaks[0]] < told["gap"][1] < told["t"][breaks[0] + 1] + 0.1
+
+
+def test_leaps_over_thousands_of_numbers_are_counted_without_remembering_each() -> None:
+    leaps = 300
+    leaping = [packet(2900 * n) for n in range(leaps)]
+    tracemalloc.start()
+    told = series([(START + 0.02 * n, FAR, octets) for n, (_, _, octets) in enumerate(leaping)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(told["lost"]) == 2899 * (leaps - 1)
+    assert peak < 8_000_000, "each of the numbers in a dictionary took 120 MB"
+
+
+def test_a_packet_that_comes_late_into_one_of_several_gaps_is_taken_off_where_it_was_missed() -> None:
+    numbers = [0, 10, 20, 5, 5, 15, 21]
+    told = series([(START + 0.005 + 0.1 * place, FAR, packet(number)[2]) for place, number in enumerate(numbers)])
+    assert told["lost"] == [0, 8, 8, 0, 0, 0, 0]
 
 
 def test_a_long_call_gets_longer_steps() -> None:
