@@ -16,14 +16,13 @@ from typing import Any
 from sbc_sim.exports.capture import Capture, MediaRecording
 from sbc_sim.journal.entries import Kind
 from sbc_sim.journal.store import Trace
-from sbc_sim.rtp.audio import dbfs
+from sbc_sim.rtp.audio import DECODERS, dbfs
 from sbc_sim.rtp.packet import CLOCK_RATE, RtpPacket, parse
 from sbc_sim.rtp.recording import Clip
 from sbc_sim.rtp.statistics import StreamStatistics
 
 STEP_MS = 100
 MOST_POINTS = 600
-_DECODERS = {0: audioop.ulaw2lin, 8: audioop.alaw2lin}
 _ECHO_WITHIN_S = 2.0
 _GAPS_REMEMBERED = 128
 """Gaps in the numbers of one SSRC into which a packet may still come late; older ones stay lost."""
@@ -161,7 +160,7 @@ def _track(clip: Clip, zero: float, step: float) -> _Track:
         if stream is None:
             stream = streams[packet.ssrc] = StreamStatistics(packet.ssrc, packet.sequence)
         _count_lost(track, stream, packet, at, place, gaps)
-        if packet.payload_type in _DECODERS and packet.payload:
+        if packet.payload_type in DECODERS and packet.payload:
             one.jitter = stream.jitter * 1000 / CLOCK_RATE
             _add_audio(track, one, packet, at)
     return track
@@ -172,7 +171,7 @@ def _count_lost(track: _Track, stream: StreamStatistics, packet: RtpPacket, at: 
     before, restarts = stream.highest, stream.restarts
     if packet.marker:
         stream.forget_transit()
-    audio = packet.payload_type in _DECODERS
+    audio = packet.payload_type in DECODERS
     extended = stream.take_audio(packet.sequence, packet.timestamp, at) if audio else stream.take(packet.sequence)
     if stream.restarts != restarts:
         return
@@ -192,7 +191,7 @@ def _fill(track: _Track, gaps: Iterable[_Gap], extended: int) -> None:
 
 
 def _add_audio(track: _Track, step: _Step, packet: RtpPacket, at: float) -> None:
-    samples = _DECODERS[packet.payload_type](packet.payload, 2)
+    samples = DECODERS[packet.payload_type](packet.payload, 2)
     count = len(samples) // 2
     step.energy += float(audioop.rms(samples, 2)) ** 2 * count
     step.samples += count

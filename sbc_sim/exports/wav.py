@@ -8,11 +8,12 @@ nothing was said by either side for long, a second of silence stands, and a comm
 from __future__ import annotations
 
 import audioop
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 
 from sbc_sim.exports.capture import Capture, MediaRecording
+from sbc_sim.rtp.audio import DECODERS
 from sbc_sim.rtp.packet import CLOCK_RATE, parse
 from sbc_sim.rtp.recording import Clip
 
@@ -23,8 +24,6 @@ LONGEST_SILENCE = 10.0
 SHORT_SILENCE = 1.0
 
 _OUT_OF_STEP = CLOCK_RATE
-_DECODERS: dict[int, Callable[[bytes, int], bytes]] = {0: audioop.ulaw2lin, 8: audioop.alaw2lin}
-"""By static payload type (RFC 3551): PCMU and PCMA, which is all that is agreed on here."""
 _WIDTH = 2
 _CHANNELS = 2
 _CHUNK = Struct("<4sI")
@@ -77,14 +76,14 @@ def _pieces(clip: Clip, begin: float) -> Iterator[_Piece]:
     ssrc, anchor, first_timestamp = -1, 0, 0
     for at, _, octets in clip.packets:
         packet = parse(octets)
-        if packet is None or packet.payload_type not in _DECODERS or not packet.payload:
+        if packet is None or packet.payload_type not in DECODERS or not packet.payload:
             continue
         arrived = round((at - begin) * CLOCK_RATE)
         place = anchor + _signed(packet.timestamp - first_timestamp)
         if packet.ssrc != ssrc or abs(place - arrived) > _OUT_OF_STEP:
             ssrc, anchor, first_timestamp = packet.ssrc, arrived, packet.timestamp
             place = arrived
-        yield _Piece(max(0, place), _DECODERS[packet.payload_type](packet.payload, _WIDTH))
+        yield _Piece(max(0, place), DECODERS[packet.payload_type](packet.payload, _WIDTH))
 
 
 def _signed(difference: int) -> int:

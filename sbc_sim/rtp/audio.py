@@ -21,6 +21,8 @@ QUIETEST_DBFS = -96.0
 _FULL_SCALE = 32768.0
 
 _LINEAR: dict[str, Callable[[bytes, int], bytes]] = {"PCMU": audioop.ulaw2lin, "PCMA": audioop.alaw2lin}
+DECODERS = {0: _LINEAR["PCMU"], 8: _LINEAR["PCMA"]}
+"""To linear samples of a width, by static payload type (RFC 3551 section 6): all that is agreed on here."""
 
 SILENCE_DBFS = -55.0
 """A packet without a sample above this is silent. In PCMU 0xFF and 0x7F are zero, and seven steps on either side are as quiet."""
