@@ -23,6 +23,7 @@ from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.message import Message, Request, check_request
 from sbc_sim.sip.text import printable
 from sbc_sim.sip.uui import found_elsewhere, read
+from sbc_sim.traces.allowance import Allowance, Spent
 from sbc_sim.traces.recording import Recording
 
 MOST_CALLS = 100
@@ -84,20 +85,30 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-def compare(theirs: Recording | Trace, ours: Recording | Trace, policy: Policy | None = None) -> Comparison:
-    """Hold the partner's trace against ours. Never raises, whatever the traces hold; what cannot be matched is told in the notes."""
+def compare(theirs: Recording | Trace, ours: Recording | Trace, policy: Policy | None = None, spent: Spent | None = None) -> Comparison:
+    """Hold the partner's trace against ours. Never raises, whatever the traces hold; what cannot be matched is told in the notes.
+
+    `spent` tells when the time for it is over: the calls compared until then count, a note tells of the others.
+    """
+    time = Allowance(spent)
     sides = [calls_of(theirs), calls_of(ours)]
     notes = [*_notes_of(theirs, "theirs"), *_notes_of(ours, "ours")]
     notes += [f"{name}: there is no call in this trace." for name, calls in zip(("theirs", "ours"), sides, strict=True) if not calls]
     pairs = list(paired_calls(sides[0], sides[1][:MOST_CALLS]))
-    compared = tuple(_call(there, here, by, policy or Policy()) for there, here, by in pairs)
+    compared: list[ComparedCall] = []
+    for there, here, by in pairs:
+        if time.over:
+            done = f"{len(compared)} of {len(pairs)} calls were compared"
+            notes.append(f"The time allowed for the traces is over: {done}. Cut them to the call.")
+            break
+        compared.append(_call(there, here, by, policy or Policy()))
     if all(sides):
         matched = {id(here) for _, here, _ in pairs}
         notes += [f"ours: the call {_named(call)} is not in their trace." for call in sides[1][:MOST_CALLS] if id(call) not in matched]
         others = len(sides[0]) - len(pairs)
         if others:
             notes.append(f"theirs: {others} more call{'s' if others > 1 else ''} or legs have no counterpart in ours.")
-    return Comparison(compared, tuple(notes))
+    return Comparison(tuple(compared), tuple(notes))
 
 
 def _notes_of(side: Recording | Trace, name: str) -> Iterable[str]:

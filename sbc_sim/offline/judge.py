@@ -30,6 +30,7 @@ from sbc_sim.rules.finding import Status
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sip.stream import StreamLimits
 from sbc_sim.sip.text import printable
+from sbc_sim.traces.allowance import Allowance, Spent
 from sbc_sim.traces.recording import Address, Recording
 
 MOST_CALLS = 500
@@ -52,16 +53,23 @@ class Judged:
     """What people should know beside the verdicts."""
 
 
-def judge(recording: Recording, policy: Policy, limits: Limits | None = None, sbc: Address | None = None, call_id: str = "") -> Judged:
+def judge(
+    recording: Recording,
+    policy: Policy,
+    limits: Limits | None = None,
+    sbc: Address | None = None,
+    call_id: str = "",
+    spent: Spent | None = None,
+) -> Judged:
     """Judge every call of a recording by `policy`. Never raises, whatever the recording holds.
 
     `sbc` picks the legs that lead to that address (port 0: any port, host empty: any host); without it every leg is judged. `call_id`
-    picks calls by their Call-ID.
+    picks calls by their Call-ID. `spent` tells when the time for it is over: the calls judged until then count, a note tells of the others.
     """
     limits = limits or Limits()
     framing = framed(recording, StreamLimits(limits.header_bytes, limits.body_bytes, limits.uri_bytes))
     found = sort_out(framing.spoken)
-    bench = _Bench(recording, policy, limits)
+    bench = _Bench(recording, policy, limits, Allowance(spent))
     bench.notes += [*recording.notes, *framing.notes, *failed_flows(recording)]
     attempts = _chosen(found, sbc, call_id, bench.notes)
     calls = bench.judge_all(attempts) + bench.show_orphans(found.orphans, sbc, call_id)
@@ -95,8 +103,9 @@ def _named(call_id: str) -> str:
 class _Bench:
     """What the calls of one trace share."""
 
-    def __init__(self, recording: Recording, policy: Policy, limits: Limits) -> None:
+    def __init__(self, recording: Recording, policy: Policy, limits: Limits, time: Allowance) -> None:
         self.notes: list[str] = []
+        self._time = time
         self._policy = replace(policy, off_list="403") if policy.off_list == "close" else policy
         self._limits = limits
         self._datagrams = Datagrams(recording.datagrams)
@@ -115,13 +124,19 @@ class _Bench:
                 self._bug(attempt, error)
         uses = Counter(address for _, _, line in studied for address in line.rtp)
         calls: list[Trace] = []
-        for attempt, far, line in studied:
+        for number, (attempt, far, line) in enumerate(studied):
+            if self._time.over:
+                self._tell_of_time(number, len(attempts))
+                break
             shared = any(uses[address] > 1 for address in line.rtp)
             try:
                 calls += self._judge_one(attempt, far, line, shared)
             except Exception as error:
                 self._bug(attempt, error)
         return calls
+
+    def _tell_of_time(self, judged: int, of: int) -> None:
+        self.notes.append(f"The time allowed for the trace is over: {judged} of its {of} calls were judged. Cut it to the call.")
 
     def show_orphans(self, orphans: Mapping[str, list[Spoken]], sbc: Address | None, call_id: str) -> list[Trace]:
         """Give what there is of calls whose INVITE is not in the trace."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Generator
 
+from sbc_sim.traces.allowance import Allowance, Spent
 from sbc_sim.traces.found import Found, found_in
 from sbc_sim.traces.frames import Frame
 from sbc_sim.traces.key_log import KeyLog
@@ -37,18 +38,18 @@ _SIP_PORTS = (5060, 5061)
 _DEFAULTS = Limits()
 
 
-def read_trace(data: bytes, key_log: str = "", limits: Limits = _DEFAULTS) -> Recording:
-    """Take a trace apart. `key_log`: text in the format of SSLKEYLOGFILE, for TLS.
+def read_trace(data: bytes, key_log: str = "", limits: Limits = _DEFAULTS, spent: Spent | None = None) -> Recording:
+    """Take a trace apart. `key_log`: text in the format of SSLKEYLOGFILE, for TLS. `spent`: tells when the time for it is over.
 
     Raises TraceError for what is no trace; what cannot be read within a trace, or is beyond the limits, is told in the notes.
     """
-    notes = Notes(limits.notes)
+    notes, time = Notes(limits.notes), Allowance(spent)
     if data[:2] == _GZIP:
         data = _inflated(data, limits.inflated, notes)
     if not data.strip():
         raise TraceError("The trace is empty: give a pcap or pcapng file, or the text of SIP messages.")
     if is_pcap(data) or is_pcapng(data):
-        return _Capture(data, key_log, limits, notes).recording()
+        return _Capture(data, key_log, limits, notes, time).recording()
     for magic, (what, cure) in _OTHERS.items():
         if data.startswith(magic):
             raise TraceError(f"The trace is {what}: {cure}.")
@@ -85,8 +86,8 @@ def _inflated(data: bytes, most: int, notes: Notes) -> bytes:
 class _Capture:
     """Reads a capture file."""
 
-    def __init__(self, data: bytes, key_log: str, limits: Limits, notes: Notes) -> None:
-        self._data, self._limits, self._notes = data, limits, notes
+    def __init__(self, data: bytes, key_log: str, limits: Limits, notes: Notes, time: Allowance) -> None:
+        self._data, self._limits, self._notes, self._time = data, limits, notes, time
         self._log = KeyLog()
         room = Room(limits.octets)
         self._wire = Connections(limits, room, notes)
@@ -114,6 +115,9 @@ class _Capture:
         for number, frame in enumerate(frames):
             if number >= self._limits.packets:
                 self._notes.add(f"Only the first {number} packets are read: cut the capture to the call, or filter for its addresses.")
+                break
+            if self._time.step():
+                self._notes.add(f"The trace is longer than the time allowed for it: it was cut after {number} packets. Cut it to the call.")
                 break
             packet = None if frame.interface_name == _REMARKS else packets.packet(frame)
             if packet is None:
