@@ -11,7 +11,8 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from sbc_sim.journal.entries import Entry, Kind
@@ -28,7 +29,19 @@ LONG = 1500
 MOST_WORDS = 5000
 MOST_REMEMBERED = 20_000
 
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, zlib.error)
+"""What comes of octets that we never wrote: no JSON, JSON of another shape, or nothing that can be decompressed."""
+
 _encoded = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+@contextmanager
+def damage_is_an_error() -> Iterator[None]:
+    """Whatever comes of damaged octets within is raised as sqlite3.DatabaseError, as SQLite does with damage that it sees itself."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise sqlite3.DatabaseError(f"a row of it does not hold what was written: {error!r:.200}") from None
 
 
 class Words:
@@ -42,7 +55,7 @@ class Words:
         self._any: dict[Hashable, int] = {}
         self._packed: dict[int, tuple[Finding, str]] = {}
         for row, text in connection.execute("SELECT id, text FROM words"):
-            self._learn(row, json.loads(text))
+            self._learn(row, _words(text))
 
     def packed(self, finding: Finding) -> list[Any] | dict[str, Any]:
         """Write a finding as the row of its words and what is its own. Raises sqlite3.Error."""
@@ -61,6 +74,7 @@ class Words:
             row = self._add(finding, fix if general else "")
         return [row, *own] if general else [row, *own, finding["fix"]]
 
+    @damage_is_an_error()
     def restored(self, packed: Sequence[Any] | dict[str, Any]) -> dict[str, Any]:
         """Read what `packed` wrote. Raises sqlite3.Error."""
         if isinstance(packed, dict):
@@ -86,7 +100,7 @@ class Words:
             found = self._connection.execute("SELECT text FROM words WHERE id = ?", (row,)).fetchone()
             if found is None:
                 raise sqlite3.DatabaseError(f"words {row} are missing")
-            self._learn(row, json.loads(found[0]))
+            self._learn(row, _words(found[0]))
         return self._rows[row]
 
     def _add(self, finding: Finding, fix: str) -> int:
@@ -98,6 +112,7 @@ class Words:
         self._learn(row, words)
         return row
 
+    @damage_is_an_error()
     def _learn(self, row: int, words: list[Any]) -> None:
         rule, severity, title, source, why, fix, platforms = words
         about = _about({"rule": rule, "severity": severity, "title": title, "source": source, "why": why, "platforms": platforms})
@@ -124,15 +139,15 @@ def pack(entry: Entry, words: Words) -> Packed:
     return _short(_json(data))
 
 
+@damage_is_an_error()
 def unpack(kind: str, packed: Packed, words: Words) -> dict[str, Any]:
-    """Read the data of an entry. Raises sqlite3.Error, ValueError."""
+    """Read the data of an entry. Raises sqlite3.Error."""
     data = _loads(packed)
     if kind == Kind.FINDING:
         return words.restored(data)
     if kind in (Kind.VERDICT, Kind.ATTEMPT) and data.get("findings"):
         data["findings"] = [words.restored(finding) for finding in data["findings"]]
-    result: dict[str, Any] = data
-    return result
+    return _members(data)
 
 
 def pack_findings(findings: Sequence[Finding], words: Words) -> Packed:
@@ -140,8 +155,9 @@ def pack_findings(findings: Sequence[Finding], words: Words) -> Packed:
     return _short(f"[{','.join(_json(words.packed(finding)) for finding in findings)}]")
 
 
+@damage_is_an_error()
 def unpack_findings(packed: Packed, words: Words) -> list[dict[str, Any]]:
-    """Read what `pack_findings` wrote. Raises sqlite3.Error, ValueError."""
+    """Read what `pack_findings` wrote. Raises sqlite3.Error."""
     return [words.restored(finding) for finding in _loads(packed)]
 
 
@@ -150,8 +166,9 @@ def pack_plain(value: Any) -> Packed:
     return _short(_json(value))
 
 
+@damage_is_an_error()
 def unpack_plain(packed: Packed) -> Any:
-    """Read what `pack_plain` wrote. Raises ValueError."""
+    """Read what `pack_plain` wrote. Raises sqlite3.DatabaseError."""
     return _loads(packed)
 
 
@@ -169,3 +186,16 @@ def _short(text: str) -> Packed:
 
 def _loads(packed: Packed) -> Any:
     return json.loads(zlib.decompress(packed) if isinstance(packed, bytes) else packed)
+
+
+@damage_is_an_error()
+def _words(text: str) -> list[Any]:
+    """Read the words of a rule; there are always seven of them."""
+    rule, severity, title, source, why, fix, platforms = json.loads(text)
+    return [rule, severity, title, source, why, fix, dict(platforms)]
+
+
+def _members(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise TypeError(f"{type(data).__name__} where members were")
+    return data

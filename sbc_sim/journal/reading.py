@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from sbc_sim.journal.entries import Entry, Kind
-from sbc_sim.journal.packing import Packed, Words, pack_findings, pack_plain, unpack, unpack_findings, unpack_plain
+from sbc_sim.journal.packing import Packed, Words, damage_is_an_error, pack_findings, pack_plain, unpack, unpack_findings, unpack_plain
 from sbc_sim.journal.record import CallRecord, entry_octets
 from sbc_sim.journal.store import CallQuery
 from sbc_sim.journal.view import CallView
@@ -25,7 +25,7 @@ CALL_COLUMNS = (
 
 
 class Rows:
-    """Reads by one connection. Every method raises sqlite3.Error, and ValueError on a damaged file."""
+    """Reads by one connection. Every method raises sqlite3.Error, on damage that SQLite does not see as well."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Read the words of the rules."""
@@ -45,7 +45,7 @@ class Rows:
 
     def call(self, call: str) -> CallView | None:
         """One call with all its findings."""
-        row = self.connection.execute("SELECT id, ordinal, view, findings FROM calls WHERE id = ?", (call,)).fetchone()
+        row = self.connection.execute("SELECT id, ordinal, view, findings FROM calls WHERE id = ?", (column(call),)).fetchone()
         if row is None:
             return None
         view = _view(*row[:3])
@@ -79,6 +79,7 @@ class Rows:
         finally:
             cursor.close()
 
+    @damage_is_an_error()
     def _entry(self, call: str | None, at: float, kind: str, data: Packed, raw: bytes | None) -> Entry:
         return Entry(at, Kind(kind), call, unpack(kind, data, self.words), raw or b"")
 
@@ -125,11 +126,13 @@ def call_row(record: CallRecord, last_at: float, words: Words) -> tuple[Any, ...
     )
 
 
+@damage_is_an_error()
 def _view(call: str, ordinal: int, packed: Packed) -> CallView:
     members: dict[str, Any] = unpack_plain(packed)
     return CallView(call, ordinal, **members)
 
 
+@damage_is_an_error()
 def _opened(packed: Packed | None) -> Entry | None:
     if packed is None:
         return None

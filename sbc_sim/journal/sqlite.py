@@ -76,7 +76,7 @@ class SqliteStore:
             self._hot = MemoryStore(replace(limits, calls=HOT_CALLS), _newest(connection), live_stay=True)
             self._reader: sqlite3.Connection | None = connect(path, reading=True)
             self._rows = Rows(self._reader)
-        except (sqlite3.Error, OSError, ValueError) as error:
+        except (sqlite3.Error, OSError) as error:
             connection.close()
             self._lock.free()
             raise StoreError(sentence(error, path)) from None
@@ -122,9 +122,10 @@ class SqliteStore:
         self._reader = None
         self._queue.close()
         self._thread.join(CLOSING_SECONDS)
-        if self._thread.is_alive():
+        if self._thread.is_alive():  # what hangs may yet write: the lock goes with the process, lest another one opens the file meanwhile
             self._queue.give_up()
-        self._lock.free()
+        else:
+            self._lock.free()
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -175,8 +176,8 @@ class SqliteStore:
     def health(self) -> StoreHealth:
         """Whether what is appended also survives."""
         counts = self._queue.counts
-        trouble = self._writing.trouble or self._slowness(counts.waiting) or self._unreadable
-        return StoreHealth("sqlite", True, trouble, counts.waiting, counts.lost, counts.totals.file_octets)
+        trouble = self._writing.trouble or self._slowness(counts.waiting)
+        return StoreHealth("sqlite", True, trouble, counts.waiting, counts.lost, counts.totals.file_octets, self._unreadable)
 
     @property
     def newest(self) -> int:
@@ -208,8 +209,8 @@ class SqliteStore:
         try:
             yield from read(self._rows)
             self._unreadable = ""
-        except (sqlite3.Error, ValueError) as error:
-            self._unreadable = sentence(error, self._path)
+        except sqlite3.Error as error:
+            self._unreadable = f"older calls cannot be read: {sentence(error, self._path)}"
 
     def _only_cold(self, call: str, ordinal: int) -> bool:
         """Whether a call of the file is to be shown: not what memory knows better, nor what is about to be cleared."""

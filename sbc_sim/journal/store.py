@@ -105,6 +105,13 @@ class StoreHealth:
     lost: int = 0
     """Entries that never will be: they waited while the disk failed and the queue was full."""
     file_octets: int = 0
+    unreadable: str = ""
+    """One sentence with the cure when older calls could not be read the last time: lists are short, and traces are missing."""
+
+    @property
+    def told(self) -> str:
+        """The one sentence for people: that calls are lost from now on weighs more than that old ones cannot be read."""
+        return self.trouble or self.unreadable
 
 
 Listener = Callable[[Entry], None]

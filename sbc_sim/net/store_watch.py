@@ -20,6 +20,7 @@ class StoreWatch:
         """Nothing is looked at yet."""
         self._store = store
         self._troubled = False
+        self._unreadable = False
         self._lost = 0
         self._loop = LoopingCall(self.look)
         self._loop.clock = clock
@@ -48,3 +49,8 @@ class StoreWatch:
             self._log.info("the store writes again: {words}", words=words)
             self._lost = health.lost
         self._troubled = bool(health.trouble)
+        if health.unreadable and not self._unreadable:
+            self._log.warn("calls go on, but {trouble}", trouble=health.unreadable)
+        elif self._unreadable and not health.unreadable:
+            self._log.info("older calls can be read again")
+        self._unreadable = bool(health.unreadable)

@@ -19,7 +19,7 @@ import pytest
 
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.sqlite import SLOW_SECONDS, FileOptions, SqliteStore
-from sbc_sim.journal.store import CallQuery
+from sbc_sim.journal.store import CallQuery, StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = Path(__file__).with_name("full_disk_child.py")
@@ -221,3 +221,97 @@ def test_there_is_no_file_on_a_full_disk_and_the_refusal_says_why(tmp_path: Path
     command = [sys.executable, "-c", code, str(tmp_path / "calls.db")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith(f"StoreError the disk under {tmp_path / 'calls.db'} does not take what is written"), done.stderr
+
+
+# --- damage --------------------------------------------------------------------------------------------------------------
+
+TRUNCATED = bytes.fromhex("789c0001")
+DAMAGES = {
+    "cut off": ("UPDATE entries SET data = ? WHERE seq = 0", TRUNCATED),
+    "no JSON": ("UPDATE entries SET data = ? WHERE seq = 0", "{"),
+    "no members": ("UPDATE entries SET data = ? WHERE seq = 0", "[1]"),
+    "no kind": ("UPDATE entries SET kind = ? WHERE seq = 0", "what"),
+    "a view with a stranger": ("UPDATE calls SET view = ?", '{"stranger": 1}'),
+    "a view that is a list": ("UPDATE calls SET view = ?", "[]"),
+    "findings that are none": ("UPDATE calls SET findings = ?", "[7]"),
+    "findings without words": ("UPDATE calls SET findings = ?", "[[]]"),
+    "an opening that is none": ("UPDATE calls SET opened = ?", "{}"),
+}
+
+
+def damaged(folder: Path, damage: str) -> Path:
+    """Leave a file with one call, then break it where SQLite does not look."""
+    store = open_store(folder)
+    place(store, "c")
+    store.close()
+    with sqlite3.connect(folder / "calls.db") as connection:
+        question, value = DAMAGES[damage]
+        assert connection.execute(question, (value,)).rowcount == 1
+    connection.close()
+    return folder / "calls.db"
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_call_is_missing_and_the_state_says_why(tmp_path: Path, damage: str) -> None:
+    file = damaged(tmp_path, damage)
+    store = open_store(tmp_path)
+    assert store.trace("c") is None
+    health = store.health()
+    assert health.unreadable.startswith(f"older calls cannot be read: {file} is damaged (")
+    assert "move it away, and a new one is made" in health.unreadable
+    assert health.trouble == "", "what happens now is written all the same"
+    place(store, "d")
+    assert store.flush(PATIENCE)
+    assert store.trace("d") is not None
+    assert store.attempts().entries == ()
+    assert store.health().unreadable == "", "the last reading went well"
+    store.close()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_store_whose_live_call_is_damaged_is_refused_in_one_sentence(tmp_path: Path, damage: str) -> None:
+    file = damaged(tmp_path, damage)
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE calls SET over = 0")
+    connection.close()
+    with pytest.raises(StoreError, match=r"is damaged .* move it away, and a new one is made"):
+        open_store(tmp_path)
+
+
+def test_words_of_a_rule_that_are_damaged_are_named_at_the_start(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
+    for words in ("[1, 2]", "[[], 2, 3, 4, 5, 6, {}]", "{"):
+        with sqlite3.connect(tmp_path / "calls.db") as connection:
+            connection.execute("INSERT OR REPLACE INTO words (id, digest, text) VALUES (1, x'00', ?)", (words,))
+        connection.close()
+        with pytest.raises(StoreError, match="is damaged"):
+            open_store(tmp_path)
+
+
+def test_an_id_that_is_no_text_is_of_no_call_and_of_no_trouble(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    assert store.call("\ud800") is None
+    assert store.trace("\ud800") is None
+    assert store.health().unreadable == ""
+    place(store, "\ud800")
+    store.close()
+    store = open_store(tmp_path)
+    trace = store.trace("\ud800")
+    assert trace is not None
+    assert len(trace.entries) == 3
+    store.close()
+
+
+def test_a_store_that_closed_while_its_writer_hangs_keeps_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sbc_sim.journal.sqlite.CLOSING_SECONDS", 0.05)
+    goes_on = threading.Event()
+
+    def stand(ordinal: int) -> None:
+        goes_on.wait(PATIENCE)
+
+    store = SqliteStore(tmp_path / "calls.db", 0.0, wall=lambda: 0.0, committed=stand)
+    place(store, "c")
+    store.close()
+    with pytest.raises(StoreError, match="is in use by another sbc-sim"):
+        open_store(tmp_path)
+    goes_on.set()

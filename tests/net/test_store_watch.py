@@ -90,3 +90,27 @@ def test_a_store_in_memory_is_not_watched() -> None:
     watch.start()
     assert clock.getDelayedCalls() == []
     watch.stop()
+
+
+def test_what_cannot_be_read_is_not_said_to_be_unwritten(tmp_path: Path, lines: list[tuple[LogLevel, str]]) -> None:
+    clock = Clock()
+    store = SqliteStore(tmp_path / "calls.db", 0.0, wall=lambda: 0.0)
+    store.append(Entry(1.0, Kind.CALL_STARTED, "c", {"sipCallId": "c"}))
+    store.append(Entry(1.0, Kind.CALL_ENDED, "c", {"state": "ended"}))
+    store.close()
+    with sqlite3.connect(tmp_path / "calls.db") as connection:
+        connection.execute("UPDATE entries SET data = x'789c0001'")
+    connection.close()
+    store = SqliteStore(tmp_path / "calls.db", 0.0, wall=lambda: 0.0)
+    watch = StoreWatch(store, clock)  # type: ignore[arg-type]
+    watch.start()
+    assert store.trace("c") is None
+    clock.pump([LOOK_SECONDS] * 3)
+    assert store.trace("unknown") is None
+    clock.pump([LOOK_SECONDS] * 3)
+    store.close()
+    watch.stop()
+    [(level, text), (_, after)] = lines
+    assert level is LogLevel.warn
+    assert text.startswith(f"calls go on, but older calls cannot be read: {tmp_path / 'calls.db'} is damaged")
+    assert after == "older calls can be read again"
