@@ -202,6 +202,8 @@ class CallsApi:
             return Wish(match, state)
         try:
             return Wish(match, state, parse_time(after))
+        except OverflowError:
+            raise bad_request("bad-after", f"after={after[:40]!r} is a time before the calendar begins.", "Leave it out.") from None
         except ValueError:
             known = self._store.call(after)
             return Wish(match, state, after, known.ordinal if known else None)
