@@ -7,6 +7,7 @@ import json
 from sbc_sim.exports.redaction import mask_uui, mask_values
 from sbc_sim.http.bodies import read_body
 from sbc_sim.http.exchange import Asked, Reply, json_reply
+from sbc_sim.http.problem import bad_request
 from sbc_sim.http.routes import Route
 from sbc_sim.http.secrets_shown import SECRETS, secrets_shown
 from sbc_sim.rules.policy import Policy
@@ -56,4 +57,9 @@ class UuiApi:
             content = ECHO_PAYLOAD
         else:
             content = wanted.text if wanted.text is not None else json.dumps(wanted.json_, ensure_ascii=False, separators=(",", ":"))
-        return json_reply(encoded(content, wanted.parameters))
+        try:
+            return json_reply(encoded(content, wanted.parameters))
+        except UnicodeEncodeError as error:
+            half = content[error.start : error.end].encode("ascii", "backslashreplace").decode()
+            fix = "Write the whole character, or both of its escapes."
+            raise bad_request("bad-member", f"json: {half} is half of a character and cannot be written in UTF-8.", fix) from None

@@ -130,5 +130,8 @@ def test_control_characters_and_other_scripts_break_nothing(lab: Lab) -> None:
     for value in ("\x00", "\x1b[2J", "é;encoding=hex", ";;;", '"', "a:b", ":", "\r\n\r\nINVITE", " " * 1000):
         post(lab, "decode", {"value": value})
         post(lab, "lint", {"value": value})
+    for half_of_one in (b'{"json": {"a": "\\ud800"}}', b'{"text": "\\ud800"}'):
+        refused = lab.client.post("/api/v1/uui/encode", content=half_of_one, headers={"Content-Type": "application/json"})
+        assert (refused.status_code, refused.json()["code"]) == (400, "bad-member")
     half = lab.client.post("/api/v1/uui/decode", content=b'{"value": "\\ud83d"}', headers={"Content-Type": "application/json"})
     assert half.status_code in (200, 400)
