@@ -9,6 +9,7 @@ that something was.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ MOST_WRITTEN_AT_ONCE = 200
 """Calls that are written for somebody who comes back."""
 MOST_COUNTED = 10_000
 """Calls whose messages are counted."""
+_NUMBERS = re.compile(r"\d[\d.,]*")
 HEADERS = (("X-Accel-Buffering", "no"),)
 """For nginx, which would hold events back."""
 
@@ -107,7 +109,7 @@ class Events:
         """Write what waits, and listen to the store no more."""
         self._end()
         while self._pending:
-            self._write()
+            self._write_some()
         for alarm in (self._turn, self._breath):
             if alarm is not None and alarm.active():
                 alarm.cancel()
@@ -170,6 +172,12 @@ class Events:
     def _write(self) -> None:
         """Write what came since the last turn, once for all."""
         self._turn = None
+        self._write_some()
+        self._look_at_store()
+        if self._pending or self._due:
+            self._wake()
+
+    def _write_some(self) -> None:
         now, written = self._clock.seconds(), []
         room = MOST_CALLS
         while self._pending and room:
@@ -180,9 +188,6 @@ class Events:
             del self._due[call]
             written.append(self._sent(Event("call.updated", call, None), now))
         self._send(b"".join(written))
-        self._look_at_store()
-        if self._pending or self._due:
-            self._wake()
 
     def _sent(self, event: Event, now: float) -> bytes:
         """Number an event, write it and keep it."""
@@ -272,10 +277,15 @@ class Events:
 
 
     def _look_at_store(self) -> None:
+        """Tell of the store when its trouble is another one: not when only the numbers in its words have changed."""
         health = self._store.health()
-        if (health.trouble, health.durable) != (self._health.trouble, self._health.durable):
+        if (_kind_of(health.trouble), health.durable) != (_kind_of(self._health.trouble), self._health.durable):
             self._health = health
             self._tell(Event("store", None, health_json(health)))
+
+
+def _kind_of(trouble: str) -> str:
+    return _NUMBERS.sub("", trouble)
 
 
 def health_json(health: StoreHealth) -> dict[str, Any]:

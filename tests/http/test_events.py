@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import time
 from collections.abc import Callable
@@ -247,6 +248,33 @@ def test_trouble_of_the_store_is_told(make_lab: MakeLab, monkeypatch: pytest.Mon
         lab.tell(started("c1"))
         (*_, (_, told)) = stream.until("store")
     assert told == {"kind": "sqlite", "durable": True, "trouble": "The disk is full: make room.", "waiting": 3, "lost": 1}
+
+
+def test_trouble_that_only_counts_on_is_told_once(make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sbc_sim.journal.store import StoreHealth
+
+    lab, looks = make_lab(), itertools.count(1)
+    with following(lab.port) as stream:
+        stream.opened()
+        slow = "The disk is slow: {0} entries wait and {0}.{0} MB of 64 are taken."
+        monkeypatch.setattr(lab.store, "health", lambda: StoreHealth("sqlite", True, slow.format(next(looks)), 3, 1))
+        told = []
+        for call in ("c1", "c2", "c3", "c4"):
+            lab.tell(started(call))
+            told += stream.until("call.started", call)
+    assert names(told).count("store") == 1
+
+
+def test_the_end_does_not_look_at_the_store_again(make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = make_lab()
+    with following(lab.port) as stream:
+        stream.opened()
+        looks: list[int] = []
+        real = lab.store.health
+        monkeypatch.setattr(lab.store, "health", lambda: (looks.append(1), real())[1])
+        lab.on_reactor(lambda: [lab.store.append(started("c1")), lab.factory.stopFactory()])
+        assert names(list(stream.events())) == ["call.started"]
+    assert looks == []
 
 
 def test_head_tells_of_the_stream_and_ends(lab: Lab) -> None:
