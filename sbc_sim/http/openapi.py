@@ -39,7 +39,7 @@ PARAMETERS: Mapping[str, tuple[Json, str]] = {
     "status": ({"enum": list(STATUSES)}, "A state, or a verdict: the words do not overlap."),
     "since": ({"type": "string", "format": "date-time"}, "Calls that started at this time or later."),
     "limit": ({"type": "integer", "minimum": 1, "maximum": MOST_PER_PAGE}, "How many at most."),
-    "cursor": ({"type": "string", "pattern": "^[0-9]{1,19}$"}, "`next` of the page before, unchanged."),
+    "cursor": ({"type": "string", "pattern": "^[0-9]{1,18}$"}, "`next` of the page before, unchanged."),
     "secrets": ({"enum": ["show"]}, "Show keys and tokens; they are masked otherwise."),
     "width": ({"type": "integer", "minimum": 1, "maximum": 500}, "Columns; brought to 80 to 120."),
     "q": ({"type": "string"}, "A word: an id, a status code, an alert, a word of the rule."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -53,6 +54,17 @@ def test_every_json_answer_has_a_model(lab: Lab) -> None:
             assert hasattr(models, route.response), route.template
         assert not route.request or hasattr(models, route.request)
     assert {name for route in lab.factory.front.table.routes for name in route.query} == set(PARAMETERS)
+
+
+def test_a_cursor_is_documented_as_long_as_one_is_taken(lab: Lab) -> None:
+    (pattern,) = {
+        parameter["schema"]["pattern"]
+        for parameter in the_document(lab)["paths"]["/api/v1/attempts"]["get"]["parameters"]
+        if parameter["name"] == "cursor"
+    }
+    for digits in range(16, 22):
+        taken = lab.client.get(f"/api/v1/attempts?cursor={'9' * digits}").status_code == 200
+        assert taken == bool(re.match(pattern, "9" * digits)), digits
 
 
 def test_the_server_is_where_the_client_sees_us(make_lab: MakeLab) -> None:
