@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any, BinaryIO, Protocol, cast
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
@@ -72,6 +73,10 @@ class SiteRequest(Request):
     channel: SiteChannel
     content: BinaryIO
     _log = Logger()
+
+    def gotLength(self, length: int | None) -> None:
+        """Collect the body in memory, for it is bounded: Twisted's own file would need a place to write to, and waits for the disk."""
+        self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -263,13 +268,13 @@ class SiteChannel(HTTPChannel):
         if self._refused:
             return
         self._end_deadline()
+        self._end_upload()
         self._answering = True
         super().allContentReceived()
 
     def requestDone(self, request: Request) -> None:
         """Be ready for the next request."""
         self._answering = False
-        self._end_upload()
         self.factory.rested(self)
         super().requestDone(request)
 

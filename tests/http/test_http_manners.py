@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -416,3 +418,13 @@ def test_every_answer_has_the_date_of_today_though_the_reactor_knows_none(make_l
     assert head.split()[1] == status
     (date,) = re.findall(r"(?im)^date: (.+ GMT)\r?$", head.decode())
     assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 60
+
+
+@pytest.mark.parametrize("framed", ["length", "chunks"])
+def test_a_long_body_needs_no_place_on_disk(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, framed: str) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    body = json.dumps({"text": "a" * 30_000, "parameters": None}).encode() + b" " * 150_000
+    content = body if framed == "length" else iter((body[:100_000], body[100_000:]))
+    response = lab.client.post("/api/v1/uui/encode", content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code in (200, 400), response.text
+    assert response.json()

@@ -149,6 +149,21 @@ def test_only_a_few_long_bodies_come_in_at_once(lab: Lab) -> None:
         assert time.monotonic() < end
 
 
+def test_a_long_body_has_a_place_only_while_it_comes_in(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sbc_sim.traces import reading
+
+    begun, free = threading.Event(), threading.Event()
+    real = reading.read_trace
+    monkeypatch.setattr(reading, "read_trace", lambda *given, **more: (begun.set(), free.wait(50), real(*given, **more))[2])
+    asking = threading.Thread(target=lambda: judge(lab, b" " * 1_500_000 + text_of_a_call()))
+    asking.start()
+    assert begun.wait(50)
+    held = lab.on_reactor(lambda: lab.factory.uploads)
+    free.set()
+    asking.join(50)
+    assert held == 0
+
+
 def test_a_trace_is_held_against_a_call_of_ours(lab: Lab) -> None:
     call, entries = a_call()
     lab.tell(*entries)
