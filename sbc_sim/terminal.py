@@ -64,7 +64,7 @@ def _lines(about: Banner, paint: Paint) -> Iterator[str]:
     yield _row("SIP over TLS", about.sip, f"says {contact} in Contact", paint)
     room = f"room for {about.calls} calls" if about.calls else "as many calls as the machine has ports"
     yield _row("SRTP media", f"{about.media}/udp", f"says {about.media_advertised or reached} in SDP; {about.mode}, {room}", paint)
-    yield _row("API", about.http, "", paint)
+    yield _row("page, API", about.http, "", paint)
     kept = "read again after a restart" if about.durable else "forgotten at the end; store.url: sqlite:FILE keeps them"
     yield _row("calls kept", about.store, kept, paint)
     if about.token:
