@@ -279,7 +279,7 @@ class Events:
     def _look_at_store(self) -> None:
         """Tell of the store when its trouble is another one: not when only the numbers in its words have changed."""
         health = self._store.health()
-        if (_kind_of(health.trouble), health.durable) != (_kind_of(self._health.trouble), self._health.durable):
+        if (_kind_of(health.told), health.durable) != (_kind_of(self._health.told), self._health.durable):
             self._health = health
             self._tell(Event("store", None, health_json(health)))
 
@@ -290,7 +290,7 @@ def _kind_of(trouble: str) -> str:
 
 def health_json(health: StoreHealth) -> dict[str, Any]:
     """What clients see of the health of the store."""
-    return {name: getattr(health, name) for name in ("kind", "durable", "trouble", "waiting", "lost")}
+    return {"kind": health.kind, "durable": health.durable, "trouble": health.told, "waiting": health.waiting, "lost": health.lost}
 
 
 _NAMES: Mapping[Kind, str] = {

@@ -617,7 +617,7 @@ class StoreHealth(Out):
 
     kind: str
     durable: bool
-    trouble: str = Field(description="One sentence with the cure while entries cannot be written.")
+    trouble: str = Field(description="One sentence with the cure while entries cannot be written, or older calls cannot be read.")
     waiting: int
     lost: int
 
