@@ -17,6 +17,7 @@ from sbc_sim.exports.announcement import Talkers, announcements
 from sbc_sim.exports.capture import Capture, MediaRecording, TlsRecording
 from sbc_sim.exports.disguise import Hosts, covered, covered_rtcp, host_of
 from sbc_sim.exports.ip_packets import Address, TcpStream, numeric, opaque_packet, udp_packet
+from sbc_sim.exports.keys import event_covered
 from sbc_sim.exports.ladder import NUMBERED
 from sbc_sim.exports.pcapng_remarks import Remarks, remarks_of
 from sbc_sim.exports.redacted import Redaction, redacted
@@ -59,7 +60,8 @@ class _Frame:
 def capture_pcapng(trace: Trace, capture: Capture, level: Redaction = Redaction.NONE, application: str = "sbc-sim") -> bytes:
     """Write a call as pcapng; `application` says who wrote it.
 
-    Level none holds the TLS octets with their secrets, share leaves both out and masks the messages, strict covers audio and hosts too.
+    Level none holds the TLS octets with their secrets, share leaves both out and masks messages and keys pressed,
+    strict covers audio and hosts too.
     """
     shown = redacted(trace, level)
     hosts = Hosts(trace, shown) if level is Redaction.STRICT else None
@@ -96,6 +98,7 @@ class _Frames:
         self._level = level
         self._hosts = hosts
         self._remarks = remarks
+        self._events = {agreed["dtmfPayloadType"] for agreed in trace.call.agreements if agreed.get("dtmfPayloadType") is not None}
         self.talkers = self._talkers()
 
     def frames(self) -> Iterator[_Frame]:
@@ -210,9 +213,14 @@ class _Frames:
             if clip.dropped and place == clip.dropped_after:
                 comments = (*comments, _GAP.format(count=clip.dropped))
             far = addresses.get(address) or addresses.setdefault(address, self._address(address))
-            shown = covered(packet) if self._hosts is not None else packet
+            shown = self._shown_media(packet)
             yield _Frame(at, RTP, udp_packet(far, own, shown) if received else udp_packet(own, far, shown), comments)
             comments = ()
+
+    def _shown_media(self, packet: bytes) -> bytes:
+        if self._level is Redaction.NONE:
+            return packet
+        return covered(packet) if self._level is Redaction.STRICT else event_covered(packet, self._events)
 
     def _rtcp(self, clip: Clip, own: Address, rtcp_port: int, received: bool) -> Iterator[_Frame]:
         agreed = self._trace.call.agreements[-1] if self._trace.call.agreements else {}
@@ -232,6 +240,8 @@ class _Frames:
         octets = refused.datagram
         if self._hosts is not None:
             octets = octets[:HEADER_OCTETS] + bytes(max(0, len(octets) - HEADER_OCTETS))
+        elif self._level is Redaction.SHARE:
+            octets = event_covered(octets, self._events)
         comment = f"refused: {refused.reason} ({refused.length or len(refused.datagram)} octets)"
         if refused.datagram[8:12] in opened:
             return _Frame(refused.at, NOTES, opaque_packet(far, own, octets), (comment,))

@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any
 
 from sbc_sim.exports.filling import filled, filled_member, stars
+from sbc_sim.exports.keys import body_without_keys, finding_without_keys, without_key, without_keys
 from sbc_sim.exports.numbers import Numbers, number_text, numbers_in
 from sbc_sim.exports.redaction import SECRET_NAME
 from sbc_sim.exports.strangers import Strangers, uui_hidden
@@ -41,6 +42,7 @@ HIDDEN: Mapping[Redaction, tuple[str, ...]] = {
         "SDES keys (a=crypto inline:), other keys in SDP, and credentials in Authorization headers and URIs",
         "signatures of JWTs, and other values that are called a token, secret or password",
         "the middle digits of phone numbers of six digits and more",
+        "which keys were pressed (telephone-events, INFO): that they were, and how long, stays",
     ),
     Redaction.STRICT: (
         "SDES keys (a=crypto inline:), other keys in SDP, and credentials in Authorization headers and URIs",
@@ -48,7 +50,7 @@ HIDDEN: Mapping[Redaction, tuple[str, ...]] = {
         "phone numbers, user parts of URIs, display names",
         "hosts and IP addresses: the same stand-in stands for the same host everywhere",
         "User-Agent and Server of the partner, header fields that no RFC defines, free text in SDP",
-        "the audio",
+        "which keys were pressed, and the audio",
     ),
 }
 """What each level hides, in words for readers of a document."""
@@ -133,6 +135,8 @@ class _Share:
         """Mask octets and data of an entry."""
         raw = self.octets(entry.raw) if entry.raw else entry.raw
         data = self.uui(entry.data) if entry.kind is Kind.UUI else self.value(entry.data)
+        if entry.kind is Kind.DTMF:
+            data = without_key(data)
         return replace(entry, raw=raw, data=data)
 
     def call(self, call: CallView) -> CallView:
@@ -149,7 +153,8 @@ class _Share:
 
     def message(self, text: str) -> str:
         """Mask a message, a character an octet."""
-        return self.text(text)
+        head, end, body = _divided(text)
+        return self.text(head + end + body_without_keys(head, body))
 
     def text(self, text: str) -> str:
         """Mask any text; one that was seen before is not looked at again, and neither are the words of the rules."""
@@ -166,7 +171,7 @@ class _Share:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {self.text(str(name)): self.member(str(name), inner) for name, inner in value.items()}
+            return {self.text(str(name)): self.member(str(name), inner) for name, inner in finding_without_keys(value).items()}
         if isinstance(value, list | tuple):
             return [self.value(inner) for inner in value]
         if isinstance(value, int) and not isinstance(value, bool):
@@ -177,6 +182,8 @@ class _Share:
         """Mask a member by its name."""
         if isinstance(value, str) and _SECRET.fullmatch(name):
             return filled_member(value, self.further)
+        if name in _KEYS_PRESSED and isinstance(value, list | tuple):
+            return self.value(without_keys(value))
         if name == "findings" and isinstance(value, list | tuple):
             if id(value) not in self._lists:
                 self._lists[id(value)] = value, self.findings(value)
@@ -197,6 +204,7 @@ class _Share:
 
 
 _OURS = ("id", "ordinal", "direction", "state", "started_at", "answered_at", "ended_at", "ended_by", "end_status", "connection", "dropped")
+_KEYS_PRESSED = ("dtmf", "keys_pressed")
 _SECRET = re.compile(SECRET_NAME, re.IGNORECASE)
 
 # --- for strangers --------------------------------------------------------------------------------------------------------
@@ -246,8 +254,8 @@ class _Strict(_Share):
     def message(self, text: str) -> str:
         """Hide header fields and SDP lines that are free text, then names and hosts."""
         head, end, body = _divided(text)
-        head = _HEADER.sub(self._field, head)
-        return self.text(head + end + _FREE_SDP.sub(_free_text, body))
+        body = _FREE_SDP.sub(_free_text, body_without_keys(head, body))
+        return self.text(_HEADER.sub(self._field, head) + end + body)
 
     def _field(self, match: re.Match[str]) -> str:
         name, value = match["name"].lower(), match["value"]
@@ -277,6 +285,7 @@ class _Strict(_Share):
 
     def finding(self, finding: Mapping[str, Any]) -> dict[str, Any]:
         """Mask a finding: what it quotes of a header that is hidden is hidden, too."""
+        finding = finding_without_keys(finding)
         shown: dict[str, Any] = self.value(finding)
         if "-UUI-" in str(finding.get("rule")):
             for name in ("detail", "fix"):

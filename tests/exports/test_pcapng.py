@@ -242,6 +242,22 @@ def test_at_share_tls_and_secrets_are_gone_and_messages_keep_their_lengths() -> 
     assert [datagram.payload for datagram in datagrams(file, RTP) if datagram.source == FAR] == [rtp(n) for n in range(5)]
 
 
+def test_at_share_the_code_of_telephone_events_is_overwritten_and_end_and_duration_stay() -> None:
+    pressed = build(RtpPacket(101, 5, 800, 0xCAFE, b"\x04\x8a\x03\x20", marker=True))
+    padded = bytes([0xB0]) + build(RtpPacket(101, 6, 800, 0xCAFE, b"\xbe\xde\x00\x01\x07\x07\x07\x07" + b"\x04\x8a\x03\x20" + b"\0\2"))[1:]
+    other = build(RtpPacket(97, 7, 800, 0xCAFE, b"\x04\x8a\x03\x20"))
+    refused = RefusedDatagram(START, ("192.0.2.78", 5), pressed, "plain RTP, not encrypted", len(pressed))
+    received = Clip(tuple((START + n, FAR, packet) for n, packet in enumerate((pressed, padded, other, rtp(8)))))
+    recording = media(received=received, refused=(refused,))
+    file = written(a_call(), Capture((), recording), Redaction.SHARE)
+    shown = [datagram.payload for datagram in datagrams(file, RTP) if datagram.source == FAR]
+    assert shown[0] == pressed[:12] + b"\xff\x8a\x03\x20"
+    assert shown[1] == padded.replace(b"\x04\x8a", b"\xff\x8a")
+    assert shown[2] == other[:12] + b"\xff\x8a\x03\x20"
+    assert shown[3] == rtp(8)
+    assert b"\x04\x8a\x03\x20" not in capture_pcapng(a_call(), Capture((), recording), Redaction.SHARE)
+
+
 def test_at_strict_no_address_name_or_audio_of_the_partner_is_left() -> None:
     cname = b"ann@192.0.2.77"
     sdes = struct.pack("!BBHI", 0x81, 202, 5, 0xCAFE) + bytes([1, len(cname)]) + cname

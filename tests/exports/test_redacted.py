@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from sbc_sim.exports.ladder_text import ladder_text
 from sbc_sim.exports.redacted import Redaction, redacted, redacted_message
+from sbc_sim.exports.report_text import echo_text
 from sbc_sim.journal.store import Trace
+from sbc_sim.rtp.leg import DtmfEvent
 from sbc_sim.sdp.description import read
 from sbc_sim.sip.message import Request, parse_message
 from sbc_sim.sip.uri import Uri
-from tests.support.documents import a_call_of, a_call_with_findings, a_good_call, a_refused_call
+from tests.support.documents import START, a_call_of, a_call_with_findings, a_good_call, a_refused_call, an_echo_exchange, trace_of
 from tests.support.sip import KEY, SDP, Exchange, an_invite
 
 SHARE, STRICT, NONE = Redaction.SHARE, Redaction.STRICT, Redaction.NONE
@@ -175,6 +177,38 @@ def test_a_quote_out_of_the_middle_of_a_damaged_token_does_not_hold_its_signatur
         text = json.dumps(redacted(trace, level).call.verdict)
         assert SIGNATURE[:10].encode().hex() not in text
         assert SIGNATURE[-10:].encode().hex() not in text
+
+
+@pytest.mark.parametrize("level", [SHARE, STRICT])
+def test_which_keys_were_pressed_leaves_by_no_document_and_how_long_does(level: Redaction) -> None:
+    exchange, placed = an_echo_exchange(dtmf=tuple(DtmfEvent(key, START + n, 30 + n) for n, key in enumerate("4711")))
+    placed.send("BYE")
+    trace = trace_of(exchange.entries)
+    assert "Digits 4711" in all_text(trace)
+    assert "key 4 7 1 1" in ladder_text(trace)
+    shown = redacted(trace, level)
+    text = "\n".join([all_text(shown), json.dumps(shown.call.keys_pressed), ladder_text(shown), echo_text(shown.call)])
+    for told in ("Digits 4711", "4: 30 ms", '"digit": "4"', '"digit": "7"', '"digit": "1"', "4 7 1 1"):
+        assert told not in text
+    assert "key ? ? ? ?" in text
+    assert "Digits ????, 30 to 33 ms." in text
+    assert [key["durationMs"] for key in shown.call.keys_pressed] == [30, 31, 32, 33]
+    assert redacted(shown, level) == shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "shown"),
+    [
+        ("application/dtmf-relay", "Signal=4\r\nDuration=160\r\n", "Signal=?\r\nDuration=160\r\n"),
+        ("application/dtmf", "47\r\n", "??\r\n"),
+        ("application/kpml-response+xml", '<kpml-response code="200" digits="4711"/>', '<kpml-response code="200" digits="????"/>'),
+        ("text/plain", "Signal=4", "Signal=4"),
+    ],
+)
+@pytest.mark.parametrize("level", [SHARE, STRICT])
+def test_keys_in_the_body_of_an_info_are_hidden(kind: str, body: str, shown: str, level: Redaction) -> None:
+    head = f"INFO sip:a@127.0.0.1 SIP/2.0\r\nContent-Type: {kind}\r\n\r\n"
+    assert redacted_message((head + body).encode(), level).decode().partition("\r\n\r\n")[2] == shown
 
 
 # --- properties ----------------------------------------------------------------------------------------------------------
