@@ -22,7 +22,6 @@ from twisted.internet.task import deferLater
 
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.calls.switchboard import Switchboard
-from sbc_sim.exports.capture import NOTHING, Capture
 from sbc_sim.http.metrics import Gauges, Metrics
 from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
 from sbc_sim.journal.memory import MemoryStore
@@ -299,7 +298,7 @@ class Service:
             self._unready,
             self._hang_up,
             self.ca_file,
-            capture=self.capture,
+            capture=self.recordings.capture,
             setup=self.setup,
             reset=self.reset,
             policy=self.settings.policy(),
@@ -329,11 +328,6 @@ class Service:
         """Forget calls that are over and what was captured of them; return how many."""
         self.recordings.clear()
         return self.store.clear()
-
-    def capture(self, call: str) -> Capture:
-        """Give what was kept of the wire for a call, live or ended; of an unknown one nothing, with a note that says so."""
-        trace = self.store.trace(call)
-        return NOTHING if trace is None else self.recordings.capture(trace)
 
     def stop(self, grace: float = 2.0) -> Deferred[None]:
         """End calls with BYE, close everything; fires when all is closed."""

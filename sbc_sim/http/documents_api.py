@@ -46,7 +46,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 class DocumentsApi:
     """Routes that give files."""
 
-    def __init__(self, store: Store, capture: Callable[[str], Capture], work: Work) -> None:
+    def __init__(self, store: Store, capture: Callable[[Trace], Capture], work: Work) -> None:
         """See Sources for the parts."""
         self._store = store
         self._capture = capture
@@ -93,7 +93,7 @@ class DocumentsApi:
 
     def capture(self, asked: Asked) -> Deferred[Reply]:
         """Give the call as a capture; nothing is hidden unless asked for, since Wireshark needs what would be hidden."""
-        trace, captured, level = self._trace(asked), self._capture(asked.names["id"]), _level(asked, "none")
+        trace, captured, level = self._parts(asked, "none")
 
         def write() -> Reply:
             from sbc_sim.exports.pcapng import capture_pcapng
@@ -104,7 +104,7 @@ class DocumentsApi:
 
     def audio(self, asked: Asked) -> Deferred[Reply]:
         """Give what was heard (left) and said (right)."""
-        level, captured = _level(asked), self._capture(self._trace(asked).call.id)
+        _, captured, level = self._parts(asked)
         if level == "strict":
             fix = "Use redaction=share, which keeps the audio."
             raise Problem(404, "audio-hidden", "At this level of redaction the audio is hidden, so there is no file of it.", fix)
@@ -167,7 +167,8 @@ class DocumentsApi:
 
     def series(self, asked: Asked) -> Deferred[Reply]:
         """Give loss, jitter and level over time."""
-        trace, captured = self._trace(asked), self._capture(asked.names["id"])
+        trace = self._trace(asked)
+        captured = self._capture(trace)
 
         def count() -> Reply:
             from sbc_sim.exports.series import media_series
@@ -187,8 +188,9 @@ class DocumentsApi:
 
         return self._work.do(compare)
 
-    def _parts(self, asked: Asked) -> tuple[Trace, Capture, Redaction]:
-        return self._trace(asked), self._capture(asked.names["id"]), _level(asked)
+    def _parts(self, asked: Asked, default: str = "share") -> tuple[Trace, Capture, Redaction]:
+        trace = self._trace(asked)
+        return trace, self._capture(trace), _level(asked, default)
 
     def _trace(self, asked: Asked) -> Trace:
         trace = self._store.trace(asked.names["id"])

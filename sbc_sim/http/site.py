@@ -32,9 +32,13 @@ from sbc_sim.http.service_api import ServiceApi
 from sbc_sim.http.session_api import SessionApi
 from sbc_sim.http.uui_api import UuiApi
 from sbc_sim.http.waiting import Waiting
-from sbc_sim.http.work import Work
-from sbc_sim.journal.store import Store
+from sbc_sim.http.work import Pace, Work
+from sbc_sim.journal.store import Store, Trace
 from sbc_sim.rules.policy import Policy
+
+TRACES_AT_ONCE = 1
+MOST_TRACES_WAITING = 3
+"""Uploads have a lane of their own, so that no trace holds up a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,8 @@ class Sources:
     """End a live call by its id; False when this process has no such live call."""
     ca_file: Path | None = None
     """PEM of the CA, None when the certificate is not of our own making."""
-    capture: Callable[[str], Capture] = lambda call: NOTHING
-    """What was kept of the wire for the call with this id."""
+    capture: Callable[[Trace], Capture] = lambda trace: NOTHING
+    """What was kept of the wire for this call."""
     setup: Callable[[], Mapping[str, Any]] = dict
     """What /api/v1/setup tells: see http/setup."""
     reset: Callable[[], int] | None = None
@@ -98,7 +102,9 @@ def token_needed(host: str) -> bool:
 
 def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFactory:
     """Make the factory to listen with."""
-    store, page, work = sources.store, PageFiles(), Work(reactor)
+    store, page, pace = sources.store, PageFiles(), Pace()
+    work = Work(reactor, pace)
+    traces = Work(reactor, pace, "traces", TRACES_AT_ONCE, MOST_TRACES_WAITING)
     waiting = Waiting(store, reactor, options.waiters)
     events = Events(store, reactor, token_hex(4), options.listeners)
     guard = Guard(options.token, tuple(name.lower() for name in options.hosts), options.origins, options.base_path)
@@ -108,7 +114,7 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
         DocumentsApi(store, sources.capture, work),
         events,
         UuiApi(sources.policy),
-        JudgeApi(store, sources.policy, work, options.upload_limit),
+        JudgeApi(store, sources.policy, traces, options.upload_limit),
         ResetApi(sources.reset or store.clear, events),
         SessionApi(guard),
         page,
@@ -117,4 +123,4 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
     table = RouteTable(route for part in parts for route in part.routes())
     front = Desk(guard, table, waiting, events, options.body_limit)
     limits = ChannelLimits(options.body_limit, options.connections, options.request_time)
-    return SiteFactory(front, limits, options.idle_time, reactor, (work.stop, events.close))
+    return SiteFactory(front, limits, options.idle_time, reactor, (work.stop, traces.stop, events.close))

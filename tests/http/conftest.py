@@ -120,7 +120,7 @@ def make_lab(reactor_thread: None, faults: list[dict[str, Any]], tmp_path: Path)
         lab = Lab(store)
         sources = Sources(
             store, metrics, lambda: lab.info, lambda: lab.unready, lambda call: lab.hung_up.append(call) is None, tmp_path / "ca.pem",
-            **{"setup": lambda: SETUP, "capture": lambda call: lab.captures.get(call, NOTHING), **(more or {})},
+            **{"setup": lambda: SETUP, "capture": lambda trace: lab.captures.get(trace.call.id, NOTHING), **(more or {})},
         )  # fmt: skip
         lab.factory = blockingCallFromThread(reactor, build_site, sources, SiteOptions(**options), clock)
         listening = blockingCallFromThread(reactor, reactor.listenTCP, 0, lab.factory, 50, "127.0.0.1")

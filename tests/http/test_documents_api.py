@@ -13,6 +13,7 @@ import pytest
 
 from sbc_sim.exports.capture import Capture
 from sbc_sim.http.work import AT_ONCE, MOST_WAITING
+from sbc_sim.journal.store import Trace
 from tests.http.conftest import Lab, started
 from tests.http.stored import a_capture, keep_a_call
 from tests.support.sip import KEY
@@ -149,6 +150,22 @@ def test_audio_that_is_not_there_is_a_404_with_the_reason(lab: Lab) -> None:
     lab.captures[call] = a_capture(0.0)
     response = lab.client.get(f"/api/v1/calls/{call}/audio.wav?redaction=strict")
     assert (response.status_code, response.json()["code"]) == (404, "audio-hidden")
+
+
+def test_a_call_is_read_once_for_a_file(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a file it is a read of the disk, on the thread of the calls."""
+    call, read = keep_a_call(lab), lab.store.trace
+    asked: list[str] = []
+
+    def counted(name: str) -> Trace | None:
+        asked.append(name)
+        return read(name)
+
+    monkeypatch.setattr(lab.store, "trace", counted)
+    for name in ("capture.pcapng", "audio.wav", "report.html", "report.json", "report.xml", "bundle.zip", "media/series", "reference"):
+        assert lab.client.get(f"/api/v1/calls/{call}/{name}").status_code == 200
+        assert asked == [call], name
+        asked.clear()
 
 
 def test_files_can_be_had_at_every_level(lab: Lab) -> None:
