@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from sbc_sim.http.documents_api import still
 from sbc_sim.http.exchange import JSON, Asked, Reply, json_reply
 from sbc_sim.http.problem import Problem, bad_request, not_found
 from sbc_sim.http.routes import Route
-from sbc_sim.http.work import Work
+from sbc_sim.http.work import Patience, Work
 from sbc_sim.journal.store import Store
 from sbc_sim.rules.policy import Policy
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from sbc_sim.traces.recording import Recording
 
 TRACES = ("text/plain", "application/vnd.tcpdump.pcap", "application/octet-stream")
+LONGEST = 20.0
+"""Seconds of work on one trace."""
 MOST_CALLS = 50
 """Calls of one trace that are told in full."""
 
@@ -50,22 +53,30 @@ class JudgeApi:
     def judge(self, asked: Asked) -> Deferred[Reply]:
         """Judge every call of a trace."""
 
+        patience = Patience(LONGEST)
+
         def work() -> Reply:
             from sbc_sim.offline.judge import judge
             from sbc_sim.offline.telling import judged_data
 
-            judged = judge(self._recording(asked), self._policy)
+            judged = judge(self._recording(asked, patience), self._policy, spent=patience.spent)
+            _check_time(patience)
             told = judged_data(replace(judged, calls=judged.calls[:MOST_CALLS]))
             if len(judged.calls) > MOST_CALLS:
                 found = len(judged.calls)
                 told["notes"].append(f"{found} calls were judged, the first {MOST_CALLS} are shown: cut the trace to what matters.")
             return json_reply(told)
 
-        return self._work.do(work)
+        return self._work.do(work, patience)
 
     def compare(self, asked: Asked) -> Deferred[Reply]:
         """Say what changed between the partner's trace and a call of ours."""
-        wanted = read_body(asked.body, "CompareRequest")
+        patience = Patience(LONGEST)
+        reading = self._work.do(lambda: read_body(asked.body, "CompareRequest"), patience)  # tens of megabytes take their time
+        return reading.addCallback(lambda wanted: self._work.go_on(self._comparing(wanted, patience), patience))
+
+    def _comparing(self, wanted: Any, patience: Patience) -> Callable[[], Reply]:
+        """Take the call from the store, on the reactor's thread; give the job."""
         ours = self._store.trace(wanted.call)
         if ours is None:
             raise not_found("call", wanted.call, "GET /api/v1/calls lists the calls that are kept; old ones are forgotten.")
@@ -74,25 +85,27 @@ class JudgeApi:
         def work() -> Reply:
             from sbc_sim.offline.compare import compare, comparison_data
 
-            return json_reply(mask_values(comparison_data(compare(self._from_model(wanted.theirs), kept, self._policy))))
+            compared = compare(self._from_model(wanted.theirs, patience), kept, self._policy, patience.spent)
+            _check_time(patience)
+            return json_reply(mask_values(comparison_data(compared)))
 
-        return self._work.do(work)
+        return work
 
-    def _recording(self, asked: Asked) -> Recording:
+    def _recording(self, asked: Asked, patience: Patience) -> Recording:
         if asked.media_type in TRACES:
-            return self._read(asked.body, "")
-        return self._from_model(read_body(asked.body, "TraceBody"))
+            return self._read(asked.body, "", patience)
+        return self._from_model(read_body(asked.body, "TraceBody"), patience)
 
-    def _from_model(self, body: Any) -> Recording:
+    def _from_model(self, body: Any, patience: Patience) -> Recording:
         if body.text is not None:
-            return self._read(body.text.encode("utf-8", "surrogateescape"), body.key_log or "")
+            return self._read(body.text.encode("utf-8", "surrogateescape"), body.key_log or "", patience)
         try:
             data = b64decode(body.capture, validate=True)
         except (binascii.Error, ValueError):
             raise bad_request("bad-base64", "capture is not Base64.", "Encode the octets of the file, without line breaks.") from None
-        return self._read(data, body.key_log or "")
+        return self._read(data, body.key_log or "", patience)
 
-    def _read(self, data: bytes, key_log: str) -> Recording:
+    def _read(self, data: bytes, key_log: str, patience: Patience) -> Recording:
         from sbc_sim.traces.reading import read_trace
         from sbc_sim.traces.recording import TraceError
 
@@ -102,7 +115,15 @@ class JudgeApi:
         if not data:
             raise bad_request("no-trace", "The body is empty.", "Send SIP messages as text, or a pcap or pcapng file.")
         try:
-            return read_trace(data, key_log)
+            recording = read_trace(data, key_log, spent=patience.spent)
         except TraceError as error:
             raise Problem(422, "unreadable-trace", f"{error}", "Send SIP messages as text, or a pcap or pcapng file.") from None
+        _check_time(patience)
+        return recording
 
+
+def _check_time(patience: Patience) -> None:
+    """Refuse a trace that was cut for its time: a verdict on half a call would mislead. Raises Problem 422."""
+    if patience.over:
+        fix = "Cut the trace to the call, or judge it with `sbc-sim judge FILE`, which takes the time that it needs."
+        raise Problem(422, "trace-takes-too-long", f"The trace was not done after {LONGEST:g} s of work.", fix)

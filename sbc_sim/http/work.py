@@ -6,8 +6,10 @@ What a job reads was taken from the store before, on the reactor's thread: a job
 from __future__ import annotations
 
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from threading import Thread
 from typing import Any, TypeVar, cast
@@ -27,46 +29,117 @@ SHORT_TURN = 0.0005
 T = TypeVar("T")
 
 
-class Work:
-    """Jobs under way, and those that wait for one of them to end."""
+class Patience:
+    """How long a job may take. Whoever does it asks, in whatever thread: `spent` is true from the end of its time on, or once stopped."""
 
-    def __init__(self, clock: Clock, at_once: int = AT_ONCE, most_waiting: int = MOST_WAITING) -> None:
-        """`clock`: the reactor. Threads are made with the first job."""
-        self._clock = clock
-        self._at_once = at_once
-        self._most_waiting = most_waiting
-        self._waiting: deque[tuple[Deferred[Any], Callable[[], Any]]] = deque()
-        self._running = 0
-        self._pool: ThreadPool | None = None
-        self._long_turn = sys.getswitchinterval()
+    def __init__(self, seconds: float) -> None:
+        """`seconds` count from the beginning of the job."""
+        self._seconds = seconds
+        self._end: float | None = None
+        self.over = False
+        """Whether somebody was told that the time is spent."""
 
-    def do(self, job: Callable[[], T]) -> Deferred[T]:
-        """Do a job in its turn and give what it returns. Raises Problem 503 when too many wait; cancelling forgets a job that waits."""
-        if len(self._waiting) >= self._most_waiting:
-            detail = f"{self._running} reports or traces are being worked on and {len(self._waiting)} wait."
-            raise Problem(503, "too-much-work", detail, "Ask again in a moment.", (("Retry-After", "2"),))
-        asked: Deferred[T] = Deferred(self._forget)
-        self._waiting.append((asked, job))
-        self._begin()
-        return asked
+    def begin(self) -> None:
+        """Start the clock, unless an earlier part of the job did."""
+        if self._end is None:
+            self._end = time.monotonic() + self._seconds
 
     def stop(self) -> None:
-        """Begin nothing more. What runs is not waited for: its threads end with the process."""
+        """Let the time be spent: nobody waits for the result any more."""
+        self._end = 0.0
+
+    def spent(self) -> bool:
+        """Tell whether the job should end."""
+        if self._end is not None and time.monotonic() >= self._end:
+            self.over = True
+        return self.over
+
+
+class Pace:
+    """Short turns of the interpreter while any thread works."""
+
+    def __init__(self) -> None:
+        """Take note of the usual turn."""
+        self._jobs = 0
+        self._long_turn = sys.getswitchinterval()
+
+    def begin(self) -> None:
+        """Count a job that begins."""
+        self._jobs += 1
+        sys.setswitchinterval(SHORT_TURN)
+
+    def end(self) -> None:
+        """Count a job that ended."""
+        self._jobs -= 1
+        if not self._jobs:
+            sys.setswitchinterval(self._long_turn)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    asked: Deferred[Any]
+    function: Callable[[], Any]
+    patience: Patience | None
+
+    def done(self) -> Any:
+        if self.patience is not None:
+            self.patience.begin()
+        return self.function()
+
+
+class Work:
+    """Jobs under way, and those that wait for one of them to end: a lane of its own for each sort."""
+
+    def __init__(self, clock: Clock, pace: Pace, what: str = "files", at_once: int = AT_ONCE, most_waiting: int = MOST_WAITING) -> None:
+        """`clock`: the reactor; `pace` is shared by all lanes; `what` is worked on, for people. Threads are made with the first job."""
+        self._clock = clock
+        self._pace = pace
+        self._what = what
+        self._at_once = at_once
+        self._most_waiting = most_waiting
+        self._waiting: deque[_Job] = deque()
+        self._running: list[_Job] = []
+        self._pool: ThreadPool | None = None
+
+    def do(self, job: Callable[[], T], patience: Patience | None = None) -> Deferred[T]:
+        """Do a job in its turn and give what it returns. Raises Problem 503 when too many wait.
+
+        Cancelling forgets a job that waits; one that runs ends early when it asks its `patience`.
+        """
+        if len(self._waiting) >= self._most_waiting:
+            detail = f"{len(self._running)} {self._what} are being worked on and {len(self._waiting)} wait."
+            raise Problem(503, "too-much-work", detail, "Ask again in a moment.", (("Retry-After", "2"),))
+        one = _Job(Deferred(self._forget), job, patience)
+        self._waiting.append(one)
+        self._begin()
+        return one.asked
+
+    def go_on(self, job: Callable[[], T], patience: Patience | None = None) -> Deferred[T]:
+        """Do a second part of a job that had its turn: it goes before whoever waits, and is never too much."""
+        one = _Job(Deferred(self._forget), job, patience)
+        self._waiting.appendleft(one)
+        self._begin()
+        return one.asked
+
+    def stop(self) -> None:
+        """Begin nothing more. What runs is told to end, but not waited for: its threads end with the process."""
         self._waiting.clear()
+        for one in self._running:
+            if one.patience is not None:
+                one.patience.stop()
 
     def _begin(self) -> None:
-        while self._running < self._at_once and self._waiting:
-            asked, job = self._waiting.popleft()
-            self._running += 1
-            sys.setswitchinterval(SHORT_TURN)
-            deferToThreadPool(cast(Any, self._clock), self._threads(), job).addBoth(self._ended, asked)
+        while len(self._running) < self._at_once and self._waiting:
+            one = self._waiting.popleft()
+            self._running.append(one)
+            self._pace.begin()
+            deferToThreadPool(cast(Any, self._clock), self._threads(), one.done).addBoth(self._ended, one)
 
-    def _ended(self, result: Any, asked: Deferred[Any]) -> None:
-        self._running -= 1
-        if not self._running:
-            sys.setswitchinterval(self._long_turn)
-        if not asked.called:
-            asked.callback(result)
+    def _ended(self, result: Any, one: _Job) -> None:
+        self._running.remove(one)
+        self._pace.end()
+        if not one.asked.called:
+            one.asked.callback(result)
         self._begin()
 
     def _threads(self) -> ThreadPool:
@@ -77,4 +150,7 @@ class Work:
         return self._pool
 
     def _forget(self, asked: Deferred[Any]) -> None:
-        self._waiting = deque(one for one in self._waiting if one[0] is not asked)
+        self._waiting = deque(one for one in self._waiting if one.asked is not asked)
+        for one in self._running:
+            if one.asked is asked and one.patience is not None:
+                one.patience.stop()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from sbc_sim.http import judge_api
+from sbc_sim.http.site import MOST_TRACES_WAITING, TRACES_AT_ONCE
 from sbc_sim.http.work import AT_ONCE
 from sbc_sim.journal.entries import Kind
+from sbc_sim.traces.recording import TraceError
 from tests.http.conftest import Lab
 from tests.http.stored import a_call, keep_a_call
 from tests.support.sip import KEY, an_invite
@@ -122,16 +127,12 @@ def test_a_trace_over_the_limit_is_a_413_before_it_is_sent(make_lab: MakeLab) ->
 def test_a_long_body_is_only_taken_from_who_is_admitted(make_lab: MakeLab) -> None:
     lab = make_lab(token="t0ken")
     assert lab.raw(ANNOUNCED % (20_000_000, b"")).startswith(b"HTTP/1.1 413 ")
-    import socket
-
     with socket.create_connection(("127.0.0.1", lab.port), 10) as line:
         line.sendall(ANNOUNCED % (20_000_000, b"Authorization: Bearer t0ken\r\n"))
         assert line.recv(100).startswith(b"HTTP/1.1 100 ")
 
 
 def test_only_a_few_long_bodies_come_in_at_once(lab: Lab) -> None:
-    import socket
-
     head = ANNOUNCED % (20_000_000, b"")
     lines = [socket.create_connection(("127.0.0.1", lab.port), 10) for _ in range(5)]
     for line in lines[:4]:
@@ -142,8 +143,6 @@ def test_only_a_few_long_bodies_come_in_at_once(lab: Lab) -> None:
     assert lab.client.post("/api/v1/uui/encode", json={"echo": True}).status_code == 200
     for line in lines:
         line.close()
-    import time
-
     end = time.monotonic() + 10
     while lab.on_reactor(lambda: lab.factory.uploads):
         assert time.monotonic() < end
@@ -162,6 +161,76 @@ def test_a_long_body_has_a_place_only_while_it_comes_in(lab: Lab, monkeypatch: p
     free.set()
     asking.join(50)
     assert held == 0
+
+
+def test_traces_that_take_long_hold_up_no_report_and_more_of_them_are_told_to_come_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sbc_sim.traces import reading
+
+    call, text = keep_a_call(lab), text_of_a_call()
+    free, real = threading.Event(), reading.read_trace
+    monkeypatch.setattr(reading, "read_trace", lambda *given, **more: (free.wait(50), real(*given, **more))[1])
+    places, statuses = TRACES_AT_ONCE + MOST_TRACES_WAITING, list[int]()
+
+    def ask() -> None:
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            url = f"http://127.0.0.1:{lab.port}/api/v1/judge"
+            statuses.append(client.post(url, content=text, headers={"Content-Type": "text/plain"}).status_code)
+
+    asking = [threading.Thread(target=ask) for _ in range(places + 2)]
+    for thread in asking:
+        thread.start()
+    while statuses.count(503) < 2:
+        assert any(thread.is_alive() for thread in asking)
+    for path in (f"/api/v1/calls/{call}/report.xml", f"/api/v1/calls/{call}/ladder.svg", "/api/v1/openapi.json"):
+        assert lab.client.get(path).status_code == 200
+    free.set()
+    for thread in asking:
+        thread.join(50)
+    assert sorted(statuses) == [200] * places + [503] * 2
+
+
+def test_a_trace_that_takes_too_long_is_refused_with_what_to_do(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge_api, "LONGEST", 0.0)
+    call = keep_a_call(lab)
+    for response in (
+        judge(lab, text_of_a_call()),
+        lab.client.post("/api/v1/compare", json={"theirs": {"text": text_of_a_call().decode()}, "call": call}),
+    ):
+        assert (response.status_code, response.json()["code"]) == (422, "trace-takes-too-long")
+        assert "sbc-sim judge" in response.json()["fix"]
+
+
+def test_the_work_on_a_trace_ends_when_its_client_has_gone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sbc_sim.traces import reading
+
+    body, begun, ended = text_of_a_call(), threading.Event(), threading.Event()
+
+    def endless(*given: Any, spent: Callable[[], bool], **more: Any) -> None:
+        begun.set()
+        while not spent():
+            ended.wait(0.01)
+        ended.set()
+        raise TraceError("nobody waits for this")
+
+    monkeypatch.setattr(judge_api, "LONGEST", 1e6)
+    monkeypatch.setattr(reading, "read_trace", endless)
+    with socket.create_connection(("127.0.0.1", lab.port), 10) as line:
+        head = b"POST /api/v1/judge HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
+        line.sendall(head % len(body) + body)
+        assert begun.wait(50)
+        assert not ended.is_set()
+    assert ended.wait(50)
+
+
+def test_no_body_with_a_trace_is_parsed_on_the_thread_of_the_reactor(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    real = judge_api.read_body
+    monkeypatch.setattr(judge_api, "read_body", lambda *given: (seen.append(threading.current_thread().name), real(*given))[1])
+    call, text = keep_a_call(lab), text_of_a_call().decode()
+    assert lab.client.post("/api/v1/judge", json={"text": text}).status_code == 200
+    assert lab.client.post("/api/v1/compare", json={"theirs": {"text": text}, "call": call}).status_code == 200
+    assert len(seen) == 2
+    assert lab.on_reactor(lambda: threading.current_thread().name) not in seen
 
 
 def test_a_trace_is_held_against_a_call_of_ours(lab: Lab) -> None:
@@ -190,8 +259,6 @@ def test_a_comparison_that_cannot_be_made_is_refused(lab: Lab, body: dict[str, A
 
 
 def test_a_client_that_goes_away_leaves_no_fault_behind(lab: Lab) -> None:
-    import socket
-
     body = text_of_a_call()
     assert judge(lab, body).status_code == 200
     before = threading.active_count()
