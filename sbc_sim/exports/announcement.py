@@ -11,7 +11,6 @@ MOST_TALKERS = 16
 SAP_PORT = 9875
 _SAP_GROUPS = {4: "224.2.127.254", 16: "ff0e::2:7ffe"}
 _VERSION_1, _FROM_IPV6 = 0x20, 0x10
-_CONTENT = b"application/sdp\x00"
 _MEDIA_IN_ONE = 4
 """Media sections of one SDP that Wireshark looks at."""
 
@@ -38,7 +37,8 @@ def _announcement(own: Address, sdp: bytes, number: int) -> bytes:
     origin = packed(own[0])
     flags = _VERSION_1 | (_FROM_IPV6 if len(origin) == 16 else 0)
     head = bytes([flags, 0]) + (number + 1).to_bytes(2, "big") + origin
-    return udp_packet((own[0], SAP_PORT), (_SAP_GROUPS[len(origin)], SAP_PORT), head + _CONTENT + sdp)
+    # No payload type: "v=0" says the same (RFC 2974 section 3), and behind a type Wireshark calls the end of the SDP malformed.
+    return udp_packet((own[0], SAP_PORT), (_SAP_GROUPS[len(origin)], SAP_PORT), head + sdp)
 
 
 def _sdp(addresses: tuple[Address, ...], talkers: Talkers) -> str:

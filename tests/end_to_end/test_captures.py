@@ -112,6 +112,14 @@ def test_sip_is_readable_with_no_option_given(kept: Kept) -> None:
     assert tshark.interfaces(kept.file) == [name for name, _ in INTERFACES]
 
 
+@pytest.mark.parametrize("level", ["none", "share", "strict"])
+def test_the_expert_information_finds_nothing_malformed_and_no_fault_of_ours(kept: Kept, level: str) -> None:
+    columns = ("_ws.expert.message", "_ws.expert.severity", "frame.interface_name")
+    told = tshark.fields(kept.level(level), "_ws.expert.severity >= 0x600000 || _ws.malformed", *columns)  # 0x600000: a warning
+    rest = [row for row in told if row[2] != "RTP decrypted"]  # there the call has losses, which Wireshark tells
+    assert [row for row in rest if not (level == "share" and row[0].endswith("Country Code contains non-decimal digits"))] == []  # stars
+
+
 def test_the_rtp_streams_have_the_loss_and_jitter_that_the_call_has(kept: Kept) -> None:
     found = {int(stream["ssrc"], 16): stream for stream in tshark.streams(kept.file)}
     assert len(found) == 2
