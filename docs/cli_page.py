@@ -28,6 +28,7 @@ that is printed.
 | 3 | it could not run: a port, a certificate, the network, an instance that does not answer |
 | 4 | the calls that were looked for are not there |
 | 130 | interrupted |
+| 141 | whoever read the output (`head`) went away before it was all told |
 
 Commands that ask a running instance find it by `--api`, else `SBC_SIM_API`, else at http://127.0.0.1:8061, with the token of `--token` or
 `--token-file`, else `SBC_SIM_TOKEN` or the file that `SBC_SIM_TOKEN_FILE` names.

@@ -1,16 +1,19 @@
 """The command line: arguments become Settings or a question, answers become text or JSON, and an exit code.
 
 Exit codes: 0 passed, 1 a rule failed, 2 usage or settings, 3 could not run (port, TLS, network), 4 the expected calls never came,
-130 interrupted. Every room is imported by the command that needs it, so that `version` and `explain` start at once.
+130 interrupted, 141 whoever read the output went away before it was all told. Every room is imported by the command that needs it, so
+that `version` and `explain` start at once.
 """
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import click
 
@@ -22,7 +25,7 @@ from sbc_sim.commands.demo import demo
 from sbc_sim.commands.doctor import doctor
 from sbc_sim.commands.judge import judge
 from sbc_sim.commands.serve import ready, serve
-from sbc_sim.commands.shared import INTERRUPTED, PASSED, own_version, say
+from sbc_sim.commands.shared import INTERRUPTED, NOBODY_READS, PASSED, CannotRun, own_version, say
 from sbc_sim.commands.tls import tls
 from sbc_sim.commands.uui import uui
 
@@ -46,10 +49,39 @@ def _run(words: list[str]) -> int:
         return problem.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:  # `sbc-sim explain | head`: nobody listens any more, which is no mistake
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PASSED
     return code if isinstance(code, int) else PASSED
+
+
+class _Commands(click.Group):
+    """Tells an output that takes no more apart from what the command found: click would end with 1, which means that a rule failed."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        """Read the arguments; --help and --version print here."""
+        with _output():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _output():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _output() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+            raise
+        # what waits in the buffer would be tried again at the end of the process, and be a traceback there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:  # `sbc-sim judge FILE | head`: no mistake, but not a verdict either
+            raise click.exceptions.Exit(NOBODY_READS) from None
+        raise CannotRun(f"the output cannot be written: {error.strerror}") from None
+
+
+_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What writing to a pipe, a file or a terminal can end with; files that a command names itself are refused by the command."""
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -58,7 +90,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
         ctx.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, help="Print the version.", callback=_print_version)
 def cli() -> None:
     """Simulate the Salesforce SBC for SIP partners: SIP over TLS, SDES-SRTP, an echo, and a verdict.

@@ -2,6 +2,10 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -177,3 +181,31 @@ def test_a_word_that_finds_many_rules_gives_an_overview_and_the_way_to_one(run):
 
 def test_explaining_an_unknown_word_is_a_usage_error(run):
     assert run("explain", "xyzzy-no-such-thing")[0] == 2
+
+
+def written_to(output: int, *words: str) -> tuple[int, str]:
+    """Run a process that writes to a file descriptor; give its exit code and what it says on standard error."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    done = subprocess.run([sys.executable, "-m", "sbc_sim", *words], stdout=output, stderr=subprocess.PIPE, env=environment, check=False)
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize("words", [("explain",), ("--help",)])
+def test_a_reader_who_went_away_is_not_a_rule_that_failed(words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert written_to(writing, *words) == (141, "")
+    finally:
+        os.close(writing)
+
+
+@pytest.mark.parametrize("words", [("explain",), ("--help",)])
+def test_an_output_that_is_full_is_told_in_one_line(words):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        assert written_to(full, *words) == (3, "sbc-sim: the output cannot be written: No space left on device\n")
+    finally:
+        os.close(full)
