@@ -24,12 +24,13 @@ key_log_option = click.option(
 
 def recording_of(name: str, key_log: Path | None) -> Recording:
     """Read a trace; `-` is standard input. What is none ends the command with 2."""
+    from sbc_sim.traces.limits import Limits
     from sbc_sim.traces.reading import read_trace
     from sbc_sim.traces.recording import TraceError
 
     octets = octets_of(name)
     try:
-        return read_trace(octets, key_log_text(key_log))
+        return read_trace(octets, key_log_text(key_log), Limits(inflated=LARGEST))
     except TraceError as error:
         from sbc_sim.exports.redaction import clean
 

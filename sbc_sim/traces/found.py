@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sbc_sim.traces.allowance import Allowance
 from sbc_sim.traces.key_log import KeyLog
 from sbc_sim.traces.limits import Notes
 from sbc_sim.traces.looks import Kind, is_http
@@ -51,10 +52,10 @@ class Found:
         return [Octets(at, number, from_client, data) for at, from_client, data in self.octets]
 
 
-def found_in(connection: Connection, log: KeyLog, notes: Notes, is_copy: bool) -> Found | None:
+def found_in(connection: Connection, log: KeyLog, notes: Notes, time: Allowance, is_copy: bool) -> Found | None:
     """Read what a TCP connection carried; None when that is neither SIP nor TLS."""
     if connection.kind is Kind.TLS:
-        return _tls(connection, log, notes)
+        return _tls(connection, log, notes, time)
     if connection.kind is not Kind.SIP:
         return None
     found = _plain(connection, notes)
@@ -104,9 +105,12 @@ def _resynchronised(connection: Connection, notes: Notes) -> list[Piece]:
     return sorted(kept, key=lambda piece: piece.at)
 
 
-def _tls(connection: Connection, log: KeyLog, notes: Notes) -> Found | None:
+def _tls(connection: Connection, log: KeyLog, notes: Notes, time: Allowance) -> Found | None:
     session = TlsSession(log)
     for at, side, data, lost in connection.pieces:
+        if time.step(4):
+            notes.add("The trace is longer than the time allowed for it: some of its TLS was not opened. Cut it to the call.")
+            break
         session.add(at, side == connection.client, data, lost)
     session.finish()
     if _ALPN_OF_HTTP.intersection(session.protocols) or _is_http(session.opened):

@@ -12,8 +12,10 @@ MEBIBYTE = 1024 * 1024
 class Limits:
     """Bounds of one reading. What is beyond becomes a note, never an error."""
 
-    inflated: int = 256 * MEBIBYTE
-    """Octets that a gzip file may grow to."""
+    inflated: int = 64 * MEBIBYTE
+    """Octets that a gzip file may grow to: twice the largest upload, as a small one must not cost what a large one may not."""
+    members: int = 10_000
+    """Parts of a gzip file that are unpacked."""
     packets: int = 2_000_000
     """Packets read of a capture."""
     connections: int = 20_000
@@ -24,10 +26,14 @@ class Limits:
     """Octets kept of one connection."""
     octets: int = 256 * MEBIBYTE
     """Octets kept of all connections and datagrams together."""
+    pieces: int = 750_000
+    """Segments and datagrams that they are kept in: each costs some 300 octets of memory beside its own."""
     datagrams: int = 500_000
     """Datagrams kept."""
     messages: int = 10_000
     """SIP messages read of a text."""
+    looked_ahead: int = 4 * MEBIBYTE
+    """Octets of a text read for a body that may hold messages, and then not found to be one."""
     notes: int = 100
     """Sentences given; the last one then says how many more there were."""
 
@@ -68,15 +74,21 @@ class Notes:
 
 
 class Room:
-    """What is left of a number of octets that several readers share."""
+    """What is left of a number of octets, and of pieces to keep them in, that several readers share."""
 
-    def __init__(self, octets: int) -> None:
-        """`octets`: what may be taken in all."""
-        self.left = octets
+    def __init__(self, octets: int, pieces: int) -> None:
+        """`octets`, `pieces`: what may be taken in all."""
+        self._octets, self._pieces = octets, pieces
 
     def take(self, octets: int) -> bool:
-        """Take some, if they are there."""
-        if octets > self.left:
+        """Take some for one piece, if they are there."""
+        if octets > self._octets or self._pieces <= 0:
             return False
-        self.left -= octets
+        self._octets -= octets
+        self._pieces -= 1
         return True
+
+    def give_back(self, octets: int, pieces: int) -> None:
+        """Return what is not kept after all."""
+        self._octets += octets
+        self._pieces += pieces

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Generator
 
 from sbc_sim.traces.allowance import Allowance, Spent
 from sbc_sim.traces.found import Found, found_in
 from sbc_sim.traces.frames import Frame
+from sbc_sim.traces.gzip_files import MAGIC, inflated
 from sbc_sim.traces.key_log import KeyLog
 from sbc_sim.traces.limits import Limits, Notes, Room
 from sbc_sim.traces.packets import PDU_TCP, PDU_UDP, TCP, Packets
@@ -18,7 +18,6 @@ from sbc_sim.traces.tcp import Connections
 from sbc_sim.traces.text import read_text
 from sbc_sim.traces.udp import Datagrams
 
-_GZIP = b"\x1f\x8b"
 _OTHERS = {
     b"PK\x03\x04": ("a zip archive", "unpack it first"),
     b"\x28\xb5\x2f\xfd": ("packed with zstd", "unpack it first (`unzstd`)"),
@@ -44,8 +43,8 @@ def read_trace(data: bytes, key_log: str = "", limits: Limits = _DEFAULTS, spent
     Raises TraceError for what is no trace; what cannot be read within a trace, or is beyond the limits, is told in the notes.
     """
     notes, time = Notes(limits.notes), Allowance(spent)
-    if data[:2] == _GZIP:
-        data = _inflated(data, limits.inflated, notes)
+    if data[:2] == MAGIC:
+        data = inflated(data, limits, notes, time)
     if not data.strip():
         raise TraceError("The trace is empty: give a pcap or pcapng file, or the text of SIP messages.")
     if is_pcap(data) or is_pcapng(data):
@@ -55,32 +54,7 @@ def read_trace(data: bytes, key_log: str = "", limits: Limits = _DEFAULTS, spent
             raise TraceError(f"The trace is {what}: {cure}.")
     if key_log.strip():
         notes.add("The key log is not used: it opens TLS in a capture, and this is text.")
-    return read_text(data, limits, notes)
-
-
-def _inflated(data: bytes, most: int, notes: Notes) -> bytes:
-    """Unpack gzip, several members too, up to a bound."""
-    pieces: list[bytes] = []
-    room, rest = most, data
-    while rest[:2] == _GZIP and room > 0:
-        member = zlib.decompressobj(wbits=31)
-        try:
-            pieces.append(member.decompress(rest, room))
-        except zlib.error as error:
-            if not any(pieces):
-                raise TraceError(f"The gzip file is damaged ({error}): pack or copy it again, in binary mode.") from None
-            notes.add("The gzip file is damaged behind its first part: what comes before is read.")
-            break
-        room -= len(pieces[-1])
-        if not member.eof:
-            notes.add(
-                f"The gzip file holds more than the {most} octets that are read: unpack it, and cut it to the call."
-                if room <= 0
-                else "The gzip file ends too early: it was cut, what comes before is read."
-            )
-            break
-        rest = member.unused_data
-    return b"".join(pieces)
+    return read_text(data, limits, notes, time)
 
 
 class _Capture:
@@ -89,7 +63,7 @@ class _Capture:
     def __init__(self, data: bytes, key_log: str, limits: Limits, notes: Notes, time: Allowance) -> None:
         self._data, self._limits, self._notes, self._time = data, limits, notes, time
         self._log = KeyLog()
-        room = Room(limits.octets)
+        room = Room(limits.octets, limits.pieces)
         self._wire = Connections(limits, room, notes)
         self._copies = Connections(limits, room, notes)
         """Connections written in clear by the capturing side: they may have the ends of those on the wire."""
@@ -145,8 +119,8 @@ class _Capture:
 
     def _found(self) -> list[Found]:
         """Everything that is SIP or TLS, in the order of first packets."""
-        wire = [found_in(connection, self._log, self._notes, False) for connection in self._wire.all]
-        copies = [found_in(connection, self._log, self._notes, True) for connection in self._copies.all]
+        wire = [found_in(connection, self._log, self._notes, self._time, False) for connection in self._wire.all]
+        copies = [found_in(connection, self._log, self._notes, self._time, True) for connection in self._copies.all]
         if self._log.cut:
             self._notes.add("The key log is longer than what is read of it: leave in it what belongs to this capture.")
         everything = [found for found in (*wire, *copies, *self._datagrams.flows) if found is not None]

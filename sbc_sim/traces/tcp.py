@@ -241,7 +241,7 @@ class Connection:
 
     def _drop(self) -> None:
         self.kind = Kind.OTHER
-        self._room.left += self.octets
+        self._room.give_back(self.octets, len(self.pieces))
         self.octets = 0
         self.pieces = []
 

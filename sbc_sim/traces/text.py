@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from sbc_sim.traces.allowance import Allowance
 from sbc_sim.traces.limits import Limits, Notes
 from sbc_sim.traces.looks import METHODS
 from sbc_sim.traces.recording import Recording, TraceError
@@ -49,7 +50,7 @@ class _Start:
     """Offset behind the line with its end."""
 
 
-def read_text(data: bytes, limits: Limits, notes: Notes) -> Recording:
+def read_text(data: bytes, limits: Limits, notes: Notes, time: Allowance) -> Recording:
     """Read SIP messages out of a text. Raises TraceError when there is none."""
     text = _plain(data, notes)
     starts = list(islice(_starts(text), limits.messages + 1))
@@ -59,7 +60,7 @@ def read_text(data: bytes, limits: Limits, notes: Notes) -> Recording:
         starts = list(islice(_starts(text), limits.messages + 1))
     if not starts:
         raise TraceError(_nothing(data))
-    said = list(_Cutting(text, starts, limits, notes).messages())
+    said = list(_Cutting(text, starts, limits, notes, time).messages())
     return recorded(said, notes)
 
 
@@ -171,9 +172,11 @@ class _Line:
 class _Cutting:
     """Cuts messages out of a text, one after the other."""
 
-    def __init__(self, text: bytes, starts: list[_Start], limits: Limits, notes: Notes) -> None:
+    def __init__(self, text: bytes, starts: list[_Start], limits: Limits, notes: Notes, time: Allowance) -> None:
         self._text, self._starts = text, starts
-        self._limits, self._notes = limits, notes
+        self._limits, self._notes, self._time = limits, notes, time
+        self._ahead = limits.looked_ahead
+        """Octets that may still be looked at in vain behind the next start line."""
 
     def messages(self) -> Iterator[Said]:
         """Give the messages with what was said about them."""
@@ -184,6 +187,10 @@ class _Cutting:
                 continue  # within the body of the message before
             if number >= self._limits.messages:
                 self._notes.add(f"Only the first {number} messages of the text are read: cut it to the call.")
+                break
+            if self._time.step(16):
+                cut = f"it was cut after {number} messages"
+                self._notes.add(f"The trace is longer than the time allowed for it: {cut}. Cut it to the call.")
                 break
             number += 1
             mark, after = self._mark(behind, start)
@@ -250,6 +257,7 @@ class _Cutting:
             self._notes.add("Lines of the text end in LF only, as copying makes them: CRLF was put in, as SIP has it.")
         octets, used = self._body(head, body, number)
         behind = used or (head[-1].end if head else end)
+        self._ahead += max(0, behind - end)  # not in vain
         if len(wire) + len(octets) > LONGEST_MESSAGE - LONGEST_START_LINE:
             self._notes.add(f"Message {number} is longer than what is read of one ({LONGEST_MESSAGE} octets), or has no end.")
         return wire + octets, behind
@@ -274,12 +282,16 @@ class _Cutting:
         length = next((int(match[1]) for line in lines if (match := _LENGTH.match(line.strip()))), 0)
         if not kind.startswith(_HOLDS_MESSAGES):
             return end
+        if self._ahead <= 0:
+            self._notes.add("Too many bodies say that they hold messages and do not: those of the rest are read up to the next start line.")
+            return end
         place, left = empty.end(), min(length, LONGEST_MESSAGE)
         while left > 0 and place < len(self._text):
             stop = self._text.find(b"\n", place)
             behind = stop + 1 if stop >= 0 else len(self._text)
             left -= behind - place + (self._text[stop - 1 : stop] != b"\r")
             place = behind
+        self._ahead -= max(0, place - end)
         return max(end, place)
 
     @staticmethod
@@ -309,8 +321,7 @@ class _Cutting:
             fitting = next((found for found in fits if found is not None), None)
             if fitting is not None:
                 return fitting
-        while lines and not lines[-1].text.strip():
-            lines = lines[:-1]
+        lines = lines[: next((place for place in range(len(lines), 0, -1) if lines[place - 1].text.strip()), 0)]
         body = b"".join(line.text + b"\r\n" for line in lines)
         if length is None:
             self._notes.add(f"Message {number} has a body but no Content-Length: the body is taken up to the next message.")

@@ -34,9 +34,6 @@ class Datagrams:
             self._notes.count("UDP datagrams were cut by the snap length of the capture: capture whole packets (snap length 0).")
         if not packet.payload or self._seen_before(packet):
             return
-        if not self._room.take(len(packet.payload)):
-            self._notes.add("The capture holds more octets than are read: cut it to the call, or filter for its addresses.")
-            return
         known = self._flows.get((_ends(packet), packet.protocol))
         if is_sip(packet.payload):
             self._sip(packet, number, known, clear)
@@ -44,7 +41,7 @@ class Datagrams:
             self._append(packet, *known)  # keep-alive, RFC 5626 section 3.5.1
         elif len(self.media) >= self._limits.datagrams:
             self._notes.count(f"UDP datagrams are beyond the first {self._limits.datagrams}, which is all that is read.")
-        else:
+        elif self._fits(packet):
             self.media.append(Datagram(packet.at, packet.source, packet.destination, packet.payload, clear))
 
     def _sip(self, packet: Packet, number: int, known: tuple[Found, Address] | None, clear: bool) -> None:
@@ -64,8 +61,15 @@ class Datagrams:
         self.flows.append(found)
         return known
 
+    def _fits(self, packet: Packet) -> bool:
+        if self._room.take(len(packet.payload)):
+            return True
+        self._notes.add("The capture holds more octets or packets than are read: cut it to the call, or filter for its addresses.")
+        return False
+
     def _append(self, packet: Packet, found: Found, client: Address) -> None:
-        found.octets.append(Opened(packet.at, packet.source == client, packet.payload))
+        if self._fits(packet):
+            found.octets.append(Opened(packet.at, packet.source == client, packet.payload))
 
     def _seen_before(self, packet: Packet) -> bool:
         """Whether another interface, or the same packet with other tags or hardware addresses, had these octets just before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from hashlib import sha512
 from struct import pack
 
 import pytest
@@ -230,6 +231,43 @@ def test_gzip_is_unpacked_in_one_or_several_parts_and_bounded() -> None:
     assert any("unpack it, and cut it" in note for note in recording.notes)
 
 
+def test_a_gzip_file_of_very_many_parts_is_not_unpacked_to_its_end() -> None:
+    nothing = gzip.compress(b"")
+    with pytest.raises(TraceError, match="holds nothing in its first 10000 parts"):
+        read_trace(nothing * 20_000)
+    file = pcap([Frame(AT + n, ethernet(FOUR)) for n in range(20)])
+    parts = [gzip.compress(file[:-1]), *[nothing] * 8, gzip.compress(file[-1:]), nothing]
+    recording = read_trace(b"".join(parts), limits=Limits(members=10))
+    assert len(recording.datagrams) == 20
+    assert recording.notes[0] == "The gzip file has more than the 10 parts that are read: unpack it first."
+
+
+def test_a_gzip_part_larger_than_a_slice_is_followed_by_the_next_one() -> None:
+    noise = [Frame(AT + n, ethernet(ip(A[0], B[0], 17, udp_datagram(A[1], B[1], sha512(b"%d" % n).digest() * 20)))) for n in range(60)]
+    file = pcap([*noise, Frame(AT + 60, ethernet(FOUR))])
+    parts = [gzip.compress(piece, 0) for piece in (file[:30_000], file[30_000:60_000], file[60_000:])]
+    assert min(map(len, parts)) > 16 * 1024
+    recording = read_trace(b"".join(parts))
+    assert (len(recording.datagrams), recording.datagrams[-1].data) == (61, MEDIA)
+    assert not any("gzip" in note for note in recording.notes)
+
+
+def test_a_trace_is_cut_where_the_time_allowed_for_it_ends() -> None:
+    file = pcap([udp_frame(AT + n, A, B, MEDIA + pack("!I", n)) for n in range(2000)])
+    asked: list[int] = []
+
+    def spent() -> bool:
+        asked.append(1)
+        return len(asked) > 3
+
+    for data in (file, gzip.compress(file)):
+        asked.clear()
+        recording = read_trace(data, spent=spent)
+        assert 0 < len(recording.datagrams) < 1100
+        assert any("longer than the time allowed for it: it was cut after" in note for note in recording.notes)
+    assert read_trace(file, spent=lambda: False) == read_trace(file)
+
+
 def test_a_cut_gzip_gives_what_is_there() -> None:
     file = gzip.compress(pcap([Frame(AT + n, ethernet(FOUR[:-8] + pack("!d", n))) for n in range(50)]))
     recording = read_trace(file[:-100])
@@ -298,6 +336,9 @@ def test_limits_cut_and_say_so() -> None:
     assert (len(datagrams.datagrams), datagrams.notes[-1][:2]) == (5, "15")
     octets = read_trace(pcap(frames), limits=Limits(octets=1000))
     assert len(octets.datagrams) == 1000 // len(MEDIA + b"1234")
+    pieces = read_trace(pcap(frames), limits=Limits(pieces=7))
+    assert len(pieces.datagrams) == 7
+    assert any("more octets or packets than are read" in note for note in pieces.notes)
     many = [frame for n in range(9) for frame in Conversation(client=("10.0.0.1", 1000 + n)).whole([(True, INVITE)])]
     assert len(read_trace(pcap(many), limits=Limits(connections=4)).flows) == 4
     long = Conversation().whole([(True, INVITE * 100)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from sbc_sim.traces.limits import Limits
@@ -253,3 +255,49 @@ def test_messages_are_bounded() -> None:
 
 def test_a_key_log_for_a_text_is_told_to_be_of_no_use() -> None:
     assert read_trace(INVITE, "CLIENT_RANDOM x y").notes[0].startswith("The key log is not used")
+
+
+def many_that_say_they_hold_messages(number: int) -> bytes:
+    one = "NOTIFY sip:a@h SIP/2.0\nCall-ID: c{}\nContent-Type: multipart/mixed\nContent-Length: 250000\n\n----------\n"
+    return "".join(one.format(n) for n in range(number)).encode()
+
+
+def searches(text: bytes, limits: Limits) -> tuple[Recording, int]:
+    """Read a text, and count how often something was looked for in it."""
+    count = 0
+
+    def called(_: object, event: str, function: object) -> None:
+        nonlocal count
+        count += event == "c_call" and getattr(function, "__name__", "") == "find"
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        recording = read_trace(text, limits=limits)
+    finally:
+        sys.setprofile(before)
+    return recording, count
+
+
+def test_bodies_that_say_they_hold_messages_and_do_not_cost_no_more_than_is_allowed_for_them() -> None:
+    text = many_that_say_they_hold_messages(200)
+    recording, count = searches(text, Limits(looked_ahead=2 * len(text)))
+    assert len(recording.octets) == 200
+    assert any("say that they hold messages and do not" in note for note in recording.notes)
+    # Each line is looked for some times over. Without a bound each message looks at all lines that follow it.
+    assert count < 20 * text.count(b"\n") < 200 * text.count(b"\n") / 2
+
+
+def test_bodies_that_hold_messages_are_found_however_many_there_are() -> None:
+    inner = b"SIP/2.0 200 OK\r\nVia: x\r\n"
+    one = b"NOTIFY sip:a@h SIP/2.0\r\nCall-ID: %d\r\nContent-Type: message/sipfrag\r\nContent-Length: %d\r\n\r\n" + inner + b"\r\n"
+    recording = read_trace(b"".join(one % (n, len(inner)) for n in range(200)), limits=Limits(looked_ahead=100))
+    assert len(recording.octets) == 200
+    assert all(piece.data.endswith(inner) for piece in recording.octets)
+
+
+def test_a_text_is_cut_where_the_time_allowed_for_it_ends() -> None:
+    text = b"".join(CALL) * 100
+    recording = read_trace(text, spent=lambda: True)
+    assert 0 < len(recording.octets) < 100
+    assert any("longer than the time allowed for it: it was cut after" in note for note in recording.notes)
