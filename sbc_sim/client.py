@@ -113,6 +113,8 @@ class Client:
 
     def call(self, call: str) -> Json:
         """One call by its id; ``last`` is the newest."""
+        if not call.strip():
+            raise ApiError(404, "no-such-call", "The id of the call is empty.", "Take one from `sbc-sim calls ls`, or `last`.")
         if call != "last":
             return self.get(f"/api/v1/calls/{_segment(call)}")
         newest = next(self.calls(most=1), None)

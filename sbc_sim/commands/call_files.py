@@ -19,7 +19,7 @@ from sbc_sim.commands.asking import asks_an_instance, client_of, explained
 from sbc_sim.commands.shared import CannotRun, Unusable
 
 if TYPE_CHECKING:
-    from sbc_sim.client import Client, Progress
+    from sbc_sim.client import ApiError, Client, Progress
 
 HERE = ""
 """What an option without FILE means: the usual name in the current folder."""
@@ -77,7 +77,10 @@ def _options(command: Any) -> Any:
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @asks_an_instance
 def export(call: str, redaction: str | None, force: bool, **wanted: Any) -> None:
-    """Write documents of a call into files: each option without FILE into the current folder, - to standard output."""
+    """Write documents of a call into files: each option without FILE into the current folder, - to standard output.
+
+    A document that this call does not have stops no other; which one it is and why is said at the end, with exit code 2.
+    """
     client = client_of(wanted)
     chosen = [(document, wanted[document.option.replace("-", "_")]) for document in DOCUMENTS]
     chosen = [(document, file) for document, file in chosen if file is not None]
@@ -85,8 +88,7 @@ def export(call: str, redaction: str | None, force: bool, **wanted: Any) -> None
     with explained():
         about = client.call(call)
         targets = [(document, _target(document, file, str(about["id"]), force)) for document, file in chosen]
-        for document, target in targets:
-            _export(client, str(about["id"]), document, target, redaction, force)
+        _export_all(client, str(about["id"]), targets, redaction, force)
 
 
 def _check(chosen: Sequence[tuple[Document, str]], redaction: str | None) -> None:
@@ -126,6 +128,31 @@ def _target(document: Document, file: str, call: str, force: bool) -> Path | Non
 def _refuse_existing(path: Path, force: bool) -> None:
     if path.exists() and not force:
         raise Unusable(f"{path} is there already: name another file, or overwrite it with --force")
+
+
+def _export_all(
+    client: Client, call: str, targets: Sequence[tuple[Document, Path | None]], redaction: str | None, force: bool
+) -> None:
+    from sbc_sim.client import ApiError
+    from sbc_sim.exports.redaction import clean
+
+    missing = []
+    for document, target in targets:
+        try:
+            _export(client, call, document, target, redaction, force)
+        except ApiError as error:
+            if not _only_this(error):
+                raise
+            missing.append(f"no --{document.option}: {clean(str(error))}")
+    for words in missing[:-1]:
+        click.echo(f"sbc-sim: {words}", err=True)
+    if missing:
+        raise Unusable(missing[-1])
+
+
+def _only_this(error: ApiError) -> bool:
+    """Tell whether the others can still be had: not from an instance that is gone, nor with a token that it does not know."""
+    return 400 <= error.status < 500 and error.status != 401
 
 
 def _export(client: Client, call: str, document: Document, target: Path | None, redaction: str | None, force: bool) -> None:

@@ -130,6 +130,19 @@ def test_export_writes_every_kind_of_document_under_its_usual_name(run, tmp_path
         assert name in err
 
 
+def test_a_document_that_a_call_does_not_have_stops_no_other(run, tmp_path):
+    code, _, err = run("calls", "export", "last", "--wav", "sound.wav", "--html", "report.html", "--junit", "rules.xml")
+    assert code == 2
+    assert "sbc-sim: no --wav: No audio was captured" in err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["report.html", "rules.xml"]
+
+
+def test_an_empty_id_is_told_to_be_empty(run):
+    code, _, err = run("calls", "show", "")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "The id of the call is empty" in err
+
+
 def test_export_names_files_folders_or_standard_output(run, tmp_path):
     (tmp_path / "folder").mkdir()
     call = listed(run, "--limit", "1")[0]["id"]
