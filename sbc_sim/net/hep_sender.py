@@ -1,19 +1,27 @@
 """Sends copies of SIP messages to a Homer server: over UDP, or over a TCP connection that is made again when it is lost.
 
 Nothing here ever waits for the server: what cannot be sent yet stays in a bounded queue, and what does not fit in there is counted.
+Copies are made in one thread of their own, some at a time and in their order: to find what must be hidden in a message takes milliseconds,
+in one that was made for it far longer, and no call waits for that either.
 """
 
 from __future__ import annotations
 
 import socket
+import time
 from collections import deque
-from collections.abc import Callable
-from errno import EMSGSIZE
+from collections.abc import Callable, Sequence
+from errno import EMSGSIZE, ENOBUFS
+from functools import partial
+from threading import Thread
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
 
 from sbc_sim.exports.hep import HepCopies, TooLarge
 from sbc_sim.journal.entries import Entry, Kind
@@ -26,13 +34,20 @@ MOST_WAITING = 10_000
 MOST_OCTETS = 32 * 1024 * 1024
 """... and octets that may wait for the server; then the oldest go."""
 AT_ONCE = 50
-"""Entries that are turned into packets in one turn of the reactor."""
+"""Entries that the thread turns into packets before it hands them over."""
+BREATH = 0.0001
+"""Seconds between two entries, for the reactor to have the interpreter at once and not after one of Python's turns."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds between attempts to connect."""
 CONNECT_SECONDS = 10.0
 QUIET_SECONDS = 10.0
+AGAIN_SECONDS = 0.02
+"""After the kernel had no room for a datagram."""
+COPYING_PATIENCE = 3.0
+"""At the end: longest wait for what is still to be copied ..."""
 PATIENCE = 1.0
-"""At the end: longest wait for what is still to be sent, seconds."""
+"""... and sent, seconds."""
+_Copied = bytes | TooLarge | Failure | None
 _HEARD = frozenset({Kind.MESSAGE, Kind.PARSE_ERROR, Kind.CONNECTION_OPENED, Kind.CONNECTION_CLOSED})
 
 
@@ -47,6 +62,10 @@ class HepSender:
         self._packets: deque[bytes] = deque()
         self._octets = 0
         self._alarm: Alarm | None = None
+        self._pool: ThreadPool | None = None
+        self._copying = 0
+        self._ended: Deferred[None] | None = None
+        self._given_up = False
         self._trouble = ""
         self._target = f"the HEP server {host_port(host, port)} ({transport})"
         self._line: _Datagrams | _Stream = (_Datagrams if transport == "udp" else _Stream)(reactor, host, port, self._flush, self.tell)
@@ -56,31 +75,49 @@ class HepSender:
     @property
     def waiting(self) -> int:
         """Entries and packets that are not sent yet."""
-        return len(self._entries) + len(self._packets)
+        return len(self._entries) + self._copying + len(self._packets)
 
     def start(self) -> None:
         """Open the way to the server. Raises OSError when there is none from this machine."""
         self._line.start()
 
     def hear(self, entry: Entry) -> None:
-        """Take an entry of the journal; it is copied in a later turn, so that no call waits for it."""
-        if entry.kind in _HEARD:
+        """Take an entry of the journal; it is copied later and elsewhere, so that no call waits for it."""
+        if entry.kind in _HEARD and self._ended is None:
             self._entries.append(entry)
             if len(self._entries) > MOST_WAITING:
                 self._entries.popleft()
                 self.counts["dropped"] += 1
-            if self._alarm is None:
-                self._alarm = self._reactor.callLater(0, self._turn)
+            if self._alarm is None and not self._copying:
+                self._alarm = self._reactor.callLater(0, self._copy)
 
     def stop(self) -> Deferred[None]:
-        """Send what can be sent, close; fires when that is done."""
+        """Copy and send what can be, close; fires when that is done."""
         cancel(self._alarm)
-        while self._entries:
-            self._take()
+        last = self._reactor.callLater(COPYING_PATIENCE, self._give_up)
+        self._ended = Deferred()
+        self._ended.addCallback(lambda _: cancel(last))
+        self._ended.addCallback(lambda _: self._close())
+        if not self._copying:
+            self._copy()
+        return self._ended
+
+    def _give_up(self) -> None:
+        """Let go of what is not copied yet; the thread ends with the process."""
+        self._given_up = True
+        if self._ended is not None and not self._ended.called:
+            self._ended.callback(None)
+
+    def _close(self) -> Deferred[None]:
         self._flush()
-        self.counts["dropped"] += len(self._packets)
+        self.counts["dropped"] += self.waiting
+        self._entries.clear()
         self._packets.clear()
         self._octets = 0
+        if self._pool is not None and not self._copying:
+            self._pool.stop()
+            self._pool = None
+        self._copying = 0
         return self._line.stop()
 
     def tell(self, trouble: str) -> None:
@@ -92,28 +129,59 @@ class HepSender:
             _log.info("{target} can be reached again", target=self._target)
         self._trouble = trouble
 
-    def _turn(self) -> None:
+    def _copy(self) -> None:
+        """Let the thread copy the next entries; when none is left, and it is the end, say so."""
         self._alarm = None
-        for _ in range(min(AT_ONCE, len(self._entries))):
-            self._take()
-        self._flush()
-        if self._entries:
-            self._alarm = self._reactor.callLater(0, self._turn)
+        if not self._entries:
+            if self._ended is not None:
+                self._ended.callback(None)
+            return
+        entries = [self._entries.popleft() for _ in range(min(AT_ONCE, len(self._entries)))]
+        self._copying = len(entries)
+        deferToThreadPool(self._reactor, self._thread(), self._copies_of, entries).addCallback(self._take)
 
-    def _take(self) -> None:
-        """Turn the next entry into a packet."""
-        try:
-            packet = self._copies.packet(self._entries.popleft())
-        except TooLarge as error:
-            self._too_large(str(error))
+    def _thread(self) -> ThreadPool:
+        if self._pool is None:
+            self._pool = ThreadPool(0, 1, "hep")
+            self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
+            self._pool.start()
+        return self._pool
+
+    def _copies_of(self, entries: Sequence[Entry]) -> list[_Copied]:
+        """Turn entries into packets, in the thread; what went wrong with one stands in its place and costs no other."""
+        copies: list[_Copied] = []
+        for entry in entries:
+            if self._given_up:
+                break
+            try:
+                copies.append(self._copies.packet(entry))
+            except TooLarge as error:
+                copies.append(error)
+            except Exception:
+                copies.append(Failure())  # type: ignore[no-untyped-call]
+            time.sleep(BREATH)
+        return copies
+
+    def _take(self, copies: Sequence[_Copied]) -> None:
+        """Send what was copied, and go on with what came meanwhile."""
+        if self._given_up:
             return
-        except Exception:  # a fault of ours in the copy must not cost the copies behind it
-            self.counts["failed"] += 1
-            _log.failure("a message could not be copied")
-            return
-        if packet is not None:
-            self._packets.append(packet)
-            self._octets += len(packet)
+        self._copying = 0
+        for copy in copies:
+            match copy:
+                case bytes():
+                    self._put(copy)
+                case TooLarge():
+                    self._too_large(str(copy))
+                case Failure():
+                    self.counts["failed"] += 1
+                    _log.failure("a message could not be copied", failure=copy)
+        self._flush()
+        self._copy()
+
+    def _put(self, packet: bytes) -> None:
+        self._packets.append(packet)
+        self._octets += len(packet)
         while len(self._packets) > MOST_WAITING or self._octets > MOST_OCTETS:
             self._octets -= len(self._packets.popleft())
             self.counts["dropped"] += 1
@@ -121,12 +189,15 @@ class HepSender:
     def _flush(self) -> None:
         """Send as long as the line takes more."""
         while self._packets and self._line.ready:
-            packet = self._packets.popleft()
-            self._octets -= len(packet)
+            packet = self._packets[0]
             try:
                 self.counts["sent" if self._line.send(packet) else "failed"] += 1
+            except BlockingIOError:
+                return  # the line flushes again when there may be room
             except TooLarge as error:
                 self._too_large(str(error))
+            self._packets.popleft()
+            self._octets -= len(packet)
 
     def _too_large(self, why: str) -> None:
         self.counts["too_large"] += 1
@@ -140,14 +211,16 @@ class _Datagrams:
     def __init__(self, reactor: Any, host: str, port: int, flush: Callable[[], None], tell: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._to = host, port
+        self._flush = flush
         self._tell = tell
         self._socket: socket.socket | None = None
         self._refused_at: float | None = None
+        self._again: Alarm | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether the socket is there."""
-        return self._socket is not None
+        """Whether the socket is there, and had room the last time."""
+        return self._socket is not None and self._again is None
 
     def start(self) -> None:
         """Make a socket that is for this server alone: then the kernel tells when nobody listens there."""
@@ -161,7 +234,7 @@ class _Datagrams:
         self._socket = made
 
     def send(self, packet: bytes) -> bool:
-        """Send one packet; False when the kernel would not. Raises TooLarge."""
+        """Send one packet; False when the kernel would not. Raises TooLarge, and BlockingIOError when there is no room for the moment."""
         assert self._socket is not None
         try:
             try:
@@ -175,10 +248,17 @@ class _Datagrams:
         except OSError as error:
             if error.errno == EMSGSIZE:
                 raise TooLarge(f"its {len(packet)} octets fit into no UDP datagram; hep.transport: tcp carries it") from None
+            if isinstance(error, BlockingIOError) or error.errno == ENOBUFS:  # our own side is full: no word against the server
+                self._again = self._reactor.callLater(AGAIN_SECONDS, self._try_again)
+                raise BlockingIOError(error.errno, error.strerror) from None
             self._refused_at = self._reactor.seconds()
             self._tell(str(error.strerror or error))
             return False
         return True
+
+    def _try_again(self) -> None:
+        self._again = None
+        self._flush()
 
     def _settle(self) -> None:
         """Call it well when no refusal came for a while: one packet that was sent proves nothing."""
@@ -188,6 +268,7 @@ class _Datagrams:
 
     def stop(self) -> Deferred[None]:
         """Close the socket."""
+        cancel(self._again)
         if self._socket is not None:
             self._socket.close()
             self._socket = None

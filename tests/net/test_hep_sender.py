@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -149,7 +150,7 @@ def test_a_tcp_server_that_does_not_read_fills_a_bounded_queue_and_the_oldest_go
             for _ in range(40):
                 running.hear(*(message(b"x" * 60_000) for _ in range(10)))
             running.hear(message(b"LAST"))
-            running.until(lambda sender: not sender._entries)
+            running.until(lambda sender: not sender._entries and not sender._copying)
             counts, waiting = dict(running.sender.counts), running.sender.waiting
             assert counts["dropped"] > 0
             assert waiting * 60_000 < 1_100_000
@@ -206,3 +207,62 @@ def test_stopping_without_a_server_ends_the_attempts(reactor_thread):
     blockingCallFromThread(reactor, sender.stop)
     assert sender.counts["dropped"] == 1
     assert sender.waiting == 0
+
+
+def test_a_socket_that_is_full_is_tried_again_in_order_and_says_nothing_against_the_server(sending):
+    """A pair of local sockets: unlike the loopback it has real limits."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    theirs.settimeout(WAIT)
+    with closing(datagrams()) as server, closing(theirs):
+        running = sending("127.0.0.1", server.getsockname()[1], "udp")
+
+        def swap() -> None:
+            line = running.sender._line
+            line._socket.close()
+            line._socket = ours
+
+        blockingCallFromThread(reactor, swap)
+        running.hear(*(message(b"%d" % number + b"x" * 20_000) for number in range(300)))
+        running.until(lambda sender: sender._line._again is not None)
+        assert [int(payload(theirs.recv(65536)).rstrip(b"x")) for _ in range(300)] == list(range(300))
+        running.until(lambda sender: sender.waiting == 0)
+        assert running.sender.counts == {"sent": 300, "dropped": 0, "too_large": 0, "failed": 0}
+        assert running.sender._trouble == ""
+
+
+def test_copies_are_made_beside_the_reactor_which_goes_on_while_one_takes_long(sending):
+    """The copy waits for something that the reactor does after it: in the reactor's thread it would wait for ever."""
+    goes_on = threading.Event()
+    threads: list[int] = []
+
+    def hide(raw: bytes) -> bytes:
+        assert goes_on.wait(WAIT)
+        threads.append(threading.get_ident())
+        return raw
+
+    with closing(datagrams()) as server:
+        running = sending("127.0.0.1", server.getsockname()[1], "udp", hide)
+        running.hear(*(message(b"%d" % number) for number in range(120)))
+        running.until(lambda sender: sender._copying > 0)
+        blockingCallFromThread(reactor, goes_on.set)
+        assert [payload(server.recv(65536)) for _ in range(120)] == [b"%d" % number for number in range(120)]
+        assert len(set(threads)) == 1
+
+
+def test_the_end_does_not_wait_for_a_copy_that_takes_for_ever(reactor_thread, monkeypatch):
+    monkeypatch.setattr(hep_sender, "COPYING_PATIENCE", 0.05)
+    goes_on = threading.Event()
+
+    def hide(raw: bytes) -> bytes:
+        goes_on.wait(WAIT)
+        return raw
+
+    with closing(datagrams()) as server:
+        sender = HepSender(reactor, HepCopies(Agent(1), hide), "127.0.0.1", server.getsockname()[1], "udp")
+        blockingCallFromThread(reactor, sender.start)
+        Running(sender).hear(opened(), *(message(b"%d" % number) for number in range(120)))
+        blockingCallFromThread(reactor, sender.stop)
+        assert (sender.counts["sent"], sender.waiting) == (0, 0)
+        assert sender.counts["dropped"] == 121, "the opening of the connection waited with them"
+        goes_on.set()
