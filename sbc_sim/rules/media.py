@@ -163,6 +163,10 @@ def _echo(talk: Talk) -> Finding:
         return warned(rule, detail, _seen(counts))
     if _not_meant(talk):
         return skipped(rule, "The call was on hold.")
+    if _too_little(talk):
+        over = "" if talk.seconds is None else f" in {talk.seconds:.1f} s"
+        came = f"{report.packets_received} packets came{over}, all were echoed"
+        return warned(rule, f"Too short to prove the echo: {came}; at least {wanted} are wanted.", _seen(counts))
     return failed(rule, f"Not proved: {counts}; at least {wanted} each way are wanted.{_reason(talk)}", _seen(counts))
 
 
@@ -170,6 +174,21 @@ def _needed_seconds(talk: Talk) -> float:
     """Seconds in which the wanted number of packets can come, with half a second to begin."""
     packet_ms = talk.report.packet_ms or (talk.leg.ptime_ms if talk.leg else 20)
     return talk.policy.min_packets * packet_ms / 1000 + 0.5
+
+
+def _too_little(talk: Talk) -> bool:
+    """True when nothing is wrong but the number: all that came was echoed, and it had not much more time than it needed to come."""
+    first, ended = talk.report.first_packet_at, talk.evidence.ended_at
+    if first is None or ended is None or not _all_echoed(talk.report):
+        return False
+    return min(ended - first, talk.seconds or 0.0) < 2 * _needed_seconds(talk)
+
+
+def _all_echoed(report: LegReport) -> bool:
+    """True when what came was echoed, and no more was lost or dropped than came. Digits and comfort noise are never echoed."""
+    audio = report.packets_received - report.comfort_noise - sum(count for kind, count in report.payload_types if kind > 95)
+    dropped = report.auth_failures + report.old_key + report.plain_rtp + report.replayed + report.wrong_payload + max(report.lost, 0)
+    return report.packets_received > dropped and report.echoed_packets >= max(audio, 1)
 
 
 def _not_meant(talk: Talk) -> bool:
@@ -188,7 +207,9 @@ def _reason(talk: Talk) -> str:
         return " Another payload type came: see SBC-MEDIA-011."
     if talk.nothing_arrived:
         return " Nothing arrived: see SBC-MEDIA-002."
-    return " Audio was not sent back: see SBC-MEDIA-003." if report.packets_received > 2 * report.echoed_packets else ""
+    if report.packets_received > 2 * report.echoed_packets:
+        return " Audio was not sent back: see SBC-MEDIA-003."
+    return " All that came was echoed: the partner sent too little, or stopped." if _all_echoed(report) else ""
 
 
 def _arrives(talk: Talk) -> Finding:
@@ -275,7 +296,7 @@ def _jitter(talk: Talk) -> Finding:
     detail = f"Jitter {report.jitter_ms:.1f} ms, at most {report.max_jitter_ms:.1f} ms (up to {limit:.0f} ms is fine)."
     # A single peak comes with DTMF or a resume; twice the limit does not.
     high = report.jitter_ms > limit or report.max_jitter_ms > 2 * limit
-    return warned(rule, detail, _seen(f"jitter {report.max_jitter_ms:.1f} ms")) if high else passed(rule, detail)
+    return warned(rule, detail + _ours(talk), _seen(f"jitter {report.max_jitter_ms:.1f} ms")) if high else passed(rule, detail)
 
 
 def _first_packet(talk: Talk) -> Finding:
@@ -284,7 +305,7 @@ def _first_packet(talk: Talk) -> Finding:
         return skipped(rule, "No packet arrived.")
     late = max(0.0, (talk.report.first_packet_at - talk.evidence.answered_at) * 1000)
     detail = f"The first packet came {late:.0f} ms after the answer (up to {limit:.0f} ms is fine)."
-    return warned(rule, detail, _seen(f"first packet after {late:.0f} ms")) if late > limit else passed(rule, detail)
+    return warned(rule, detail + _ours(talk), _seen(f"first packet after {late:.0f} ms")) if late > limit else passed(rule, detail)
 
 
 def _source(talk: Talk) -> Finding:
@@ -391,6 +412,14 @@ def _order(talk: Talk) -> Finding:
     detail = f"{report.reordered} packets out of order, {report.duplicates} twice, of {report.packets_received}."
     odd = _share(report.reordered + report.duplicates, report.packets_received) > DISORDER
     return warned(rule, detail, _seen(f"reordered {report.reordered}")) if odd else passed(rule, detail)
+
+
+def _ours(talk: Talk) -> str:
+    """Say where the simulator was late itself, so that what came late may be its own doing."""
+    delay, limit = talk.report.max_echo_delay_ms, talk.policy.max_echo_delay_ms
+    if delay is None or delay <= limit:
+        return ""
+    return f" The simulator was overloaded (SBC-MEDIA-020: {delay:.1f} ms), so this may be its own delay, not the partner's."
 
 
 def _delay(talk: Talk) -> Finding:

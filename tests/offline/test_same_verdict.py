@@ -33,7 +33,7 @@ def compare(live: list[Trace], judged: Judged) -> None:
     assert not [note for note in judged.notes if "bug" in note or "would have answered" in note], judged.notes
 
 
-@pytest.mark.parametrize("seconds", [1.0, 2.5, 14.0])
+@pytest.mark.parametrize("seconds", [1.0, 1.5, 2.5, 14.0])
 def test_a_call_of_our_own_caller(seconds):
     call = RecordedCall(seconds=seconds)
     call.run()

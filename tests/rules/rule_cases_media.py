@@ -75,6 +75,37 @@ ECHO = [
     Case("SBC-MEDIA-001", FAIL, "see SBC-MEDIA-011", reported(echoed_packets=0, wrong_payload=900)),
     Case("SBC-MEDIA-001", FAIL, "40 packets in", reported(packets_received=40, echoed_packets=40)),
     Case("SBC-MEDIA-001", WARN, "lasted 0.5 s: too short to prove the echo", both(reported(packets_received=20, echoed_packets=20), BRIEF)),
+    Case(
+        "SBC-MEDIA-001",
+        WARN,
+        "Too short to prove the echo: 40 packets came in 1.6 s, all were echoed",
+        both(reported(packets_received=40, echoed_packets=40, expected=40), known(ended_at=NOW + 2.6)),
+    ),
+    Case(
+        "SBC-MEDIA-001",
+        WARN,
+        "40 packets came in 1.6 s",
+        both(reported(packets_received=40, echoed_packets=32, payload_types=((0, 32), (101, 8)), expected=40), known(ended_at=NOW + 2.6)),
+    ),
+    Case(
+        "SBC-MEDIA-001",
+        WARN,
+        "came in 4.5 s",
+        both(reported(packets_received=40, echoed_packets=40, first_packet_at=NOW + 4.2), known(ended_at=NOW + 5.5)),
+    ),
+    Case("SBC-MEDIA-001", FAIL, "sent too little, or stopped", reported(packets_received=40, echoed_packets=40)),
+    Case(
+        "SBC-MEDIA-001",
+        FAIL,
+        "Not proved: 40 packets in, 30 echoed",
+        both(reported(packets_received=40, echoed_packets=30, payload_types=((0, 40),)), known(ended_at=NOW + 2.6)),
+    ),
+    Case(
+        "SBC-MEDIA-001",
+        FAIL,
+        "see SBC-SRTP-009",
+        both(reported(packets_received=40, echoed_packets=40, auth_failures=400), known(ended_at=NOW + 2.6)),
+    ),
     Case("SBC-MEDIA-001", SKIP, "on hold", both(reported(**NOTHING), known(leg=HELD_LEG, held_s=18.0))),
     Case("SBC-MEDIA-002", FAIL, "from 192.0.2.10:40000 (2 STUN", reported(**missing(stun=2, rtcp_received=1))),
     Case("SBC-MEDIA-002", PASS, "Media arrived", reported(**missing(auth_failures=400))),
@@ -112,6 +143,8 @@ QUALITY = [
     Case("SBC-MEDIA-007", PASS, "at most 50.0 ms", reported(max_jitter_ms=50.0)),
     Case("SBC-MEDIA-007", WARN, "at most 80.0 ms", reported(max_jitter_ms=80.0)),
     Case("SBC-MEDIA-008", WARN, "3000 ms after", reported(first_packet_at=NOW + 4)),
+    Case("SBC-MEDIA-007", WARN, "may be its own delay", reported(jitter_ms=45.0, max_jitter_ms=50.0, max_echo_delay_ms=900.0)),
+    Case("SBC-MEDIA-008", WARN, "overloaded (SBC-MEDIA-020: 900.0 ms)", reported(first_packet_at=NOW + 4, max_echo_delay_ms=900.0)),
     Case("SBC-MEDIA-008", SKIP, "No packet", reported(**NOTHING)),
     Case(
         "SBC-MEDIA-009", WARN, "192.0.2.99:4, the SDP says 192.0.2.10:40000; our media goes there too", reported(remote=("192.0.2.99", 4))
