@@ -20,8 +20,9 @@ from sbc_sim.exports.ip_packets import Address, TcpStream, numeric, opaque_packe
 from sbc_sim.exports.keys import event_covered
 from sbc_sim.exports.ladder import NUMBERED
 from sbc_sim.exports.pcapng_remarks import Remarks, remarks_of
-from sbc_sim.exports.redacted import Redaction, redacted
+from sbc_sim.exports.redacted import Redaction, redacted, text_mask
 from sbc_sim.exports.redaction import clean
+from sbc_sim.exports.rtcp_masked import is_rtcp, masked_rtcp
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Trace
 from sbc_sim.rtp.packet import HEADER_OCTETS
@@ -97,6 +98,7 @@ class _Frames:
         self._capture = capture
         self._level = level
         self._hosts = hosts
+        self._mask = text_mask(trace, level)
         self._remarks = remarks
         self._events = {agreed["dtmfPayloadType"] for agreed in trace.call.agreements if agreed.get("dtmfPayloadType") is not None}
         self.talkers = self._talkers()
@@ -227,8 +229,13 @@ class _Frames:
         near = own if agreed.get("rtcpMux") else (own[0], rtcp_port)
         for at, address, packet in clip.packets:
             far = self._address(address)
-            shown = covered_rtcp(packet) if self._hosts is not None else packet
+            shown = self._rtcp_shown(packet)
             yield _Frame(at, RTCP, udp_packet(far, near, shown) if received else udp_packet(near, far, shown))
+
+    def _rtcp_shown(self, packet: bytes) -> bytes:
+        if self._hosts is not None:
+            return covered_rtcp(packet)
+        return masked_rtcp(packet, self._mask) if self._level is Redaction.SHARE else packet
 
     def _refused(self, media: MediaRecording, own: Address) -> Iterator[_Frame]:
         """Show refused datagrams; those of a stream that was opened too are kept out of it, or it would be counted wrong."""
@@ -241,7 +248,7 @@ class _Frames:
         if self._hosts is not None:
             octets = octets[:HEADER_OCTETS] + bytes(max(0, len(octets) - HEADER_OCTETS))
         elif self._level is Redaction.SHARE:
-            octets = event_covered(octets, self._events)
+            octets = self._rtcp_shown(octets) if is_rtcp(octets) else event_covered(octets, self._events)
         comment = f"refused: {refused.reason} ({refused.length or len(refused.datagram)} octets)"
         if refused.datagram[8:12] in opened:
             return _Frame(refused.at, NOTES, opaque_packet(far, own, octets), (comment,))

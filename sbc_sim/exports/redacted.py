@@ -11,7 +11,7 @@ Where secrets stand is known to `exports/redaction`, how they are overwritten to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from enum import StrEnum
 from functools import cache
@@ -21,6 +21,7 @@ from sbc_sim.exports.filling import filled, filled_member, stars
 from sbc_sim.exports.keys import body_without_keys, finding_without_keys, without_key, without_keys
 from sbc_sim.exports.numbers import Numbers, number_text, numbers_in
 from sbc_sim.exports.redaction import SECRET_NAME
+from sbc_sim.exports.rtcp_masked import masked_text
 from sbc_sim.exports.strangers import Strangers, uui_hidden
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Trace
@@ -72,16 +73,22 @@ def redacted_message(raw: bytes, level: Redaction) -> bytes:
     return _share([text], ()).octets(raw) if level is Redaction.SHARE else _strict([text], (), ()).octets(raw)
 
 
+def text_mask(trace: Trace, level: Redaction) -> Callable[[str], str]:
+    """Give what masks a text, a character an octet, that belongs to a call but stands in no entry of its trace."""
+    return str if level is Redaction.NONE else _mask_of(trace, level).text
+
+
 def _mask_of(trace: Trace, level: Redaction) -> _Share:
     call = trace.call
+    cname = str((call.media or {}).get("peerCname") or "")
     texts = [call.caller, call.called, call.request_uri, *(entry.raw.decode("latin-1") for entry in trace.entries if entry.raw)]
-    numbers = [number_text(value) for value in call.numbers.values() if isinstance(value, str)]
+    numbers = [number_text(value) for value in (*call.numbers.values(), cname.partition("@")[0]) if isinstance(value, str)]
     if level is Redaction.SHARE:
         return _share(texts, numbers)
     peer = (trace.opened.data.get("peer") or {}) if trace.opened else {}
     tls = (trace.opened.data.get("tls") or {}) if trace.opened else {}
     hosts = [peer.get("host"), peer.get("localHost"), tls.get("serverName"), (call.peer or "").rpartition(":")[0].strip("[]")]
-    names = [call.user_agent, tls.get("clientCertificate"), *_scalars((call.uui or {}).get("fields"))]
+    names = [call.user_agent, cname, tls.get("clientCertificate"), *_scalars((call.uui or {}).get("fields"))]
     names += _scalars(((call.uui or {}).get("jwt") or {}).get("claims"))
     return _strict([*texts, *(f"@{host}" for host in hosts if host)], numbers, [str(name) for name in names if name])
 
@@ -182,6 +189,8 @@ class _Share:
         """Mask a member by its name."""
         if isinstance(value, str) and _SECRET.fullmatch(name):
             return filled_member(value, self.further)
+        if isinstance(value, str) and name == _CNAME:
+            return masked_text(value, self.text)
         if name in _KEYS_PRESSED and isinstance(value, list | tuple):
             return self.value(without_keys(value))
         if name == "findings" and isinstance(value, list | tuple):
@@ -204,6 +213,7 @@ class _Share:
 
 
 _OURS = ("id", "ordinal", "direction", "state", "started_at", "answered_at", "ended_at", "ended_by", "end_status", "connection", "dropped")
+_CNAME = "peerCname"
 _KEYS_PRESSED = ("dtmf", "keys_pressed")
 _SECRET = re.compile(SECRET_NAME, re.IGNORECASE)
 
@@ -228,7 +238,7 @@ _DEFINED_NAMES = """
 """
 _DEFINED = frozenset(_DEFINED_NAMES.split())
 """Header fields whose content is known: names and hosts in them are found. Any other may hold anything, and is hidden whole."""
-_SOFTWARE = ("userAgent", "user_agent", "peerCname", "clientCertificate")
+_SOFTWARE = ("userAgent", "user_agent", _CNAME, "clientCertificate")
 _PLACES = ("host", "localHost", "serverName")
 _ECHOED = ("sbc-sim",)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sbc_sim.exports.capture import NOTHING, Capture, MediaRecording, TlsPiece, TlsRecording
 from sbc_sim.exports.pcapng import INTERFACES, NOTES, REFUSED, RTCP, RTP, SIP, TLS, capture_pcapng
 from sbc_sim.exports.redacted import Redaction
+from sbc_sim.exports.rtcp_masked import masked_rtcp
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.memory import MemoryStore, StoreLimits
 from sbc_sim.journal.store import Trace
@@ -256,6 +257,49 @@ def test_at_share_the_code_of_telephone_events_is_overwritten_and_end_and_durati
     assert shown[2] == other[:12] + b"\xff\x8a\x03\x20"
     assert shown[3] == rtp(8)
     assert b"\x04\x8a\x03\x20" not in capture_pcapng(a_call(), Capture((), recording), Redaction.SHARE)
+
+
+def sdes(*chunks: tuple[tuple[int, bytes], ...]) -> bytes:
+    body = b""
+    for chunk in chunks:
+        items = b"".join(bytes([kind, len(text)]) + text for kind, text in chunk)
+        body += struct.pack("!I", 0xCAFE) + items + bytes(4 - len(items) % 4)
+    return struct.pack("!BBH", 0x80 | len(chunks), 202, len(body) // 4) + body
+
+
+def bye(reason: bytes) -> bytes:
+    text = bytes([len(reason)]) + reason
+    return struct.pack("!BBHI", 0x81, 203, 1 + (len(text) + 3) // 4, 0xCAFE) + text + bytes(-len(text) % 4)
+
+
+def test_at_share_the_numbers_in_texts_of_rtcp_are_masked_and_everything_else_stays() -> None:
+    report = struct.pack("!BBHI", 0x80, 201, 1, 0xCAFE)
+    texts = ((1, b"sip:+15550111@127.0.0.1"), (2, b"Ann"), (3, b"4930123456@pbx"), (4, b"0049 30 7654321"), (5, b"192.168.100.200"))
+    private = (8, b"\x08x-number" + b"15557777777")
+    goodbye = bye(b"bye 15550111")
+    sent = report + sdes((*texts, private), ((1, b"15558888888@h"), (7, b"a note"))) + goodbye
+    app = struct.pack("!BBHI4s", 0x80, 204, 6, 0xCAFE, b"SIPU") + b"sip:15559999@h\0\0"
+    recording = media(
+        rtcp_received=Clip(((START, FAR, sent),)),
+        rtcp_sent=Clip(((START, FAR, report + sdes(((1, b"sbc-sim"),))),)),
+        refused=(RefusedDatagram(START, FAR, sent, "plain RTCP", len(sent)), RefusedDatagram(START, FAR, app, "plain RTCP", len(app))),
+    )
+    octets = capture_pcapng(a_call(), Capture((), recording), Redaction.SHARE)
+    file = pcapng.read(octets)
+    received, own = datagrams(file, RTCP)
+    assert own.payload == report + sdes(((1, b"sbc-sim"),))
+    assert len(received.payload) == len(sent)
+    assert received.payload.startswith(report)
+    assert datagrams(file, REFUSED)[0].payload == received.payload
+    for number in (b"15550111", b"4930123456", b"7654321", b"15557777777", b"15558888888", b"15559999"):
+        assert number not in octets, number
+    for text in (b"Ann", b"192.168.100.200", b"\x08x-number", b"@127.0.0.1", b"@pbx", b"a note", b"bye "):
+        assert text in received.payload, text
+
+
+@given(st.binary(max_size=120) | st.binary(max_size=60).map(lambda rest: b"\x81\xca\x00\x08" + rest))
+def test_whatever_octets_are_taken_for_rtcp_keep_their_length(octets: bytes) -> None:
+    assert len(masked_rtcp(octets, lambda text: "*" * len(text))) == len(octets)
 
 
 def test_at_strict_no_address_name_or_audio_of_the_partner_is_left() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from sbc_sim.exports.ladder_text import ladder_text
 from sbc_sim.exports.redacted import Redaction, redacted, redacted_message
 from sbc_sim.exports.report_text import echo_text
+from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Trace
 from sbc_sim.rtp.leg import DtmfEvent
 from sbc_sim.sdp.description import read
@@ -340,6 +342,18 @@ def test_strict_replaces_ipv6_by_addresses_of_the_same_shape(host: str) -> None:
     IPv6Address(shown)
     assert len(shown) == len(host)
     assert shown != host
+
+
+@pytest.mark.parametrize("cname", ["sip:+15557777777@desk7.example", "15557777777@desk7.example", "15557777777"])
+def test_the_name_of_the_partner_in_rtcp_loses_its_number_at_share_and_is_gone_at_strict(cname: str) -> None:
+    trace = a_good_call()
+    trace.call.media = {"peerCname": cname}
+    finding = {"rule": "SBC-MEDIA-012", "status": "pass", "detail": f"2 RTCP packets of {cname}.", "evidence": []}
+    trace = replace(trace, entries=(*trace.entries, Entry(2e9, Kind.MEDIA, trace.call.id, trace.call.media)))
+    trace = replace(trace, entries=(*trace.entries, Entry(2e9, Kind.FINDING, trace.call.id, finding)))
+    for level, word in ((SHARE, "15557777777"), (STRICT, "15557777777"), (STRICT, "desk7")):
+        shown = redacted(trace, level)
+        assert word not in json.dumps([shown.call.media, *(entry.data for entry in shown.entries[-2:])]), level
 
 
 def test_a_refused_call_names_nobody_in_its_findings_either() -> None:
