@@ -216,7 +216,7 @@ def check_store(url: str, most_octets: int) -> Check:
         return Check("store", "fail", str(error), cure)
     if trouble:
         return Check("store", "fail", trouble, cure)
-    free = shutil.disk_usage(_nearest(file.parent)).free
+    free = shutil.disk_usage(file.parent).free
     if free < most_octets:
         room = f"{free // 2**20} MiB are free, store.max_file_bytes allows {most_octets // 2**20} MiB"
         return Check("store", "warn", f"{file}: {room}", "make room, or lower store.max_file_bytes")
@@ -233,8 +233,12 @@ def _store_trouble(file: Path) -> str:
 
     if file.is_dir():
         return f"{file} is a folder"
+    if file.exists() and not file.is_file():
+        return f"{file} is not a file"
     if not file.exists():
-        folder = _nearest(file.parent)
+        folder = file.parent
+        if not folder.exists():
+            return f"there is no folder {folder}: make it first, or mend the path"
         return "" if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK) else f"this user cannot write in {folder}"
     if not os.access(file, os.R_OK | os.W_OK) or not os.access(file.parent, os.W_OK | os.X_OK):
         return f"this user cannot write {file} and beside it"
@@ -246,11 +250,6 @@ def _store_trouble(file: Path) -> str:
             return "" if version_of(connection) <= VERSION else f"{file} was written by a newer sbc-sim"
     except sqlite3.Error as error:
         return sentence(error, file)
-
-
-def _nearest(folder: Path) -> Path:
-    """Give the folder, or the nearest one above it that is there: the store makes the rest."""
-    return next((place for place in (folder, *folder.parents) if place.exists()), folder)
 
 
 def check_descriptors(settings: Settings) -> Check:

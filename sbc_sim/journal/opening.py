@@ -70,7 +70,7 @@ def open_file(path: Path) -> tuple[sqlite3.Connection, Lock]:
     lock: Lock | None = None
     connection: sqlite3.Connection | None = None
     try:
-        _make_place(path)
+        _check_place(path)
         lock = Lock(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # secrets stand in it: nobody else reads it
         connection = connect(path)
@@ -104,10 +104,14 @@ def _given_up(connection: sqlite3.Connection | None, lock: Lock | None, words: s
     return StoreError(words)
 
 
-def _make_place(path: Path) -> None:
+def _check_place(path: Path) -> None:
+    """Refuse what cannot be meant. No folder is made: a mistyped path would give an empty store that looks fine."""
     if path.is_dir():
         raise StoreError(f"store.url names {path}, which is a folder: name a file in it, {path / 'calls.db'} say")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():
+        raise StoreError(f"store.url names {path}, which is not a file but a pipe, a socket or a device: name another one")
+    if not path.parent.exists():
+        raise StoreError(f"store.url names {path}, but there is no folder {path.absolute().parent}: make it first, or mend the path")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -265,8 +265,11 @@ def test_a_clock_before_the_program_or_its_certificate_cannot_be_right():
 
 def test_the_store_is_judged_without_touching_it(tmp_path):
     assert check_store("memory:", 1).status == "pass"
-    assert check_store(f"sqlite:{tmp_path}/new/deep/calls.db", 1).status == "pass"
-    assert not (tmp_path / "new").exists()
+    assert check_store(f"sqlite:{tmp_path}/calls.db", 1).status == "pass"
+    assert check_store(f"sqlite:{tmp_path}/new/deep/calls.db", 1).status == "fail", "serve makes no folder"
+    assert list(tmp_path.iterdir()) == []
+    os.mkfifo(tmp_path / "pipe")
+    assert check_store(f"sqlite:{tmp_path}/pipe", 1).seen.endswith("is not a file")
     assert check_store(f"sqlite:{tmp_path}", 1).status == "fail"
     assert check_store(f"sqlite:{tmp_path}/calls.db", 2**62).status == "warn", "less room than the limit allows"
     (tmp_path / "file").touch()

@@ -54,7 +54,7 @@ def all_on_disk(server: Server) -> bool:
 
 
 def test_a_call_that_was_up_when_the_server_was_killed_has_ended_by_restart_with_all_its_messages(tmp_path: Path) -> None:
-    url = f"sqlite:{tmp_path / 'kept' / 'calls.db'}"
+    url = f"sqlite:{tmp_path / 'calls.db'}"
     with serving(tmp_path, STORE__URL=url) as server, connected(server.sip_port, server.ca) as raw:
         call = call_up(server, raw, "killed")
         before = server.get(f"/api/v1/calls/{call}/messages?secrets=show")["messages"]

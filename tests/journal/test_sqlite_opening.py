@@ -74,6 +74,16 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     assert f"is a folder: name a file in it, {tmp_path / 'calls.db'} say" in refusal(tmp_path)
 
 
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    assert f"there is no folder {tmp_path / 'no' / 'such'}: make it first" in refusal(tmp_path / "no" / "such" / "calls.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "is not a file" in refusal(tmp_path / "pipe")
+
+
 def test_a_path_through_a_file_leads_nowhere(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "cannot be opened for writing" in refusal(tmp_path / "file" / "calls.db")
@@ -159,7 +169,7 @@ def test_within_a_process_too_only_one_store_uses_a_file(tmp_path: Path) -> None
 
 
 def test_nobody_else_may_read_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "calls.db"
+    path = tmp_path / "calls.db"
     store = open_store(path)
     store.append(Entry(1.0, Kind.ATTEMPT, None, {"id": 1}))
     assert store.flush(30)
