@@ -127,7 +127,7 @@ def mask_values(value: Any) -> Any:
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, Mapping):
-        return {mask(str(name)): _member(str(name), inner) for name, inner in value.items()}
+        return {mask(str(name)): _member(str(name), inner) for name, inner in value.items()} | _moved_offset(value)
     if isinstance(value, list | tuple):
         return [mask_values(inner) for inner in value]
     return value
@@ -143,7 +143,35 @@ def mask_call(summary: Mapping[str, Any]) -> dict[str, Any]:
 def mask_uui(data: Mapping[str, Any]) -> dict[str, Any]:
     """Copy the data of a UUI entry, or the `uui` member of a call, with the secrets masked."""
     kept = ("named", "jwt")  # names of members, and a token that is decoded and masked already
-    return {name: value if name in kept else mask_values(value) for name, value in data.items()}
+    masked = {name: value if name in kept else mask_values(value) for name, value in data.items()}
+    if masked.get("problems"):
+        masked["problems"] = [problem | _shown_position(problem, data.get("raw")) for problem in masked["problems"]]
+    return masked
+
+
+def place_in_masked(text: str, place: int) -> int:
+    """Where the character at `place` of a text stands in ``mask(text)``; the beginning of the mask when it is masked itself."""
+    moved = 0
+    for start, end in joined(_spans(text, DEEPEST)):
+        if place < end:
+            return min(place, start) + moved
+        moved += len(f"[{end - start} masked]") - (end - start)
+    return place + moved
+
+
+def _moved_offset(quote: Mapping[str, Any]) -> dict[str, int]:
+    """The offset of a quote in its text as it is shown."""
+    text, offset = quote.get("text"), quote.get("offset")
+    return {"offset": place_in_masked(text, offset)} if isinstance(text, str) and isinstance(offset, int) else {}
+
+
+def _shown_position(problem: Mapping[str, Any], raw: object) -> dict[str, int]:
+    """Where the character of a problem stands in the masked value; nothing when it is where it was."""
+    position = problem.get("position")
+    if problem.get("within", "value") != "value" or not isinstance(position, int) or not isinstance(raw, str):
+        return {}
+    shown = place_in_masked(raw, position)
+    return {} if shown == position else {"shownPosition": shown}
 
 
 def _member(name: str, value: Any) -> Any:

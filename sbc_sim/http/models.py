@@ -322,6 +322,7 @@ class UuiProblem(Out):
     detail: str
     position: int | None = None
     within: str = "value"
+    shown_position: int | None = Field(None, description="Where that is in the masked `raw`, when elsewhere.")
 
 
 class UuiDecoded(Out):

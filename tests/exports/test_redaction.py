@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_sim.exports.redaction import mask, mask_uui, mask_values, message_text, visible
+from sbc_sim.exports.redaction import mask, mask_uui, mask_values, message_text, place_in_masked, visible
 
 KEY = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
 
@@ -202,3 +202,29 @@ def test_the_uui_of_a_call_keeps_names_and_lengths_and_loses_the_token() -> None
     assert masked["lengths"] == uui["lengths"]
     assert masked["fields"]["orgId"] == "00D000000000001"
     assert leaks(json.dumps(uui)), "the given data must stay untouched"
+
+
+def test_the_offset_of_a_quote_moves_with_what_is_masked_before_it() -> None:
+    text = HEX + "0;encoding=hex"
+    masked = mask_values({"text": text, "offset": len(HEX)})
+    assert masked["text"] != text
+    assert masked["text"][masked["offset"] :] == text[len(HEX) :]
+    assert mask_values(masked) == masked
+    untouched = {"text": "7b2z;encoding=hex", "offset": 3}
+    assert mask_values(untouched) == untouched
+
+
+def test_the_position_of_a_problem_is_told_in_the_masked_value_too() -> None:
+    raw = HEX + "0;encoding=hex"
+    masked = mask_uui({"raw": raw, "problems": [{"fault": "odd-digits", "position": len(HEX), "within": "value"}]})
+    problem = masked["problems"][0]
+    assert problem["position"] == len(HEX)
+    assert masked["raw"][problem["shownPosition"] :] == raw[len(HEX) :]
+
+
+@given(st.sampled_from([JWT, f"a {JWT} b", f"{HEX} c {JWT}"]), st.integers(0, 2000))
+def test_a_place_that_is_not_masked_holds_the_same_character_and_a_masked_one_the_mask(text: str, place: int) -> None:
+    place = min(place, len(text) - 1)
+    shown, moved = mask(text), place_in_masked(text, place)
+    assert shown[moved] == text[place] or shown[moved] == "["
+    assert mask(text)[place_in_masked(text, len(text)) :] == ""

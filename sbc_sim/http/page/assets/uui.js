@@ -72,8 +72,8 @@ function Raw({ uui }) {
   const text = uui.raw || "";
   if (!problem) return html`<${Code} text=${text} what="the header value" wrap />`;
   const characters = Array.from(text);
-  const at = problem.position;
-  return html`<div class="code"><pre class="wrap" tabindex="0" role="region" aria-label="the header value">${characters.slice(0, at).join("")}<mark class="fail" title=${problem.detail}>${characters[at] ?? "␄"}</mark>${characters.slice(at + 1).join("")}</pre></div>`;
+  const at = problem.shownPosition ?? problem.position; // what is masked is shorter, or longer
+  return html`<div class="code"><pre class="wrap" tabindex="0" role="group" aria-label="the header value">${characters.slice(0, at).join("")}<mark class="fail" title=${problem.detail}>${characters[at] ?? "␄"}</mark>${characters.slice(at + 1).join("")}</pre></div>`;
 }
 
 function Problems({ problems }) {
