@@ -89,6 +89,20 @@ def test_reports_are_written(run, tmp_path, text):
     assert "cannot be written" in err
 
 
+@pytest.mark.parametrize("command", [("judge", "t.txt"), ("compare", "t.txt", "t.txt")])
+def test_a_bug_ends_with_3_and_asks_for_a_report(run, tmp_path, monkeypatch, command):
+    (tmp_path / "t.txt").write_bytes(an_invite())
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("made for this test")
+
+    monkeypatch.setattr("sbc_sim.traces.reading.read_trace", broken)
+    code, out, err = run(*command)
+    assert (code, out) == (3, "")
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("sbc-sim: internal error (ZeroDivisionError): this is a bug of sbc-sim, please report it")
+
+
 def test_what_is_no_trace_ends_with_2(run, tmp_path, monkeypatch):
     (tmp_path / "x.txt").write_bytes(b"hello\n")
     code, _, err = run("judge", "x.txt")

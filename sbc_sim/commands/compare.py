@@ -9,7 +9,7 @@ import click
 
 from sbc_sim.commands.asking import asks_an_instance, client_of, explained
 from sbc_sim.commands.shared import NO_CALLS, PASSED, RULE_FAILED, SettingsCommand, Unusable, as_json, loaded, say, say_json, width
-from sbc_sim.commands.trace_files import READABLE, key_log_option, recording_of, shown
+from sbc_sim.commands.trace_files import READABLE, key_log_option, recording_of, shown, tells_bugs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @asks_an_instance
 @as_json
 @click.pass_context
+@tells_bugs
 def compare(
     ctx: click.Context,
     /,

@@ -20,7 +20,7 @@ from sbc_sim.commands.shared import (
     say_json,
     width,
 )
-from sbc_sim.commands.trace_files import key_log_option, recording_of
+from sbc_sim.commands.trace_files import key_log_option, recording_of, tells_bugs
 
 if TYPE_CHECKING:
     from sbc_sim.journal.store import Trace
@@ -40,6 +40,7 @@ OUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--junit", "junit_file", type=OUT, metavar="FILE", help="Write the verdicts as JUnit XML.")
 @as_json
 @click.pass_context
+@tells_bugs
 def judge(
     ctx: click.Context,
     file: str,

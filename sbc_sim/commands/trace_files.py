@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sbc_sim.commands.shared import Unusable
+from sbc_sim.commands.shared import CannotRun, Unusable
 
 if TYPE_CHECKING:
     from sbc_sim.traces.recording import Recording
@@ -20,6 +22,25 @@ READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path
 key_log_option = click.option(
     "--key-log", "key_log", type=READABLE, metavar="FILE", help="TLS secrets of the trace, in the format of SSLKEYLOGFILE."
 )
+
+
+def tells_bugs(command: Callable[..., int]) -> Callable[..., int]:
+    """Let a mistake of ours end the command with 3, its traceback on standard error: Python would end with 1, as if a rule had failed."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **more: Any) -> int:
+        try:
+            return command(*arguments, **more)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, OSError):
+            raise
+        except Exception as error:
+            from traceback import print_exc
+
+            print_exc()
+            name = type(error).__name__
+            raise CannotRun(f"internal error ({name}): this is a bug of sbc-sim, please report it with the lines above") from error
+
+    return run
 
 
 def recording_of(name: str, key_log: Path | None) -> Recording:

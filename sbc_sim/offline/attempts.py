@@ -6,7 +6,7 @@ A trace may show several legs of one call: phone to proxy, proxy to SBC. Each le
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sbc_sim.offline.framing import PIECES, Spoken
@@ -152,12 +152,3 @@ def tag_of(message: Message, name: str) -> str:
     """Tag of From or To, read leniently; empty when there is none."""
     found = _TAG.search(message.headers.first(name) or "")
     return found[1] if found else ""
-
-
-def flows_of(attempt: Attempt) -> Iterator[Flow]:
-    """The flows that carried an attempt, in the order of their use."""
-    seen: set[int] = set()
-    for heard in attempt.heard:
-        if heard.spoken.flow.number not in seen:
-            seen.add(heard.spoken.flow.number)
-            yield heard.spoken.flow

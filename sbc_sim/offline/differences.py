@@ -32,11 +32,6 @@ class Answers:
             if ours is not None and ours.status != theirs.status:
                 yield f"{' '.join(key[::-1])}: the SBC answered {named(theirs)}; ours would have answered {named(ours)}."
 
-    def refusal(self, key: tuple[str, str]) -> Response | None:
-        """Our refusal of a request, None when there was none."""
-        ours = self._ours.get(key)
-        return ours if ours is not None and ours.status >= 300 else None
-
 
 def _key(response: Response) -> tuple[str, str]:
     number, _, method = (response.headers.first("CSeq") or "").strip().partition(" ")

@@ -23,7 +23,6 @@ NEVER = 1e7
 """Seconds to ring when the far end did not answer: longer than any trace that is looked at."""
 JUST_BEFORE = 1e-6
 """An answer is given so much before it was seen: a float holds the time of day to a quarter of that."""
-MOST_SEQUENCE = 65_536
 _ANYTHING = Capabilities(
     tuple(KEY_SALT_LENGTH), ("PCMU", "PCMA", "G722"), crypto_in_avp=True, ipv6=True, min_ptime=1, max_ptime=1000, unencrypted=True
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from enum import StrEnum
 
 PER_PACKET = 140
 """Octets that a kept packet costs beside its own: the objects around it, measured on CPython 3.11."""
@@ -23,13 +22,6 @@ RTCP_OCTETS = 16 * 1024
 Address = tuple[str, int]
 Packet = tuple[float, Address, bytes]
 """Unix seconds, the far end (source of what came, destination of what went), the packet in clear."""
-
-
-class Way(StrEnum):
-    """Which way a packet went, as seen by us."""
-
-    RECEIVED = "received"
-    SENT = "sent"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class TlsSeen:
     """OpenSSL's name: ``TLS_AES_256_GCM_SHA384``, ``ECDHE-RSA-AES128-GCM-SHA256``."""
     server_name: str | None = None
     client_certificate: str | None = None
-    """Subject (RFC 4514 text) when the client showed one."""
+    """Subject (RFC 4514 text) when the client showed one; words in parentheses when it cannot be read."""
     alert: str | None = None
     """First fatal alert, RFC 8446 spelling, when it could be read."""
     alert_from_client: bool = False

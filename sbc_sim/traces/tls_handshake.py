@@ -8,45 +8,17 @@ from hashlib import sha256
 
 from cryptography import x509
 
-CLIENT_HELLO, SERVER_HELLO, NEW_SESSION_TICKET, CERTIFICATE, FINISHED, KEY_UPDATE = 1, 2, 4, 11, 20, 24
+from sbc_sim.traces.tls_alerts import ALERTS
+
+CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, FINISHED, KEY_UPDATE = 1, 2, 11, 20, 24
 HELLO_RETRY = sha256(b"HelloRetryRequest").digest()
 """The random by which a ServerHello is a HelloRetryRequest (RFC 8446 section 4.1.3)."""
 TLS_1_2, TLS_1_3 = 0x0303, 0x0304
 _SERVER_NAME, _ALPN, _ENCRYPT_THEN_MAC, _EARLY_DATA, _SUPPORTED_VERSIONS = 0, 16, 22, 42, 43
 _VERSIONS = {0x0300: "SSLv3", 0x0301: "TLSv1", 0x0302: "TLSv1.1", TLS_1_2: "TLSv1.2", TLS_1_3: "TLSv1.3"}
 _LONGEST_TEXT = 500
+UNREADABLE = "(a certificate that cannot be read)"
 
-ALERTS = {
-    0: "close_notify",
-    10: "unexpected_message",
-    20: "bad_record_mac",
-    22: "record_overflow",
-    40: "handshake_failure",
-    42: "bad_certificate",
-    43: "unsupported_certificate",
-    44: "certificate_revoked",
-    45: "certificate_expired",
-    46: "certificate_unknown",
-    47: "illegal_parameter",
-    48: "unknown_ca",
-    49: "access_denied",
-    50: "decode_error",
-    51: "decrypt_error",
-    70: "protocol_version",
-    71: "insufficient_security",
-    80: "internal_error",
-    86: "inappropriate_fallback",
-    90: "user_canceled",
-    100: "no_renegotiation",
-    109: "missing_extension",
-    110: "unsupported_extension",
-    112: "unrecognized_name",
-    113: "bad_certificate_status_response",
-    115: "unknown_psk_identity",
-    116: "certificate_required",
-    120: "no_application_protocol",
-}
-"""RFC 8446 section 6, and those of RFC 5246 that are still met."""
 _HARMLESS = frozenset((0, 90, 100))
 
 
@@ -136,7 +108,7 @@ def server_hello(body: bytes) -> ServerHello:
 
 
 def client_subject(body: bytes, version: int) -> str | None:
-    """Give the subject of the first certificate in a Certificate message; None when there is none, or it cannot be read."""
+    """Give the subject of the first certificate in a Certificate message; None when there is none, UNREADABLE when it is damaged."""
     try:
         reader = _Reader(body)
         if version == TLS_1_3:
@@ -144,9 +116,16 @@ def client_subject(body: bytes, version: int) -> str | None:
         chain = _Reader(reader.vector(3))
         if not chain.more:
             return None
-        return x509.load_der_x509_certificate(chain.vector(3)).subject.rfc4514_string()[:_LONGEST_TEXT]
-    except (BadHandshake, ValueError, TypeError):
+        return _subject(chain.vector(3))
+    except BadHandshake:
         return None
+
+
+def _subject(certificate: bytes) -> str:
+    try:
+        return x509.load_der_x509_certificate(certificate).subject.rfc4514_string()[:_LONGEST_TEXT]
+    except Exception:  # a certificate can be wrong in many ways, and not all that is raised is a ValueError (InvalidVersion is none)
+        return UNREADABLE
 
 
 def fatal_alert(content: bytes, version: int) -> str | None:

@@ -83,7 +83,6 @@ class TlsSession:
         self._alert: str | None = None
         self._alert_from_client = False
         self._subject: str | None = None
-        self._early_skipped = 0
         self.opened: list[Opened] = []
 
     @property
@@ -182,7 +181,6 @@ class TlsSession:
     def _not_opened(self, side: _Side) -> None:
         early = side is self._client and self._hello is not None and self._hello.early_data and side.in_handshake and not side.opened
         if early or side.searching:  # RFC 8446 section 4.2.10: data sent before the handshake is passed over
-            self._early_skipped += 1
             return
         what = "the secrets in the key log are not those of this connection" if not side.opened else "octets are missing or damaged"
         side.stopped = f"record {side.count} of the {side.name} does not open: {what}"

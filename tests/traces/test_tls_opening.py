@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from sbc_sim.traces.reading import read_trace
 from sbc_sim.traces.recording import Recording
+from sbc_sim.traces.tls_handshake import TLS_1_2, UNREADABLE, client_subject
 from tests.support.capture_files import Conversation, pcap
-from tests.support.tls_pairs import NO_ENCRYPT_THEN_MAC, TlsPair, TlsServer, joined
+from tests.support.tls_pairs import NO_ENCRYPT_THEN_MAC, TlsPair, TlsServer, certificate, joined
 
 INVITE = b"INVITE sip:100@sbc.example.com SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n"
 OK = b"SIP/2.0 200 OK\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n"
@@ -104,6 +106,23 @@ def test_the_subject_of_a_client_certificate_is_told(version: str) -> None:
     assert recording.flows[0].tls is not None
     assert recording.flows[0].tls.client_certificate == "O=Partner,CN=sbc.partner.example"
     assert_opened(pair, recording)
+
+
+def certificate_message(der: bytes) -> bytes:
+    chain = len(der).to_bytes(3) + der
+    return len(chain).to_bytes(3) + chain
+
+
+def test_a_client_certificate_that_cannot_be_read_is_told_whatever_is_wrong_with_it() -> None:
+    der = certificate("sbc.partner.example", "ec")[0].public_bytes(Encoding.DER)
+    assert client_subject(certificate_message(der), TLS_1_2) == "O=Partner,CN=sbc.partner.example"
+    version = der.index(b"\xa0\x03\x02\x01\x02") + 4
+    assert client_subject(certificate_message(der[:version] + b"\7" + der[version + 1 :]), TLS_1_2) == UNREADABLE
+    assert client_subject(certificate_message(b"no certificate"), TLS_1_2) == UNREADABLE
+    assert client_subject(bytes(3), TLS_1_2) is None
+    for place in range(len(der)):
+        damaged = der[:place] + bytes((der[place] ^ 0x41,)) + der[place + 1 :]
+        assert client_subject(certificate_message(damaged), TLS_1_2) is not None
 
 
 def test_tls_1_2_shows_the_client_certificate_and_the_alert_without_any_secrets() -> None:
