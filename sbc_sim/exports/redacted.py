@@ -51,7 +51,8 @@ HIDDEN: Mapping[Redaction, tuple[str, ...]] = {
         "phone numbers, user parts of URIs, display names",
         "hosts and IP addresses: the same stand-in stands for the same host everywhere",
         "User-Agent and Server of the partner, header fields that no RFC defines, free text in SDP",
-        "which keys were pressed, and the audio",
+        "which keys were pressed (telephone-events, INFO): that they were, and how long, stays",
+        "the audio",
     ),
 }
 """What each level hides, in words for readers of a document."""

@@ -25,7 +25,8 @@ SHOWN = 4
 DEEPEST = 2
 """Encodings within each other that are searched: double-encoded hex is a known mistake."""
 
-SECRET_NAME = r"[\w\-]{0,40}(?:jwt|token|secret|passw|api_?-?key|credential)[\w\-]{0,40}"
+SECRET_NAME = r"[\w\-]{0,40}(?:jwt|token|secret|passw|(?:api|access)_?-?key|credential|cookie|session_?id)[\w\-]{0,40}"
+"""Not ``Session-ID``: that is a header field of SIP (RFC 7989) by which calls are found."""
 _FOLD = r"\r?\n[ \t]+"
 
 _WHOLE = tuple(
@@ -35,14 +36,16 @@ _WHOLE = tuple(
         r"^a=crypto:\S+[ \t]+\S+[ \t]+(?!inline:)(?P<secret>[A-Za-z0-9+/=_\-]{16,})",
         r"^k=[a-z0-9]+:(?P<secret>[^\r\n\[]+)",
         r"^a=ice-pwd:(?P<secret>\S+)",
-        rf"^(?:proxy-)?authorization[ \t]*:[ \t]*(?:[a-z]+[ \t]+)?(?P<secret>(?:[^\r\n\[]|{_FOLD})+)",
-        rf"^{SECRET_NAME}[ \t]*:[ \t]*(?P<secret>(?:[^\r\n\[]|{_FOLD})+)",
+        r"^a=key-mgmt:[^\s\[]+[ \t]+(?P<secret>[A-Za-z0-9+/=_\-]+)",
+        rf"^(?:proxy-)?authorization[ \t]*:[ \t]*+(?:[a-z]+[ \t]++)?+(?P<secret>(?:[^\r\n\[]|{_FOLD})+)",
+        rf"^{SECRET_NAME}[ \t]*:[ \t]*+(?P<secret>(?:[^\r\n\[]|{_FOLD})+)",
         r"\bbearer[ \t]+(?P<secret>[\w\-.~+/=]{8,})",
-        r"\bsips?:[^\s:@;<>\"]{1,256}:(?P<secret>[^@\s;<>\"\[]{1,256})@",
+        r"\bbasic[ \t]+(?-i:(?=.[a-z]*[A-Z0-9+/=]))(?P<secret>[A-Za-z0-9+/=]{8,})",
+        r"\bsips?:[^\s:@;<>\"]{1,256}+:(?P<secret>[^@\s;<>\"\[]{1,256}+)@",
     )
 )
 """Secrets of which nothing stays."""
-SDP_SECRETS = 4
+SDP_SECRETS = 5
 """The first of them are lines of SDP."""
 
 _HEADED = tuple(
@@ -75,7 +78,8 @@ BASE64_RUN = re.compile(r"[A-Za-z0-9+/_\-]{40,}")
 _SEGMENTS = re.compile(r"(?<![\w\-])([\w\-]{10,4096})\.[\w\-]{10,}\.[\w\-]{16,}", re.ASCII)
 
 _SUSPECT = re.compile(
-    r"inline:|crypto:|^k=|pwd:|authorization|jwt|token|secret|passw|api_?-?key|credential|bearer|sips?:|eyJ|65794a|3635373934"
+    r"inline:|crypto:|^k=|pwd:|key-mgmt:|authorization|jwt|token|secret|passw|(?:api|access)_?-?key|credential|cookie|session_?id"
+    r"|bearer|basic|sips?:|eyJ|65794a|3635373934"
     r"|[0-9a-f][0-9a-f\s]{30}|[A-Za-z0-9+/_\-]{40}|[\w\-]{10}\.[\w\-]{10}",
     re.IGNORECASE | re.MULTILINE | re.ASCII,
 )

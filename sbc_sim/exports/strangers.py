@@ -24,14 +24,14 @@ SHORTEST_NAME = 3
 _HOST_CHARACTERS = r"[^\s@:;<>\"?,/\[\]()=&\\']{1,255}"
 _HOST_PLACE = re.compile(
     r"(?:@|://|\bSIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*\w+[ \t]+|\b(?:received|maddr)=|\bIN IP[46] "
-    r"|\bsips?:(?![^\s;<>?,\"]{0,256}@)|\b[0-9]{3} (?=[^\s\"]{1,255} \"))"
+    r"|\bsips?:(?![^\s;<>?,\"@]{0,256}+@)|\b[0-9]{3} (?=[^\s\"]{1,255} \"))"
     rf"(?P<host>{_HOST_CHARACTERS})",
     re.IGNORECASE,
 )
 _IPV4 = re.compile(r"(?<![0-9])(?<![0-9]\.)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9.]{7,15}|[0-9A-Fa-f]{0,4})(?![\w:.])")
-_QUOTED_NAME = re.compile(r'"(?P<name>(?:[^"\\\r\n]|\\.){1,1000})"(?=\s{0,9}<(?:sips?|tel):)', re.IGNORECASE)
-_PLAIN_NAME = re.compile(r"(?:^|[:,])(?P<name>[^\"<>:,\r\n]{1,200})(?=<(?:sips?|tel):)", re.IGNORECASE | re.MULTILINE)
+_QUOTED_NAME = re.compile(r'"(?P<name>(?:[^"\\\r\n]|\\.){1,1000}+)"(?=\s{0,9}<(?:sips?|tel):)', re.IGNORECASE)
+_PLAIN_NAME = re.compile(r"(?:^|[:,])(?P<name>[^\"<>:,\r\n]{1,200}+)(?=<(?:sips?|tel):)", re.IGNORECASE | re.MULTILINE)
 _TELLS_NOTHING = frozenset({"localhost", "invalid", "anonymous.invalid", "0.0.0.0", "127.0.0.1", "255.255.255.255", "::", "::1"})
 _UUI_VALUE = re.compile(r"\s*(?P<data>\"(?:[^\"\\]|\\.)*\"?|[^;,]*)")
 

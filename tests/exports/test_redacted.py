@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sbc_sim.exports.ladder_text import ladder_text
 from sbc_sim.exports.redacted import Redaction, redacted, redacted_message
+from sbc_sim.exports.redaction import mask, message_text
 from sbc_sim.exports.report_text import echo_text
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Trace
@@ -179,6 +180,31 @@ def test_a_quote_out_of_the_middle_of_a_damaged_token_does_not_hold_its_signatur
         text = json.dumps(redacted(trace, level).call.verdict)
         assert SIGNATURE[:10].encode().hex() not in text
         assert SIGNATURE[-10:].encode().hex() not in text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Cookie: session=SECRET1SECRET1",
+        "X-Auth: Basic U0VDUkVUMTpTRUNSRVQx",
+        'X-Json: {"accessKey": "xxxxSECRET1SECRET1", "session_id": "xxxxSECRET1SECRET1"}',
+        "X-Amz: access_key=xxxxSECRET1SECRET1",
+        "User-to-User: " + b'{"access-key": "xxxxSECRET1SECRET1", "sessionId": "xxxxSECRET1SECRET1"}'.hex(),
+        "a=key-mgmt:mikey SECRET1SECRET1U0VDUkVUMQ==",
+    ],
+)
+def test_further_kinds_of_credentials_are_hidden_in_documents_and_in_what_is_shown(line: str) -> None:
+    raw = f"INVITE sip:a@b SIP/2.0\r\nSession-ID: 47755a9de7794ba387653f2099600ef2;remote=00000000\r\n{line}\r\n\r\n".encode()
+    shown = redacted_message(raw, SHARE)
+    for text in (shown.decode(), message_text(raw)):
+        for secret in ("SECRET1", "U0VDUkVUM", b"SECRET1".hex()):
+            assert secret not in text
+        assert "Session-ID: 47755a9de7794ba387653f2099600ef2;remote=00000000" in text
+    assert len(shown) == len(raw)
+    assert redacted_message(shown, SHARE) == shown
+    assert mask(mask(raw.decode())) == mask(raw.decode())
+    prose = "Basic Authentication is asked for, basic authentication too"
+    assert mask(prose) == prose
 
 
 @pytest.mark.parametrize("level", [SHARE, STRICT])
