@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -28,7 +28,19 @@ from sbc_sim.commands.examination import (
     now,
 )
 from sbc_sim.commands.reachability import check_advertised, check_unset
-from sbc_sim.commands.shared import PASSED, RULE_FAILED, SettingsCommand, as_json, loaded, paint, say, say_json, width
+from sbc_sim.commands.shared import (
+    PASSED,
+    RULE_FAILED,
+    CannotRun,
+    SettingsCommand,
+    as_json,
+    loaded,
+    own_version,
+    paint,
+    say,
+    say_json,
+    width,
+)
 from sbc_sim.sip.uri import host_port
 
 if TYPE_CHECKING:
@@ -181,27 +193,25 @@ class _Examination:
         yield Check("instance", "pass", f"sbc-sim {clean(info.get('version'))} runs at {client.api} and is examined through its API")
         with explained():
             setup = client.setup()
-        sip, tls = setup.get("sip") or {}, info.get("tls") or {}
-        host, port = str(sip.get("host") or "127.0.0.1"), int(sip.get("port") or 0)
-        yield check_names([clean(name) for name in tls.get("certificateNames") or ()], clean(host))
-        yield check_expiry(datetime.fromisoformat(str(tls.get("notAfter"))), datetime.now(UTC))
-        yield check_advertised("SIP address", "sip.advertised", clean(host), port)
-        media = str((setup.get("media") or {}).get("host") or "")
-        if media:
-            yield check_advertised("media address", "media.advertised", clean(media))
+        told = _told(client.api, info, setup)
+        yield check_names([clean(name) for name in told.names], clean(told.host))
+        yield check_expiry(told.not_after, datetime.now(UTC))
+        yield check_advertised("SIP address", "sip.advertised", clean(told.host), told.port)
+        if told.media:
+            yield check_advertised("media address", "media.advertised", clean(told.media))
         yield check_clock(now(), None)
-        yield _running_store(info.get("store") or {})
-        self.allow_list = list(setup.get("allowList") or ())
-        with self._downloaded_ca(info) as ca:
-            outcome = loop_call.place(host, port, ca, self._seconds, None)
+        yield _running_store(told.store)
+        self.allow_list = told.allow_list
+        with self._downloaded_ca(told.has_ca) as ca:
+            outcome = loop_call.place(told.host, told.port, ca, self._seconds, None)
         if outcome.result is not None and outcome.result.answered_at is not None:
             outcome.verdict = self.verdict = self._verdict_of(outcome.result.sip_call_id)
         yield loop_call.judged(outcome)
 
     @contextmanager
-    def _downloaded_ca(self, info: Mapping[str, Any]) -> Iterator[Path | None]:
+    def _downloaded_ca(self, has_ca: bool) -> Iterator[Path | None]:
         """Give the CA of the running instance, when it made one; the roots of this machine otherwise."""
-        if self._ca_file is not None or not (info.get("tls") or {}).get("caFingerprint"):
+        if self._ca_file is not None or not has_ca:
             yield self._ca_file
             return
         with tempfile.TemporaryDirectory(prefix="sbc-sim-doctor-") as folder:
@@ -213,6 +223,43 @@ class _Examination:
     def _verdict_of(self, sip_call_id: str) -> Mapping[str, Any]:
         with explained():
             return self._client.verdict(str(self._client.wait({"sipCallId": sip_call_id}, timeout=10.0)["id"]))
+
+
+class _Told(NamedTuple):
+    """What a running instance says of itself, as far as it is looked at."""
+
+    host: str
+    port: int
+    media: str
+    names: list[Any]
+    not_after: datetime
+    has_ca: bool
+    store: Mapping[str, Any]
+    allow_list: list[Mapping[str, Any]]
+
+
+def _told(api: str, info: Mapping[str, Any], setup: Mapping[str, Any]) -> _Told:
+    """Read the answers of an instance, which may be of another version or no sbc-sim at all. Raises CannotRun."""
+    try:
+        sip, media, tls = (dict(one or {}) for one in (setup.get("sip"), setup.get("media"), info.get("tls")))
+        port = int(sip["port"])
+        if not 0 < port < 65536:
+            raise ValueError(f"port {port}")
+        return _Told(
+            str(sip["host"] or "127.0.0.1"),
+            port,
+            str(media.get("host") or ""),
+            list(tls.get("certificateNames") or ()),
+            datetime.fromisoformat(tls["notAfter"]).astimezone(UTC),
+            bool(tls.get("caFingerprint")),
+            dict(info.get("store") or {}),
+            [dict(line) for line in setup.get("allowList") or ()],
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        from sbc_sim.exports.redaction import clean
+
+        seen = clean(repr(error))[:120]
+        raise CannotRun(f"{api} does not answer as sbc-sim {own_version()} does ({seen}): name another instance with --api") from None
 
 
 def _of_certificate(settings: Settings, credentials: Credentials, host: str) -> Iterator[Check]:

@@ -229,7 +229,7 @@ def _store_trouble(file: Path) -> str:
     from contextlib import closing
 
     from sbc_sim.journal.migrations import APPLICATION, VERSION, version_of
-    from sbc_sim.journal.opening import connect, sentence
+    from sbc_sim.journal.opening import peek, sentence
 
     if file.is_dir():
         return f"{file} is a folder"
@@ -243,7 +243,7 @@ def _store_trouble(file: Path) -> str:
     if not os.access(file, os.R_OK | os.W_OK) or not os.access(file.parent, os.W_OK | os.X_OK):
         return f"this user cannot write {file} and beside it"
     try:
-        with closing(connect(file, reading=True)) as connection:
+        with closing(peek(file)) as connection:
             tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if tables and connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
                 return f"{file} is a database of another program"

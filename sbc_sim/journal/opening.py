@@ -96,6 +96,14 @@ def connect(path: Path, reading: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def peek(path: Path) -> sqlite3.Connection:
+    """Connect to look at a file as it lies there, and change nothing: not even the log that a killed writer left is folded back.
+
+    What stands in that log alone is not seen. Raises sqlite3.Error.
+    """
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", timeout=0.0, isolation_level=None, uri=True)
+
+
 def _given_up(connection: sqlite3.Connection | None, lock: Lock | None, words: str) -> StoreError:
     if connection is not None:
         connection.close()

@@ -1,4 +1,8 @@
-"""TLS secrets written to files in the format of SSLKEYLOGFILE, for Wireshark. A file that cannot be written never stops a call."""
+"""TLS secrets written to files in the format of SSLKEYLOGFILE, for Wireshark. A file that cannot be written never stops a call.
+
+A line is written at once, on the thread of the calls, about five for each handshake: whoever follows the file can read what comes next. It
+goes to the page cache; on a disk that hangs the calls hang with it, so a key log belongs on a disk of this machine.
+"""
 
 from __future__ import annotations
 

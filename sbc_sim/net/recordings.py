@@ -255,6 +255,11 @@ class Recordings:
             gone = self._wires.pop(key) if isinstance(key, int) else self._media.pop(key)
             self._octets -= gone.octets
 
+    def close(self) -> None:
+        """Close the files that TLS secrets go to; a further secret opens them again."""
+        if self._key_log is not None:
+            self._key_log.close()
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def capture(self, trace: Trace) -> Capture:

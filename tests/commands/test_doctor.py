@@ -3,12 +3,15 @@
 import json
 import os
 import resource
+import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,6 +19,8 @@ import pytest
 
 from sbc_sim.commands.examination import check_clock, check_descriptors, check_expiry, check_store, covers
 from sbc_sim.commands.reachability import check_advertised, check_unset, reach_of
+from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.sqlite import SqliteStore
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import Flaw
 from sbc_sim.settings import Settings
@@ -209,6 +214,38 @@ def test_a_named_instance_that_is_not_there_is_3_and_bad_settings_are_2(tmp_path
     assert doctor(tmp_path, "--media-ports", "9-1").returncode == 2
 
 
+class Stranger(BaseHTTPRequestHandler):
+    """Answers every question with the same JSON."""
+
+    said = "{}"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(self.said.encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    "said",
+    ['{"version": "9"}', '{"sip": {"host": "h", "port": "many"}}', '{"sip": {"host": "h", "port": 5061}, "tls": {"notAfter": "soon"}}'],
+)
+def test_an_instance_that_tells_of_itself_in_other_words_is_3_and_one_sentence(tmp_path, said):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Other", (Stranger,), {"said": said}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        done = doctor(tmp_path, "--api", f"http://127.0.0.1:{server.server_port}", local=False)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
+    assert f"http://127.0.0.1:{server.server_port} does not answer as sbc-sim" in done.stderr
+    assert "name another instance with --api" in done.stderr
+
+
 # --- the checks themselves -----------------------------------------------------------------------------------------------
 
 
@@ -275,6 +312,20 @@ def test_the_store_is_judged_without_touching_it(tmp_path):
     (tmp_path / "file").touch()
     assert check_store(f"sqlite:{tmp_path}/file/calls.db", 1).status == "fail"
     assert check_store("sqlite://host/calls.db", 1).status == "fail"
+
+
+def test_a_file_that_a_killed_writer_left_is_looked_at_and_not_changed(tmp_path):
+    left, store = tmp_path / "left %20#?", SqliteStore(tmp_path / "calls.db", 0.0)
+    left.mkdir()
+    store.append(Entry(1.0, Kind.CALL_STARTED, "c", {"sipCallId": "c"}))
+    assert store.flush(30.0)
+    for name in ("calls.db", "calls.db-wal"):  # as `kill -9` leaves them
+        shutil.copy(tmp_path / name, left)
+    store.close()
+    before = {file.name: file.read_bytes() for file in left.iterdir()}
+    assert before["calls.db-wal"]
+    assert check_store(f"sqlite:{left}/calls.db", 1).status == "pass"
+    assert {file.name: file.read_bytes() for file in left.iterdir()} == before
 
 
 def test_a_file_that_is_no_store_of_ours_is_refused(tmp_path):

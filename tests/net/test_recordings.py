@@ -280,6 +280,22 @@ def test_secrets_are_appended_to_the_file_of_the_settings_and_that_of_the_enviro
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
 
 
+def test_the_files_are_closed_with_the_recordings(tmp_path: Path) -> None:
+    files = key_log_files(tmp_path / "one", {"SSLKEYLOGFILE": str(tmp_path / "two")})
+    bench = Bench(key_log=files)
+    bench.recordings.secret(1, "CLIENT_RANDOM 01 02")
+    assert held_in(tmp_path) == 2
+    bench.recordings.close()
+    assert held_in(tmp_path) == 0
+    Bench().recordings.close()
+
+
+def held_in(folder: Path) -> int:
+    """Count the open files of this process in a folder."""
+    names = (Path("/proc/self/fd") / number for number in os.listdir("/proc/self/fd"))
+    return sum(os.path.realpath(name).startswith(f"{folder}/") for name in names)
+
+
 def test_one_file_named_twice_gets_each_line_once(tmp_path: Path) -> None:
     files = key_log_files(tmp_path / "keys", {"SSLKEYLOGFILE": str(tmp_path / "keys")})
     assert files is not None
