@@ -346,7 +346,6 @@ class Service:
 
     def _close_store(self, result: Any) -> Any:
         """Write what waits: the calls have ended by now."""
-        self.recordings.close()
         self.store.close()
         self._store_watch.stop()
         return result
@@ -449,7 +448,7 @@ class Service:
             numbers=(("any number", "the echo: what you send comes back, octet by octet"),),
             notes=self._notes(),
             store=self.settings.store.url.removeprefix("sqlite:").removesuffix(":"),
-            durable=self.store.health().durable,
+            durable=self.store.health().kind != "memory",
         )
 
     def _first_call(self, ports: Ports) -> str:

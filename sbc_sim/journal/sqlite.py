@@ -177,7 +177,7 @@ class SqliteStore:
         """Whether what is appended also survives."""
         counts = self._queue.counts
         trouble = self._writing.trouble or self._slowness(counts.waiting)
-        return StoreHealth("sqlite", True, trouble, counts.waiting, counts.lost, counts.totals.file_octets, self._unreadable)
+        return StoreHealth("sqlite", not trouble, trouble, counts.waiting, counts.lost, counts.totals.file_octets, self._unreadable)
 
     @property
     def newest(self) -> int:

@@ -97,7 +97,7 @@ class StoreHealth:
     kind: str
     """``memory`` | ``sqlite``"""
     durable: bool = False
-    """False for a store that forgets when the process ends."""
+    """What is appended now survives: False for a store that forgets when the process ends, and while there is ``trouble``."""
     trouble: str = ""
     """One sentence with the cure while entries cannot be written; empty when all is well."""
     waiting: int = 0

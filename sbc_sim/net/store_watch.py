@@ -27,7 +27,7 @@ class StoreWatch:
 
     def start(self) -> None:
         """Look now and from time to time."""
-        if self._store.health().durable:
+        if self._store.health().kind != "memory":
             self._loop.start(LOOK_SECONDS)
 
     def stop(self) -> None:

@@ -77,6 +77,7 @@ def test_while_nothing_can_be_written_calls_are_taken_and_read_and_then_written(
         assert len(trace.entries) == 3
         assert store.size().calls == 100
         until(lambda: store.health().trouble, "the trouble is told")
+        assert store.health().durable is False
         assert f"another program holds a lock on {tmp_path / 'calls.db'}: end it" in store.health().trouble
         assert in_file(tmp_path, "SELECT count(*) FROM calls") == [(0,)]
     assert store.flush(PATIENCE)
@@ -161,6 +162,7 @@ def test_a_file_that_was_removed_is_noticed_and_named(tmp_path: Path) -> None:
     place(store, "d")
     until(lambda: store.health().trouble, "the trouble is told")
     assert "was removed or replaced under a running sbc-sim: put it back, or start again" in store.health().trouble
+    assert not store.health().durable, "what happens now would be gone after a restart"
     assert [view.id for view in store.calls(CallQuery()).calls] == ["d", "c"]
     (tmp_path / "elsewhere.db").rename(tmp_path / "calls.db")
     assert store.flush(PATIENCE)
