@@ -346,6 +346,7 @@ class Service:
 
     def _close_store(self, result: Any) -> Any:
         """Write what waits: the calls have ended by now."""
+        self.recordings.close()
         self.store.close()
         self._store_watch.stop()
         return result
