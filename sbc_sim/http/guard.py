@@ -16,15 +16,25 @@ from ipaddress import ip_address
 
 from sbc_sim.http.problem import Problem, bad_request
 
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~\-]+)+")
-_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._\-]+)(?::\d{1,5})?")
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~\-]+)+")
+"""A path without dot segments: what a client makes of those is another path (RFC 3986 section 5.2.4)."""
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._\-]+)(?::(?P<port>\d{1,5}))?")
 
 COOKIE = "sbc-sim-token"
+"""Name of the session cookie; see `cookie_name`."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110 section 9.2.1)."""
 
 Header = Callable[[str], list[str]]
 """All values of a header by its name."""
+
+
+def cookie_name(header: Header) -> str:
+    """Name the session cookie by the port that the client asked: cookies know no ports (RFC 6265 section 8.5), so instances on one host
+    would otherwise sign each other out.
+    """
+    match = _HOST.fullmatch((header("Host") or [""])[0])
+    return f"{COOKIE}-{match['port']}" if match is not None and match["port"] else COOKIE
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +99,9 @@ class Guard:
         raise Problem(401, "token-needed", detail, fix, (("WWW-Authenticate", 'Bearer realm="sbc-sim"'),))
 
     def _has_session(self, header: Header) -> bool:
+        own = cookie_name(header)
         pairs = (pair.strip().partition("=") for value in header("Cookie") for pair in value.split(";"))
-        return any(name == COOKIE and compare_digest(value.encode(), self.session.encode()) for name, _, value in pairs)
+        return any(name == own and compare_digest(value.encode(), self.session.encode()) for name, _, value in pairs)
 
     def _check_own_page(self, header: Header, method: str) -> None:
         """Ask for proof that a change comes from a page of ours: a browser sends the cookie whoever made it ask, so it must say who did."""

@@ -101,8 +101,7 @@ class UuiContent(In):
 
     @model_validator(mode="after")
     def _one(self) -> "UuiContent":
-        given = self.model_fields_set & {"json_", "text", "echo"}
-        if len(given) != 1 or (self.text is None and self.echo is None and "json_" not in given):
+        if ("json_" in self.model_fields_set) + (self.text is not None) + (self.echo is not None) != 1:  # null is a JSON value
             raise ValueError("one of json, text and echo is wanted")
         return self
 
@@ -118,8 +117,10 @@ class TraceBody(In):
             ]
         }
     )
-    text: str | None = Field(None, description="SIP messages as text, as a log shows them.")
-    capture: str | None = Field(None, description="pcap or pcapng in Base64.", json_schema_extra={"contentEncoding": "base64"})
+    text: str | None = Field(None, description="SIP messages as text, as a log shows them.", json_schema_extra={"minLength": 1})
+    capture: str | None = Field(
+        None, description="pcap or pcapng in Base64.", json_schema_extra={"contentEncoding": "base64", "minLength": 1}
+    )
     key_log: str | None = Field(None, description="TLS secrets, lines as SSLKEYLOGFILE has them.")
 
     @model_validator(mode="after")
@@ -617,7 +618,7 @@ class StoreHealth(Out):
     """Whether what happens is also kept."""
 
     kind: str
-    durable: bool = Field(description="What happens now survives a restart: false in memory, and while entries cannot be written.")
+    durable: bool
     trouble: str = Field(description="One sentence with the cure while entries cannot be written, or older calls cannot be read.")
     waiting: int
     lost: int

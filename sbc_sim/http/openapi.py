@@ -56,6 +56,7 @@ HEADERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "/api/v1/events": (("Last-Event-ID", "Id of the last event seen; what came since is sent first."),),
     "/assets/{file...}": (("If-None-Match", "The ETag of the copy at hand."),),
 }
+SESSION = "From POST /api/v1/session. Where the client names a port, the cookie's name ends in it: sbc-sim-token-8080."
 EVERYWHERE = (400, 403, 408, 431, 500)
 """Statuses of problems that any request can meet."""
 MORE: Mapping[str, Json] = {
@@ -103,7 +104,7 @@ def document(routes: Iterable[Route], version: str, has_token: bool) -> Json:
     if has_token:
         components["securitySchemes"] = {
             "token": {"type": "http", "scheme": "bearer"},
-            "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "From POST /api/v1/session."},
+            "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": SESSION},
         }
     info = {"title": "sbc-sim", "version": version, "description": ABOUT, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}}
     return {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from sbc_sim.http.bodies import read_body
 from sbc_sim.http.exchange import Asked, Reply
-from sbc_sim.http.guard import COOKIE, Guard
+from sbc_sim.http.guard import Guard, cookie_name
 from sbc_sim.http.problem import Problem
 from sbc_sim.http.routes import Route
 
@@ -44,4 +44,4 @@ class SessionApi:
 
     def _cookie(self, asked: Asked, value: str, age: str) -> tuple[str, str]:
         secure = "; Secure" if asked.first("X-Forwarded-Proto").strip().lower() == "https" else ""
-        return "Set-Cookie", f"{COOKIE}={value}; Path={asked.prefix or '/'}; HttpOnly; SameSite=Strict{secure}{age}"
+        return "Set-Cookie", f"{cookie_name(asked.header)}={value}; Path={asked.prefix or '/'}; HttpOnly; SameSite=Strict{secure}{age}"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
@@ -65,6 +66,26 @@ def test_a_cursor_is_documented_as_long_as_one_is_taken(lab: Lab) -> None:
     for digits in range(16, 22):
         taken = lab.client.get(f"/api/v1/attempts?cursor={'9' * digits}").status_code == 200
         assert taken == bool(re.match(pattern, "9" * digits)), digits
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "body", "fits"),
+    [
+        ("uui/encode", "UuiContent", {"echo": True, "text": None}, True),
+        ("uui/encode", "UuiContent", {"text": "a", "echo": None, "parameters": None}, True),
+        ("uui/encode", "UuiContent", {"json": None, "text": None}, True),
+        ("uui/encode", "UuiContent", {"json": None, "text": "a"}, False),
+        ("uui/encode", "UuiContent", {"echo": True, "text": "a"}, False),
+        ("uui/encode", "UuiContent", {"echo": None, "text": None}, False),
+        ("judge", "TraceBody", {"capture": ""}, False),
+        ("judge", "TraceBody", {"text": ""}, False),
+        ("judge", "TraceBody", {"text": None, "capture": None}, False),
+    ],
+)
+def test_a_body_is_taken_if_and_only_if_its_schema_says_so(lab: Lab, path: str, model: str, body: dict[str, Any], fits: bool) -> None:
+    schema = {"$ref": f"#/components/schemas/{model}", "components": the_document(lab)["components"]}
+    assert jsonschema_rs.is_valid(schema, body) == fits
+    assert (lab.client.post(f"/api/v1/{path}", json=body).status_code != 400) == fits
 
 
 def test_the_server_is_where_the_client_sees_us(make_lab: MakeLab) -> None:
