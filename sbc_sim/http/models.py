@@ -618,7 +618,7 @@ class StoreHealth(Out):
     """Whether what happens is also kept."""
 
     kind: str
-    durable: bool
+    durable: bool = Field(description="What happens now survives a restart: false in memory, and while entries cannot be written.")
     trouble: str = Field(description="One sentence with the cure while entries cannot be written, or older calls cannot be read.")
     waiting: int
     lost: int
