@@ -7,7 +7,7 @@ the header line is marked, else the start line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from sbc_sim.exports.ladder import NUMBERED, Finding, findings_by_message
@@ -32,14 +32,16 @@ def marks(trace: Trace, number: int, secrets: bool = False) -> list[dict[str, An
     Each has ``start`` and ``end``: offsets in the text that ``message_text(raw, secrets)`` gives for its first LONGEST_MESSAGE octets.
     `number` counts messages and unreadable ones from 0, as the API lists them; one that does not exist has no marks.
     """
-    return all_marks(trace, secrets).get(number, [])
+    return all_marks(trace, secrets, (number,)).get(number, [])
 
 
-def all_marks(trace: Trace, secrets: bool = False) -> dict[int, list[dict[str, Any]]]:
-    """The marks of every message that has any, by its number."""
+def all_marks(trace: Trace, secrets: bool = False, only: Container[int] | None = None) -> dict[int, list[dict[str, Any]]]:
+    """The marks of every message that has any, by its number; `only`: of these numbers."""
     listed = [entry for entry in trace.entries if entry.kind in NUMBERED]
     told = {}
     for number, findings in findings_by_message(trace).items():
+        if only is not None and number not in only:
+            continue
         text = message_text(listed[number].raw[:LONGEST_MESSAGE], secrets)
         method = str(listed[number].data.get("summary", ""))
         found = [mark for finding in findings for mark in _of_finding(finding, text, method, secrets)]
@@ -80,7 +82,8 @@ def _place(quote: Mapping[str, Any], text: str, secrets: bool) -> Span:
         found = found or (_found_in_hex(text, low, high, core, place) if "decoded" in header else None)
         if found is not None:
             return found
-    return _value(text, lines[0]) if lines else _start_line(text)
+    low, high = _value(text, lines[0]) if lines else (0, 0)
+    return (low, high) if low < high else _start_line(text)
 
 
 def _found(text: str, low: int, high: int, shown: str, place: int | None) -> Span | None:

@@ -15,11 +15,13 @@ from twisted.internet.defer import Deferred
 from sbc_sim.exports.ladder_text import ladder_text
 from sbc_sim.exports.redaction import mask_call, mask_uui, mask_values, message_text
 from sbc_sim.http.bodies import read_json_object
+from sbc_sim.http.documents_api import level_of, same, still
 from sbc_sim.http.exchange import TEXT, Asked, Reply, json_reply, text_reply
 from sbc_sim.http.problem import Problem, bad_request, not_found
 from sbc_sim.http.routes import Route
 from sbc_sim.http.secrets_shown import secrets_shown
 from sbc_sim.http.waiting import MATCHABLE, STATES, Waiting, Wish, parse_time
+from sbc_sim.http.work import Work
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallQuery, EntryPage, Store, Trace
 from sbc_sim.journal.view import CallView, address_text, rfc3339
@@ -52,12 +54,13 @@ NO_UUI: Mapping[str, Any] = {
 class CallsApi:
     """Routes about calls."""
 
-    def __init__(self, store: Store, waiting: Waiting, hang_up: Callable[[str], bool], longest_wait: float) -> None:
-        """See Sources and SiteOptions for the parts."""
+    def __init__(self, store: Store, waiting: Waiting, hang_up: Callable[[str], bool], longest_wait: float, views: Work) -> None:
+        """See Sources and SiteOptions for the parts. `views`: the lane for what takes longer."""
         self._store = store
         self._waiting = waiting
         self._hang_up = hang_up
         self._longest_wait = longest_wait
+        self._views = views
 
     def routes(self) -> tuple[Route, ...]:
         """The lines for the route table."""
@@ -68,16 +71,16 @@ class CallsApi:
             Route("GET", "/api/v1/calls", self.calls, "Calls, newest first", listed, response="Calls"),
             Route("POST", "/api/v1/calls/wait", self.wait, "Wait for a call", request="WaitRequest", response="Call", problems=(408, 503)),
             Route("GET", one, self.call, "One call", response="Call"),
-            Route("GET", f"{one}/messages", self.messages, "Its SIP messages", ("secrets", *paged), response="Messages"),
+            Route("GET", f"{one}/messages", self.messages, "Its SIP messages", ("secrets", *paged), response="Messages", problems=(503,)),
             Route("GET", f"{one}/verdict", self.verdict, "What the rules say", response="Verdict"),
             Route("GET", f"{one}/uui", self.uui, "Its User-to-User header", ("secrets",), response="CallUuiDecoded"),
             Route("GET", f"{one}/media", self.media, "Its media: what was agreed and what was seen", response="Media"),
-            Route("GET", f"{one}/ladder.txt", self.ladder, "The ladder as text", ("width",), TEXT),
+            Route("GET", f"{one}/ladder.txt", self.ladder, "The ladder as text", ("width", "redaction"), TEXT, problems=(503,)),
             Route("POST", f"{one}/hangup", self.hang_up, "End a live call with BYE", response="HangUp", status=HTTPStatus.ACCEPTED,
                   problems=(409,)),
             Route("GET", "/api/v1/attempts", self.attempts, "Connections that never became SIP connections", paged, response="Attempts"),
             Route("GET", "/api/v1/messages", self.outside, "Messages and errors outside of calls", ("secrets", *paged),
-                  response="OutsideMessages"),
+                  response="OutsideMessages", problems=(503,)),
         )  # fmt: skip
 
     def calls(self, asked: Asked) -> Reply:
@@ -96,18 +99,22 @@ class CallsApi:
         """Tell of one call."""
         return json_reply(call_json(self._view(asked)))
 
-    def messages(self, asked: Asked) -> Reply:
+    def messages(self, asked: Asked) -> Deferred[Reply]:
         """Show the messages of a call, oldest first."""
-        from sbc_sim.exports.marks import all_marks
-
         trace, secrets = self._trace(asked), secrets_shown(asked.query)
-        listed = [entry for entry in trace.entries if entry.kind in (Kind.MESSAGE, Kind.PARSE_ERROR)]
         start, limit = _cursor_number(asked.query), _number(asked.query, "limit", MESSAGE_PAGE)
-        marked = all_marks(trace, secrets)
-        page = enumerate(listed[start : start + limit], start)
-        shown = [{"number": n, **message_json(entry, secrets), "marks": marked.get(n, [])} for n, entry in page]
-        more = str(start + limit) if start + limit < len(listed) else None
-        return json_reply({"messages": shown, "next": more, "dropped": trace.dropped, "secrets": "shown" if secrets else "masked"})
+
+        def show() -> Reply:
+            from sbc_sim.exports.marks import all_marks
+
+            listed = [entry for entry in trace.entries if entry.kind in (Kind.MESSAGE, Kind.PARSE_ERROR)]
+            marked = all_marks(trace, secrets, range(start, start + limit))
+            page = enumerate(listed[start : start + limit], start)
+            shown = [{"number": n, **message_json(entry, secrets), "marks": marked.get(n, [])} for n, entry in page]
+            more = str(start + limit) if start + limit < len(listed) else None
+            return json_reply({"messages": shown, "next": more, "dropped": trace.dropped, "secrets": "shown" if secrets else "masked"})
+
+        return self._views.share(same(asked, trace), show)
 
     def verdict(self, asked: Asked) -> Reply:
         """Tell what the rules say: the verdict, or what was found so far."""
@@ -128,7 +135,8 @@ class CallsApi:
         findings = (view.verdict or {}).get("findings", view.findings)
         explained = [f for f in findings if str(f.get("rule")).startswith("SBC-UUI-") and f.get("status") in ("fail", "warn")]
         shown = told if secrets else mask_uui(told)
-        return json_reply({"call": view.id, **shown, "explained": mask_values(explained), "secrets": "shown" if secrets else "masked"})
+        read = view.uui is not None
+        return json_reply({"call": view.id, "read": read, **shown, "explained": mask_values(explained), "secrets": "shown" if secrets else "masked"})
 
     def media(self, asked: Asked) -> Reply:
         """Tell what was agreed on and what the media plane saw."""
@@ -139,9 +147,16 @@ class CallsApi:
         now = agreed[-1] if agreed else None
         return json_reply({"call": view.id, "agreed": now, "earlier": agreed[:-1], "report": report, "dtmf": keys})
 
-    def ladder(self, asked: Asked) -> Reply:
+    def ladder(self, asked: Asked) -> Deferred[Reply]:
         """Draw the ladder."""
-        return text_reply(ladder_text(self._trace(asked), _number(asked.query, "width", 100)))
+        trace, width, level = self._trace(asked), _number(asked.query, "width", 100), level_of(asked, "none")
+
+        def draw() -> Reply:
+            from sbc_sim.exports.redacted import redacted
+
+            return text_reply(ladder_text(redacted(trace, level), width))
+
+        return self._views.share(same(asked, trace), draw)
 
     def wait(self, asked: Asked) -> Deferred[Reply]:
         """Answer once there is a call as asked for."""
@@ -163,11 +178,15 @@ class CallsApi:
         listed = [{"id": None, "at": rfc3339(entry.at), **mask_values(entry.data)} for entry in page.entries]
         return json_reply({"attempts": listed, "next": page.next})
 
-    def outside(self, asked: Asked) -> Reply:
+    def outside(self, asked: Asked) -> Deferred[Reply]:
         """List messages, parse errors and refusals that belong to no call, newest first."""
         page, secrets = self._entry_page(self._store.outside, asked.query), secrets_shown(asked.query)
-        listed = [message_json(entry, secrets) for entry in page.entries]
-        return json_reply({"messages": listed, "next": page.next, "secrets": "shown" if secrets else "masked"})
+
+        def show() -> Reply:
+            listed = [message_json(entry, secrets) for entry in page.entries]
+            return json_reply({"messages": listed, "next": page.next, "secrets": "shown" if secrets else "masked"})
+
+        return self._views.do(show)
 
     def _entry_page(self, read: Callable[[int, str | None], EntryPage], query: Mapping[str, str]) -> EntryPage:
         return _known_cursor(lambda: read(_number(query, "limit", PAGE), query.get("cursor")))
@@ -182,7 +201,7 @@ class CallsApi:
         trace = self._store.trace(asked.names["id"])
         if trace is None:
             raise _no_call(asked)
-        return trace
+        return still(trace)
 
     def _wish(self, body: Mapping[str, Any]) -> tuple[Wish, float]:
         for name in body:

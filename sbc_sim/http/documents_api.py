@@ -7,7 +7,7 @@ What makes a file is imported with the first request for one, for few processes 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -46,18 +46,19 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 class DocumentsApi:
     """Routes that give files."""
 
-    def __init__(self, store: Store, capture: Callable[[Trace], Capture], work: Work) -> None:
-        """See Sources for the parts."""
+    def __init__(self, store: Store, capture: Callable[[Trace], Capture], work: Work, views: Work) -> None:
+        """See Sources for the parts. `work`: the lane for files; `views`: that for what a page shows."""
         self._store = store
         self._capture = capture
         self._work = work
+        self._views = views
 
     def routes(self) -> tuple[Route, ...]:
         """The lines for the route table."""
         one, redaction, busy = "/api/v1/calls/{id}", ("redaction",), (503,)
         return (
-            Route("GET", f"{one}/ladder.svg", self.ladder_svg, "The ladder as a picture", ("embedded",), SVG, problems=busy),
-            Route("GET", f"{one}/ladder.mmd", self.ladder_mermaid, "The ladder for Mermaid", (), MERMAID, problems=busy),
+            Route("GET", f"{one}/ladder.svg", self.ladder_svg, "The ladder as a picture", ("embedded", *redaction), SVG, problems=busy),
+            Route("GET", f"{one}/ladder.mmd", self.ladder_mermaid, "The ladder for Mermaid", redaction, MERMAID, problems=busy),
             Route("GET", f"{one}/capture.pcapng", self.capture, "The capture for Wireshark", redaction, PCAPNG, problems=busy),
             Route("GET", f"{one}/audio.wav", self.audio, "The audio of both directions", redaction, WAV, problems=(416, *busy)),
             Route("GET", f"{one}/report.html", self.report_html, "The report to read and print", redaction, HTML, problems=busy),
@@ -70,26 +71,28 @@ class DocumentsApi:
 
     def ladder_svg(self, asked: Asked) -> Deferred[Reply]:
         """Draw the ladder, with its style inside, or with class names only for a page that brings a style."""
-        trace, embedded = self._trace(asked), _flag(asked, "embedded")
+        trace, embedded, level = self._trace(asked), _flag(asked, "embedded"), level_of(asked, "none")
 
         def draw() -> Reply:
             from sbc_sim.exports.ladder_svg import ladder_svg
+            from sbc_sim.exports.redacted import redacted
 
             policy = (("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox"),)
-            return Reply(200, _octets(ladder_svg(trace, embedded)), SVG, policy)
+            return Reply(200, _octets(ladder_svg(redacted(trace, level), embedded)), SVG, policy)
 
-        return self._work.do(draw)
+        return self._views.share(same(asked, trace), draw)
 
     def ladder_mermaid(self, asked: Asked) -> Deferred[Reply]:
         """Write the ladder as a sequence diagram."""
-        trace = self._trace(asked)
+        trace, level = self._trace(asked), level_of(asked, "none")
 
         def draw() -> Reply:
             from sbc_sim.exports.ladder_mermaid import ladder_mermaid
+            from sbc_sim.exports.redacted import redacted
 
-            return Reply(200, _octets(ladder_mermaid(trace)), MERMAID)
+            return Reply(200, _octets(ladder_mermaid(redacted(trace, level))), MERMAID)
 
-        return self._work.do(draw)
+        return self._views.share(same(asked, trace), draw)
 
     def capture(self, asked: Asked) -> Deferred[Reply]:
         """Give the call as a capture; nothing is hidden unless asked for, since Wireshark needs what would be hidden."""
@@ -100,11 +103,11 @@ class DocumentsApi:
 
             return _file(asked, capture_pcapng(trace, captured, level), PCAPNG, "pcapng")
 
-        return self._work.do(write)
+        return self._work.share(same(asked, trace), write)
 
     def audio(self, asked: Asked) -> Deferred[Reply]:
         """Give what was heard (left) and said (right)."""
-        _, captured, level = self._parts(asked)
+        trace, captured, level = self._parts(asked)
         if level == "strict":
             fix = "Use redaction=share, which keeps the audio."
             raise Problem(404, "audio-hidden", "At this level of redaction the audio is hidden, so there is no file of it.", fix)
@@ -117,7 +120,7 @@ class DocumentsApi:
                 raise _no_audio(captured)
             return ranged(_file(asked, octets, WAV, "wav"), asked.first("Range"))
 
-        return self._work.do(write)
+        return self._work.share(same(asked, trace), write)
 
     def report_html(self, asked: Asked) -> Deferred[Reply]:
         """Give the report for people. Browsers show it; `Save as` names it well."""
@@ -129,7 +132,7 @@ class DocumentsApi:
             octets = _octets(report_html(trace, captured, level))
             return _file(asked, octets, HTML, "html", "inline", (REPORT_POLICY,))
 
-        return self._work.do(write)
+        return self._work.share(same(asked, trace), write)
 
     def report_json(self, asked: Asked) -> Deferred[Reply]:
         """Give the report for programs."""
@@ -140,7 +143,7 @@ class DocumentsApi:
 
             return json_reply(report_data(trace, captured, level), headers=(_disposition(asked, "json", "inline"),))
 
-        return self._work.do(write)
+        return self._work.share(same(asked, trace), write)
 
     def report_xml(self, asked: Asked) -> Deferred[Reply]:
         """Give the verdict as JUnit XML: a test case for each rule."""
@@ -152,7 +155,7 @@ class DocumentsApi:
 
             return _file(asked, _octets(junit_xml((redacted(trace, level),))), XML, "xml")
 
-        return self._work.do(write)
+        return self._work.share(same(asked, trace), write)
 
     def bundle(self, asked: Asked) -> Deferred[Reply]:
         """Give all files as one."""
@@ -163,7 +166,7 @@ class DocumentsApi:
 
             return _file(asked, bundle_zip(trace, captured, level), ZIP, "zip")
 
-        return self._work.do(write)
+        return self._work.share(same(asked, trace), write)
 
     def series(self, asked: Asked) -> Deferred[Reply]:
         """Give loss, jitter and level over time."""
@@ -175,7 +178,7 @@ class DocumentsApi:
 
             return json_reply(media_series(trace, captured))
 
-        return self._work.do(count)
+        return self._views.share(same(asked, trace), count)
 
     def reference(self, asked: Asked) -> Deferred[Reply]:
         """Set the INVITE of the call beside a correct one. Secrets are masked."""
@@ -186,11 +189,11 @@ class DocumentsApi:
 
             return json_reply(reference_invite(trace))
 
-        return self._work.do(compare)
+        return self._views.share(same(asked, trace), compare)
 
     def _parts(self, asked: Asked, default: str = "share") -> tuple[Trace, Capture, Redaction]:
         trace = self._trace(asked)
-        return trace, self._capture(trace), _level(asked, default)
+        return trace, self._capture(trace), level_of(asked, default)
 
     def _trace(self, asked: Asked) -> Trace:
         trace = self._store.trace(asked.names["id"])
@@ -207,7 +210,13 @@ def still(trace: Trace) -> Trace:
     return replace(trace, call=view)
 
 
-def _level(asked: Asked, default: str = "share") -> Redaction:
+def same(asked: Asked, trace: Trace) -> Hashable:
+    """What makes two requests about a call one: the path, how it is asked for, and how much was known of the call."""
+    return asked.path, tuple(sorted(asked.query.items())), asked.first("Range"), len(trace.entries), trace.dropped
+
+
+def level_of(asked: Asked, default: str = "share") -> Redaction:
+    """Read `redaction`. Raises Problem 400."""
     wanted = asked.query.get("redaction", default)
     if wanted not in LEVELS:
         raise bad_request("bad-redaction", f"redaction={wanted[:20]!r} is no level.", f"Use one of {', '.join(LEVELS)}.")

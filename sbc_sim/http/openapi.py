@@ -49,6 +49,10 @@ PARAMETERS: Mapping[str, tuple[Json, str]] = {
 }
 OWN_PARAMETERS: Mapping[tuple[str, str], tuple[Json, str]] = {
     ("/api/v1/calls/{id}/messages", "cursor"): ({"type": "string", "pattern": "^[0-9]{1,9}$"}, PARAMETERS["cursor"][1]),
+    **{
+        (f"/api/v1/calls/{{id}}/ladder.{kind}", "redaction"): ({"enum": _LEVELS}, "How much is hidden beside secrets; none is the default.")
+        for kind in ("txt", "svg", "mmd")
+    },
     ("/api/v1/calls/{id}/capture.pcapng", "redaction"): ({"enum": _LEVELS}, "How much is hidden; none is the default here."),
 }
 HEADERS: Mapping[str, tuple[tuple[str, str], ...]] = {

@@ -39,6 +39,9 @@ from sbc_sim.rules.policy import Policy
 TRACES_AT_ONCE = 1
 MOST_TRACES_WAITING = 3
 """Uploads have a lane of their own, so that no trace holds up a report."""
+VIEWS_AT_ONCE = 1
+MOST_VIEWS_WAITING = 64
+"""So has what a page shows of a call, so that no report holds up a page; equal ones are made once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +106,15 @@ def token_needed(host: str) -> bool:
 def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFactory:
     """Make the factory to listen with."""
     store, page, pace = sources.store, PageFiles(), Pace()
-    work = Work(reactor, pace)
+    work, views = Work(reactor, pace), Work(reactor, pace, "views", VIEWS_AT_ONCE, MOST_VIEWS_WAITING)
     traces = Work(reactor, pace, "traces", TRACES_AT_ONCE, MOST_TRACES_WAITING)
     waiting = Waiting(store, reactor, options.waiters)
     events = Events(store, reactor, token_hex(4), options.listeners)
     guard = Guard(options.token, tuple(name.lower() for name in options.hosts), options.origins, options.base_path)
     parts = (
         ServiceApi(sources.info, sources.unready, sources.metrics, sources.ca_file, sources.setup, store, page.index),
-        CallsApi(store, waiting, sources.hang_up, options.longest_wait),
-        DocumentsApi(store, sources.capture, work),
+        CallsApi(store, waiting, sources.hang_up, options.longest_wait, views),
+        DocumentsApi(store, sources.capture, work, views),
         events,
         UuiApi(sources.policy),
         JudgeApi(store, sources.policy, traces, options.upload_limit),
@@ -123,4 +126,4 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
     table = RouteTable(route for part in parts for route in part.routes())
     front = Desk(guard, table, waiting, events, options.body_limit)
     limits = ChannelLimits(options.body_limit, options.connections, options.request_time)
-    return SiteFactory(front, limits, options.idle_time, reactor, (work.stop, traces.stop, events.close))
+    return SiteFactory(front, limits, options.idle_time, reactor, (work.stop, views.stop, traces.stop, events.close))

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Thread
 from typing import Any, TypeVar, cast
@@ -87,6 +87,17 @@ class _Job:
         return self.function()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shared:
+    made: Deferred[Any]
+    waiting: list[Deferred[Any]] = field(default_factory=list)
+
+    def leave(self, asked: Deferred[Any]) -> None:
+        self.waiting.remove(asked)
+        if not self.waiting:
+            self.made.cancel()
+
+
 class Work:
     """Jobs under way, and those that wait for one of them to end: a lane of its own for each sort."""
 
@@ -99,6 +110,7 @@ class Work:
         self._most_waiting = most_waiting
         self._waiting: deque[_Job] = deque()
         self._running: list[_Job] = []
+        self._shared: dict[Hashable, _Shared] = {}
         self._pool: ThreadPool | None = None
 
     def do(self, job: Callable[[], T], patience: Patience | None = None) -> Deferred[T]:
@@ -113,6 +125,25 @@ class Work:
         self._waiting.append(one)
         self._begin()
         return one.asked
+
+    def share(self, key: Hashable, job: Callable[[], T]) -> Deferred[T]:
+        """Do a job, or wait with whoever asked for the same before: who follows a live call asks for the same at the same time.
+
+        Raises Problem 503 when too many wait. Cancelling leaves the others their answer; a job that nobody waits for is forgotten.
+        """
+        shared = self._shared.get(key)
+        if shared is None:
+            made = self.do(job)
+            shared = self._shared[key] = _Shared(made)
+            made.addBoth(self._give, shared, key)
+        asked: Deferred[T] = Deferred(shared.leave)
+        shared.waiting.append(asked)
+        return asked
+
+    def _give(self, result: Any, shared: _Shared, key: Hashable) -> None:
+        del self._shared[key]
+        for asked in tuple(shared.waiting):
+            asked.callback(result)
 
     def go_on(self, job: Callable[[], T], patience: Patience | None = None) -> Deferred[T]:
         """Do a second part of a job that had its turn: it goes before whoever waits, and is never too much."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sbc_sim.exports.ladder import NUMBERED
@@ -108,6 +108,7 @@ HEADERS = ["X", "start line", "SDP line 1", "SDP", "SDP line x", "User-to-User, 
 
 
 @given(st.binary(max_size=300), st.sampled_from(HEADERS), st.text(max_size=30), st.none() | st.integers(-5, 400), st.booleans())
+@example(b"\n\x00", "start line", "", None, False)
 @settings(max_examples=150, deadline=None)
 def test_any_message_and_any_quote_give_places_within_the_text(
     raw: bytes, header: str, quoted: str, offset: int | None, secrets: bool

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
+import socket
 import threading
 import time
 import wave
 import zipfile
+from importlib import import_module
 from xml.etree import ElementTree
 
+import httpx
 import pytest
 
 from sbc_sim.exports.capture import Capture
 from sbc_sim.http.work import AT_ONCE, MOST_WAITING
+from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Trace
-from tests.http.conftest import Lab, started
+from tests.http.conftest import START, Lab, message, started
 from tests.http.stored import a_capture, keep_a_call
-from tests.support.sip import KEY
+from tests.support.sip import KEY, an_invite
 
 FILES = [
     ("ladder.svg", "image/svg+xml", None),
@@ -214,25 +218,23 @@ def test_messages_carry_marks_for_the_findings_about_them(lab: Lab) -> None:
 
 
 def test_too_much_work_at_once_is_a_503_and_the_rest_is_done(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    call = keep_a_call(lab)
     from sbc_sim.exports import junit
 
+    calls = [keep_a_call(lab, name=f"c{number}") for number in range(AT_ONCE + MOST_WAITING + 2)]
     free = threading.Event()
     real = junit.junit_xml
     monkeypatch.setattr(junit, "junit_xml", lambda traces: (free.wait(50), real(traces))[1])
     statuses: list[int] = []
 
-    def ask() -> None:
-        import httpx
-
+    def ask(call: str) -> None:
         with httpx.Client(trust_env=False, timeout=30) as client:
             statuses.append(client.get(f"http://127.0.0.1:{lab.port}/api/v1/calls/{call}/report.xml").status_code)
 
-    asking = [threading.Thread(target=ask) for _ in range(AT_ONCE + MOST_WAITING + 2)]
+    asking = [threading.Thread(target=ask, args=(call,)) for call in calls]
     for thread in asking:
         thread.start()
-    busy = lab.client.get(f"/api/v1/calls/{call}")
-    assert busy.status_code == 200  # the rest of the interface answers meanwhile
+    for what in ("", "/ladder.svg", "/messages"):
+        assert lab.client.get(f"/api/v1/calls/{calls[0]}{what}").status_code == 200  # what pages show is answered meanwhile
     while statuses.count(503) < 2:
         assert any(thread.is_alive() for thread in asking)
         time.sleep(0.01)
@@ -240,7 +242,70 @@ def test_too_much_work_at_once_is_a_503_and_the_rest_is_done(lab: Lab, monkeypat
     for thread in asking:
         thread.join(30)
     assert sorted(statuses) == [200] * (AT_ONCE + MOST_WAITING) + [503] * 2
-    assert lab.client.get(f"/api/v1/calls/{call}/report.xml").status_code == 200
+    assert lab.client.get(f"/api/v1/calls/{calls[0]}/report.xml").status_code == 200
+
+
+PAGES = 8
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "path"),
+    [
+        ("ladder_svg", "ladder_svg", "ladder.svg?embedded=true"), ("series", "media_series", "media/series"),
+        ("marks", "all_marks", "messages"), ("report", "report_data", "report.json"),
+    ],
+)  # fmt: skip
+def test_pages_that_follow_one_call_have_each_view_made_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, module: str, function: str, path: str
+) -> None:
+    call, free, made, asked = keep_a_call(lab), threading.Event(), list[int](), list[int]()
+    there = import_module(f"sbc_sim.exports.{module}")
+    real, trace = getattr(there, function), lab.store.trace
+    monkeypatch.setattr(there, function, lambda *given: (made.append(1), free.wait(50), real(*given))[2])
+    monkeypatch.setattr(lab.store, "trace", lambda call: (asked.append(1), trace(call))[1])
+    url, answers = f"http://127.0.0.1:{lab.port}/api/v1/calls/{call}/{path}", list[httpx.Response]()
+    asking = [threading.Thread(target=lambda: answers.append(httpx.get(url, timeout=60, trust_env=False))) for _ in range(PAGES)]
+    for thread in asking:
+        thread.start()
+    with socket.create_connection(("127.0.0.1", lab.port), 10) as line:  # one that goes away takes nothing from the others
+        line.sendall(f"GET /api/v1/calls/{call}/{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        while lab.on_reactor(lambda: len(asked)) <= PAGES:
+            assert any(thread.is_alive() for thread in asking)
+    free.set()
+    for thread in asking:
+        thread.join(50)
+    assert [answer.status_code for answer in answers] == [200] * PAGES
+    assert len({answer.content for answer in answers}) == 1
+    assert len(made) == 1
+    assert lab.client.get(url).status_code == 200
+    assert len(made) == 2
+
+
+def test_only_the_messages_of_the_page_are_marked_and_not_on_the_thread_of_the_reactor(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sbc_sim.exports import marks
+
+    seen: list[str] = []
+    real = marks.message_text
+    monkeypatch.setattr(marks, "message_text", lambda *given: (seen.append(threading.current_thread().name), real(*given))[1])
+    invite = an_invite(user_to_user="7b2z;encoding=hex")
+    finding = {"rule": "SBC-UUI-003", "status": "fail", "severity": "must", "title": "t", "detail": "d", "evidence": []}
+    lab.tell(started("c1"), message("c1", "INVITE", invite), message("c1", "BYE", b"BYE x"), Entry(START, Kind.FINDING, "c1", finding))
+    assert lab.client.get("/api/v1/calls/c1/messages?cursor=1").json()["messages"][0]["number"] == 1
+    assert seen == []
+    (first,) = lab.client.get("/api/v1/calls/c1/messages?limit=1").json()["messages"]
+    assert [mark["rule"] for mark in first["marks"]] == ["SBC-UUI-003"]
+    assert len(seen) == 1
+    assert lab.on_reactor(lambda: threading.current_thread().name) not in seen
+
+
+@pytest.mark.parametrize("name", ["ladder.txt", "ladder.svg", "ladder.mmd"])
+def test_a_ladder_can_be_had_at_every_level(lab: Lab, name: str) -> None:
+    call = keep_a_call(lab)
+    queries = ("", *(f"?redaction={one}" for one in LEVELS))
+    plain, *levels = (lab.client.get(f"/api/v1/calls/{call}/{name}{query}").text for query in queries)
+    assert plain == levels[0]
+    assert len(set(levels)) == len(LEVELS)
+    assert lab.client.get(f"/api/v1/calls/{call}/{name}?redaction=all").json()["code"] == "bad-redaction"
 
 
 def test_a_file_that_fails_to_be_made_is_a_500_and_the_next_one_is_made(

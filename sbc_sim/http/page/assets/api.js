@@ -1,6 +1,8 @@
 // The API as this page asks it. All addresses are relative to the page, so that they hold behind a sub-path.
 
 export const API = "api/v1";
+const MOST_TRIES = 5; // of a GET while the server has too much to do
+const LONGEST_REST_S = 10;
 
 /** An answer that was no success: `detail` says what was seen, `fix` what to do (RFC 9457). */
 export class Problem extends Error {
@@ -28,7 +30,15 @@ export function withQuery(path, query = {}) {
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 
-async function answered(path, options) {
+/** Wait as long as the server said, and up to half a second more, so that not all pages come back at once. */
+function rest(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, (Math.min(seconds, LONGEST_REST_S) + Math.random() / 2) * 1000);
+    if (signal) signal.addEventListener("abort", () => { clearTimeout(timer); reject(new DOMException("", "AbortError")); }, { once: true });
+  });
+}
+
+async function answered(path, options = {}, tries = 1) {
   let response;
   try {
     response = await fetch(path, { cache: "no-store", ...options });
@@ -37,6 +47,11 @@ async function answered(path, options) {
     throw new Problem(0, { code: "unreachable", detail: "The simulator does not answer.", fix: "Is `sbc-sim serve` still running?" });
   }
   if (response.ok) return response;
+  const reading = !options.method || options.method === "GET";
+  if (response.status === 503 && reading && tries < MOST_TRIES && response.headers.has("Retry-After")) {
+    await rest(Number(response.headers.get("Retry-After")) || 1, options.signal);
+    return answered(path, options, tries + 1);
+  }
   const told = await response.json().catch(() => ({}));
   if (response.status === 401) needs.forEach((heard) => heard());
   throw new Problem(response.status, told);

@@ -22,9 +22,9 @@ function drawn(text) {
   return document.importNode(svg, true);
 }
 
-export function LadderTab({ id, version, params }) {
+export function LadderTab({ id, version, params, findings, final }) {
   const ladder = useFetch(callPath(id, "/ladder.svg"), { query: { embedded: "true" }, version, text: true });
-  const messages = useMessages(id, version);
+  const messages = useMessages(id, version, findings, final);
   const chosen = params.m === undefined ? null : Number(params.m);
   return html`<div class="ladder-tab">
     <div class="ladder-side">
@@ -38,27 +38,29 @@ export function LadderTab({ id, version, params }) {
   </div>`;
 }
 
-/** Every message of the call, page by page; read on from where the last look ended. */
-export function useMessages(id, version, secrets = "") {
-  const [messages, setMessages] = useState([]);
+const NOTHING = { key: "", dropped: 0, messages: [] };
+
+/** Every message of the call, page by page; read on from where the last look ended, unless a new finding may mark what was read. */
+export function useMessages(id, version, findings, final, secrets = "") {
+  const [known, setKnown] = useState(NOTHING);
+  const of = JSON.stringify([id, secrets]);
+  const key = JSON.stringify([id, secrets, final, findings.map(({ rule, status }) => rule + status)]);
   useEffect(() => {
-    let here = true;
-    const read = async () => {
-      const found = [];
-      let cursor = null;
-      do {
-        const page = await getJson(callPath(id, "/messages"), { limit: 200, cursor, secrets });
+    const abort = new AbortController();
+    const read = async (before) => {
+      const found = [...before.messages];
+      let page = { next: String(found.length) };
+      while (page.next) {
+        page = await getJson(callPath(id, "/messages"), { limit: 200, cursor: page.next === "0" ? null : page.next, secrets }, abort.signal);
+        if (found.length && page.dropped !== before.dropped) return read({ ...NOTHING, dropped: page.dropped }); // the numbers have moved
         found.push(...page.messages);
-        cursor = page.next;
-      } while (cursor && here);
-      if (here) setMessages(found);
+      }
+      return setKnown({ of, key, dropped: page.dropped, messages: found });
     };
-    read().catch(() => {}); // the ladder beside it tells of the trouble
-    return () => {
-      here = false;
-    };
-  }, [id, version, secrets]);
-  return messages;
+    read(known.key === key ? known : NOTHING).catch(() => {}); // the ladder beside it tells of the trouble
+    return () => abort.abort();
+  }, [version, key]);
+  return known.of === of ? known.messages : [];
 }
 
 function Drawing({ text, chosen, choose }) {

@@ -5,9 +5,9 @@ import { plural, preciseMoment } from "./format.js";
 import { Glyph, Waiting } from "./ui.js";
 import { OneMessage, useMessages } from "./ladder.js";
 
-export function MessagesTab({ id, version }) {
+export function MessagesTab({ id, version, findings, final }) {
   const [secrets, setSecrets] = useState(false);
-  const messages = useMessages(id, version, secrets ? "show" : "");
+  const messages = useMessages(id, version, findings, final, secrets ? "show" : "");
   return html`<div class="messages-tab">
     <p class="bar"><span class="dim" role="status">${plural(messages.length, "message")}</span>
       <label><input type="checkbox" checked=${secrets} onChange=${(event) => setSecrets(event.target.checked)} /> show keys and tokens</label></p>
