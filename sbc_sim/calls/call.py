@@ -70,6 +70,10 @@ def uui_expectation(policy: Policy) -> UuiExpectation:
     )
 
 
+_NOT_LOOKED_AT = "Not looked at: the INVITE was refused before."
+_BODY_UNREAD = "Not looked at: the body of the INVITE could not be taken apart."
+
+
 class Call:
     """One call that a partner placed."""
 
@@ -80,7 +84,7 @@ class Call:
         self.state = CallState.INVITED
         self.dialog: Dialog | None = None
         self.deadline: float | None = None
-        self.evidence = Evidence(peer=desk.agent.peer(connection), invite=invite, invited_at=now)
+        self.evidence = Evidence(peer=desk.agent.peer(connection), invite=invite, invited_at=now, unread_content=_NOT_LOOKED_AT)
         self._desk = desk
         self._book = Book(call_id, self.evidence, desk.outbox, desk.policy)
         self._watch: MediaWatch | None = None
@@ -119,11 +123,13 @@ class Call:
         """Read what the INVITE carries. Raises MalformedMessage for a body that cannot be taken apart."""
         policy = self._desk.policy
         self.evidence.uui = read(invite.headers, uui_expectation(policy), found_elsewhere(invite))
+        self.evidence.unread_content = _BODY_UNREAD
         self._offer = sdp_body(invite)
         self.evidence.offer = self._offer
         self.evidence.offered_by_us = self._offer is None
         if self._offer is not None:
             self.evidence.negotiation = negotiate(self._offer, capabilities(policy))
+        self.evidence.unread_content = ""
 
     def _take_port(self, transaction: ServerTransaction, now: float) -> None:
         desk = self._desk
@@ -182,6 +188,7 @@ class Call:
 
     def unreadable(self, finding: Finding, now: float) -> None:
         """Close the book of a call whose INVITE broke the grammar; it was answered without a transaction."""
+        self.evidence.unread_headers = self.evidence.unread_content = f"Not looked at, for the INVITE could not be read: {finding.detail}"
         self.found_out(finding, now)
         self._rejected(finding, now)
 

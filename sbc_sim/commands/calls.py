@@ -111,7 +111,8 @@ def _parts(client: Client, about: Mapping[str, Any], messages: bool, verdict_onl
         yield "The verdict, rule by rule", verdict_text(client.verdict(call), width(), everything=verdict_only)
     if everything:
         uui = client.uui(call)
-        yield "User-to-User", uui_text(uui) if uui.get("raw") is not None else "there was none\n"
+        nothing = "there was none\n" if uui.get("read", True) else "not read: the INVITE was refused before\n"
+        yield "User-to-User", uui_text(uui) if uui.get("raw") is not None else nothing
         yield "The echo, as the simulator measured it", echo_text(view_of(about, client.media(call))).rstrip("\n")
 
 

@@ -348,6 +348,7 @@ class CallUuiDecoded(UuiDecoded):
     """The User-to-User header of a call."""
 
     call: str
+    read: bool = Field(description="Whether the INVITE was looked at for it: not when it could not be read or was refused before.")
     explained: list[Finding] = Field(description="Findings about it that warn or fail.")
 
 

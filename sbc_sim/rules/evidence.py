@@ -17,6 +17,10 @@ class Evidence:
 
     peer: Peer | None = None
     invite: Request | None = None
+    unread_headers: str = ""
+    """Non-empty: why the header section of the INVITE was not read whole; what is not seen in it may be there."""
+    unread_content: str = ""
+    """Non-empty: why User-to-User and session description of the INVITE were not looked at; whether there are any is not known."""
     uui: Uui | None = None
     offer: bytes | None = None
     """The peer's SDP (its offer, or its answer to our offer)."""

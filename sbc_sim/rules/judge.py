@@ -7,6 +7,7 @@ from sbc_sim.rules.catalogue import RULES
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Refusal, Verdict, verdict
 from sbc_sim.rules.policy import Policy
+from sbc_sim.rules.unread import only_read
 
 _AT_THE_INVITE = (network.judge, signalling.judge, headers.judge, uui.judge, offer.judge)
 """In the order of RFC 3261 section 8.2: who, where to, then what the request carries."""
@@ -37,6 +38,8 @@ def judge_source(evidence: Evidence, policy: Policy) -> list[Finding]:
 def judge_call(evidence: Evidence, policy: Policy) -> Verdict:
     """Judge a call at its end: one finding for every rule of the catalogue, in its order."""
     findings = [finding for judge in _AT_THE_END for finding in judge(evidence, policy)]
+    if evidence.unread_headers:
+        findings = only_read(findings, evidence.unread_headers)
     return verdict(sorted(findings, key=lambda finding: _PLACE[finding.rule]))
 
 

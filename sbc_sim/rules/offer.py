@@ -92,6 +92,8 @@ def _no_answer(detail: str) -> Finding:
 def _why_not(evidence: Evidence) -> str:
     if _unanswered(evidence):
         return "There is no answer to look at: see SBC-SDP-018."
+    if evidence.unread_content:
+        return evidence.unread_content
     return "The partner's answer has not come." if evidence.offered_by_us else "There is no session description."
 
 
@@ -99,6 +101,8 @@ def _delayed(evidence: Evidence, policy: Policy) -> Finding:
     rule = "SBC-SDP-002"
     if evidence.invite is None:
         return skipped(rule, "No INVITE was read.")
+    if evidence.unread_content:
+        return skipped(rule, evidence.unread_content)
     # A re-INVITE without offer may leave no description behind: the INVITE had one all the same.
     described = evidence.offer is not None or evidence.negotiation is not None or _unanswered(evidence)
     if not evidence.offered_by_us and described:

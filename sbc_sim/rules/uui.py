@@ -103,7 +103,7 @@ def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
     """Judge the User-to-User header: the problems in the order in which they were found, then the rules that hold."""
     uui = evidence.uui
     if uui is None:
-        return [skipped(rule, "The User-to-User header was not read.") for rule in RULES]
+        return [skipped(rule, evidence.unread_content or "The User-to-User header was not read.") for rule in RULES]
     lenient = policy.uui_encoding == "lenient" and any(p.fault is UuiFault.OTHER_ENCODING for p in uui.problems)
     broken: dict[str, Finding] = {}
     for problem in uui.problems:

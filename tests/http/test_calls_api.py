@@ -203,6 +203,11 @@ def test_a_call_without_user_to_user_has_the_same_members_all_empty(lab: Lab) ->
     assert bare["raw"] is None
 
 
+def test_a_user_to_user_that_was_never_read_is_not_called_absent(lab: Lab) -> None:
+    lab.tell(started("unread"), started("absent"), Entry(START, Kind.UUI, "absent", {"raw": None}))
+    assert [get(lab, f"/api/v1/calls/{call}/uui")["read"] for call in ("unread", "absent")] == [False, True]
+
+
 def test_findings_about_the_user_to_user_are_explained_beside_it(lab: Lab) -> None:
     other, passed = {**FINDING, "rule": "SBC-SIP-001"}, {**FINDING, "rule": "SBC-UUI-009", "status": "pass"}
     lab.tell(started("c1"), Entry(START, Kind.UUI, "c1", UUI), *ended("c1", findings=(FINDING, other, passed)))

@@ -14,7 +14,7 @@ export function UuiTab({ id, version, info }) {
   if (error) return html`<${Trouble} error=${error} retry=${retry} />`;
   if (!data) return html`<${Waiting} what="the header" />`;
   if (data.raw === null) {
-    return html`<div class="empty"><p>The INVITE brought no User-to-User header.</p></div>${(data.explained || []).map((finding) => html`<${FindingCard} key=${finding.rule} finding=${finding} />`)}`;
+    return html`<div class="empty"><p>${data.read ? "The INVITE brought no User-to-User header." : "User-to-User was not read: the INVITE could not be read, or was refused before."}</p></div>${(data.explained || []).map((finding) => html`<${FindingCard} key=${finding.rule} finding=${finding} />`)}`;
   }
   return html`<${UuiView} uui=${data} info=${info} />`;
 }
