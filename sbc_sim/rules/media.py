@@ -138,7 +138,10 @@ def _srtcp(talk: Talk) -> Finding:
         return passed(rule, f"{report.rtcp_received} SRTCP packets.") if report.rtcp_received else skipped(rule, "No RTCP arrived.")
     detail = f"RTCP: {report.rtcp_plain} clear, {report.rtcp_auth_failures} with a wrong tag, {report.rtcp_received} in order."
     if not report.rtcp_auth_failures and report.rtcp_plain <= PLAIN_RTCP_NOTE:
-        return passed(rule, f"{detail} So few are a note only.")
+        dropped = "1 clear RTCP packet was" if report.rtcp_plain == 1 else f"{report.rtcp_plain} clear RTCP packets were"
+        if not report.rtcp_received:
+            return undecided(rule, f"{dropped} dropped, and no SRTCP came: too few to tell whether all of it is clear.")
+        return passed(rule, f"{dropped} dropped beside {report.rtcp_received} protected ones: so few are a note only.")
     return warned(rule, detail, Quote(f"clear {report.rtcp_plain}, wrong tag {report.rtcp_auth_failures}", "RTCP", None, "media"))
 
 

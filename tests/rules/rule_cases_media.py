@@ -61,7 +61,9 @@ SRTP = [
     Case("SBC-SRTP-010", WARN, "2 packets of clear RTP", reported(plain_rtp=2)),
     Case("SBC-SRTP-011", WARN, "9 clear,", reported(rtcp_plain=9)),
     Case("SBC-SRTP-011", WARN, "1 with a wrong tag", reported(rtcp_auth_failures=1)),
-    Case("SBC-SRTP-011", PASS, "a note only", reported(rtcp_plain=2)),
+    Case("SBC-SRTP-011", PASS, "2 clear RTCP packets were dropped beside", reported(rtcp_plain=2)),
+    Case("SBC-SRTP-011", PASS, "1 clear RTCP packet was dropped beside", reported(rtcp_plain=1)),
+    Case("SBC-SRTP-011", UNKNOWN, "1 clear RTCP packet was dropped, and no SRTCP came", reported(rtcp_plain=1, rtcp_received=0)),
     Case("SBC-SRTP-011", SKIP, "No RTCP", reported(**NOTHING)),
     Case("SBC-SRTP-012", WARN, "30 packets were replays", reported(replayed=30)),
 ]
