@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from string import Template
 from typing import Any
 
@@ -42,6 +43,9 @@ _WORDS = (
     known.BARESIP,
 )
 
+_EITHER_TARGET = "dns:HOST:5061 (of an address ipv4:HOST:5061)"
+"""In the words for CUBE; here one of both is right."""
+
 _FILES = (
     (known.CUBE, "Configuration", """\
 crypto pki trustpoint SBC-SIM
@@ -61,7 +65,7 @@ voice class sip-profiles 90
 dial-peer voice 90 voip
  destination-pattern .T
  session protocol sipv2
- session target $cube:$port
+ session target $cube
  session transport tcp tls
  voice-class codec 90
  voice-class sip srtp-crypto 90
@@ -98,6 +102,15 @@ sip-manipulation
         msg-type         request
         methods          INVITE
         new-value        "$uui"
+"""),
+    (known.RIBBON_EDGE, "SIP Server Table, entry IP/FQDN", """\
+Host:        $host
+Port:        $port
+Protocol:    TLS
+TLS Profile: one with $ca among the Trusted CA Certificates
+"""),
+    (known.RIBBON_CORE, "Configuration", """\
+set addressContext default zone ZONE ipPeer SBC-SIM $ribbon
 """),
     (known.ASTERISK, "pjsip.conf", """\
 [sbc-sim-transport]
@@ -215,21 +228,42 @@ def _snippet(platform: str, title: str, text: str) -> dict[str, Any]:
 
 def _filled(text: str, values: Values) -> str:
     ca = CA_FILE if values.own_ca else "ca.pem"
-    named = values.host[:1].isalpha() and ":" not in values.host
     return Template(text).substitute(
         address=host_port(values.host, values.port),
         host=values.host,
         port=values.port,
-        cube=f"dns:{values.host}" if named else f"ipv4:{values.host}",
+        cube=_cube_target(values),
+        ribbon=_ribbon_peer(values),
         uui=values.uui,
         escaped=values.uui.replace(";", "\\;"),
         ca=ca,
     )
 
 
+def _cube_target(values: Values) -> str:
+    """What follows `session target`: its kind says whether a name or an address stands there."""
+    return f"{_kind(values.host)}:{host_port(values.host, values.port)}"
+
+
+def _kind(host: str) -> str:
+    try:
+        return f"ipv{ip_address(host).version}"
+    except ValueError:
+        return "dns"
+
+
+def _ribbon_peer(values: Values) -> str:
+    """Where an IP Peer leads. To a name over TLS the SBC adds 1 to the port that is set, unless that is 5061."""
+    if _kind(values.host) != "dns":
+        return f"ipAddress {values.host} ipPort {values.port}"
+    port = values.port if values.port == 5061 else values.port - 1
+    return f"policy sip fqdn {values.host} fqdnPort {port}"
+
+
 def _words(platform: str, values: Values) -> str:
     lines = (f"{name}: {theme[platform]}" for name, theme in THEMES if platform in theme)
     digits = values.uui.partition(";")[0]
     address = host_port(values.host, values.port)
-    text = "\n".join(lines).replace("HOST:5061", address).replace("port 5061", f"port {values.port}").replace("HOST", values.host)
+    text = "\n".join(lines).replace(_EITHER_TARGET, _cube_target(values)).replace("HOST:5061", address).replace("HOST", values.host)
+    text = text.replace("port 5061", f"port {values.port}").replace("Port 5061", f"Port {values.port}")
     return text.replace("HEX", digits) + "\n"

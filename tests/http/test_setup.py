@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -48,11 +49,32 @@ def test_an_ipv6_address_stands_in_brackets_where_a_port_follows() -> None:
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_every_platform_gets_settings_with_the_values_of_this_instance_in_their_places(platform: str) -> None:
     text = snippets(setup_data(replace(INSTANCE, sip_port=15061)), platform)
-    assert "sim.example" in text or platform in ("Ribbon", "Genesys")
+    assert "sim.example" in text
     assert "HOST" not in text
     assert "HEX" not in text
     assert "$" not in text.replace("${EXTEN}", "").replace("$1", "").replace('+)$"', "").replace("$du", "")
-    assert "5061" not in text.replace("15061", "").replace("bind=0.0.0.0:5061", "")
+    assert "5061" not in text.replace("15061", "").replace("bind=0.0.0.0:5061", "").replace("other than 5061", "")
+
+
+@pytest.mark.parametrize(
+    ("host", "target"),
+    [("sim.example", "dns:sim.example:15061"), ("127.0.0.1", "ipv4:127.0.0.1:15061"), ("2001:db8::1", "ipv6:[2001:db8::1]:15061")],
+)
+def test_every_text_for_cube_names_the_same_target_whether_the_host_is_a_name_or_an_address(host: str, target: str) -> None:
+    text = snippets(setup_data(replace(INSTANCE, sip_host=host, sip_port=15061)), "Cisco CUBE")
+    targets = re.findall(r"session target (\S+)", text)
+    assert [one.rstrip(".,") for one in targets] == [target, target]
+
+
+def test_ribbon_is_told_the_destination_and_a_name_with_a_port_of_its_own_one_port_lower() -> None:
+    def told(host: str, port: int) -> str:
+        return snippets(setup_data(replace(INSTANCE, sip_host=host, sip_port=port)), "Ribbon SBC Core")
+
+    assert "fqdn sim.example fqdnPort 5061" in told("sim.example", 5061)
+    assert "fqdn sim.example fqdnPort 15060" in told("sim.example", 15061)
+    assert "ipAddress 192.0.2.7 ipPort 15061" in told("192.0.2.7", 15061)
+    edge = snippets(setup_data(replace(INSTANCE, sip_host="192.0.2.7", sip_port=15061)), "Ribbon SBC Edge")
+    assert "Host:        192.0.2.7\nPort:        15061\n" in edge
 
 
 def test_only_what_the_test_suite_runs_is_called_tested() -> None:

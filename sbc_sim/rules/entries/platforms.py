@@ -28,8 +28,9 @@ PJSUA = "pjsua"
 TRANSPORT_TLS: Settings = {
     AUDIOCODES: "Proxy Set: address HOST:5061 with Transport Type TLS; SIP Interface: a TLS Port and a TLS Context.",
     ORACLE: "session-agent: transport-method StaticTLS, port 5061; sip-interface > sip-port: transport-protocol TLS with a tls-profile.",
-    RIBBON_EDGE: "SIP Server Table: Protocol TLS, port 5061, and a TLS Profile.",
-    CUBE: "dial-peer voice: session transport tcp tls, session target dns:HOST:5061.",
+    RIBBON_EDGE: "SIP Server Table, IP/FQDN: Host HOST, Port 5061, Protocol TLS, and a TLS Profile.",
+    RIBBON_CORE: "ipPeer: ipAddress and ipPort, or policy sip fqdn and fqdnPort; over TLS it adds 1 to an fqdnPort other than 5061.",
+    CUBE: "dial-peer voice: session transport tcp tls, session target dns:HOST:5061 (of an address ipv4:HOST:5061).",
     GENESYS: "External trunk: Protocol TLS; SIP server HOST with port 5061.",
     ASTERISK: "pjsip.conf: a transport with protocol=tls; aor contact=sip:HOST:5061\\;transport=tls; endpoint transport= that transport.",
     FREESWITCH: "sofia profile: tls=true; dial sofia/external/NUMBER@HOST:5061;transport=tls.",
