@@ -11,8 +11,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 
+from sbc_sim.addresses import Ports, addresses, certificate_names, in_uri
+from sbc_sim.announcing import Announcement
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.http.metrics import Gauges, Metrics
@@ -27,7 +27,6 @@ from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
 from sbc_sim.journal.memory import MemoryStore
 from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.store import Store, StoreError
-from sbc_sim.journal.view import rfc3339
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
 from sbc_sim.net.key_log import key_log_files
@@ -40,10 +39,8 @@ from sbc_sim.net.sip_tls import ListenError, SipDialler, SipListener
 from sbc_sim.net.store_watch import StoreWatch
 from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
 from sbc_sim.rtp.leg import LegDescription
-from sbc_sim.rules.catalogue import RULE_SET_VERSION
-from sbc_sim.settings import Endpoint, Settings, local_address
+from sbc_sim.settings import Settings
 from sbc_sim.sip.connections import Identity
-from sbc_sim.terminal import Banner
 
 FAREWELL = 0.05
 """Seconds in which the last octets of HTTP answers leave."""
@@ -56,62 +53,6 @@ if TYPE_CHECKING:
 
 class ServiceError(Exception):
     """Why the simulator cannot run: a port, a certificate, the network. One sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The real ports once everything listens."""
-
-    sip: int
-    http: int
-    media_start: int
-    media_end: int
-    """Both 0: any free ones, call by call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """What we call ourselves. An empty host: on each call the one by which the partner reached us."""
-
-    sip_host: str
-    sip_port: int
-    """0: the port listened on."""
-    media_host: str
-    local: str
-    """An address of this machine, to show in place of an empty host; found without sending anything."""
-
-    @property
-    def by_connection(self) -> bool:
-        """Whether an address depends on who calls: right on a desk, wrong behind NAT."""
-        return not (self.sip_host and self.media_host)
-
-
-def addresses(settings: Settings) -> Addresses:
-    """Work out what to advertise: as set, else where it listens; listening everywhere, it depends on the call."""
-    host, port = _host_and_port(settings.sip.advertised or "")
-    sip = settings.sip.listen
-    media = settings.media.advertised or settings.media.listen
-    return Addresses(
-        host or ("" if sip.wildcard else sip.host),
-        port,
-        media if settings.media.advertised or not Endpoint(media, 0).wildcard else (local_address() if ":" in sip.host else ""),
-        local_address() if sip.wildcard else sip.host,
-    )
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    """Split HOST, HOST:PORT, [IPv6] and [IPv6]:PORT."""
-    host, colon, port = text.rpartition(":")
-    if colon and port.isascii() and port.isdigit() and (":" not in host or host.endswith("]")):
-        return host.strip("[]"), int(port)
-    return text.strip("[]"), 0
-
-
-def certificate_names(settings: Settings) -> tuple[str, ...]:
-    """List what the certificate is for, beside localhost."""
-    listens = () if settings.sip.listen.wildcard else (settings.sip.listen.host,)
-    own = addresses(settings)
-    return tuple(dict.fromkeys((*settings.tls.names, own.sip_host or own.local, *listens)))
 
 
 def certificate_files(settings: Settings) -> CertificateFiles:
@@ -192,7 +133,7 @@ class Service:
             new_recording=self.recordings.new,
         )
         environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes)
-        identity = Identity(_in_uri(self.addresses.sip_host), self.addresses.sip_port)
+        identity = Identity(in_uri(self.addresses.sip_host), self.addresses.sip_port)
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)
         limits = self._connection_limits()
         wire = self.recordings.taps()
@@ -294,12 +235,12 @@ class Service:
         sources = Sources(
             self.store,
             self.metrics,
-            self.info,
+            lambda: self.announcement.info(),
             self._unready,
             self._hang_up,
             self.ca_file,
             capture=self.recordings.capture,
-            setup=self.setup,
+            setup=lambda: self.announcement.setup(),
             reset=self.reset,
             policy=self.settings.policy(),
         )
@@ -369,122 +310,19 @@ class Service:
         except OSError as error:
             raise ServiceError(f"the ports file {file} cannot be written: {error.strerror}") from None
 
-    def info(self) -> Mapping[str, Any]:
-        """Tell /api/v1/info."""
-        ports, settings = self.ports, self.settings
-        return {
-            "version": self.version,
-            "ruleSet": RULE_SET_VERSION,
-            "profile": settings.rules.profile,
-            "uui": {"limit": settings.uui.limit, "limitScope": settings.uui.limit_scope},
-            "sip": {
-                "listen": str(Endpoint(settings.sip.listen.host, ports.sip)),
-                "advertised": self.sip_advertised if self.addresses.sip_host else None,
-            },
-            "media": {
-                "listen": settings.media.listen,
-                "advertised": self.addresses.media_host or None,
-                "mode": settings.media.mode,
-                "portStart": ports.media_start,
-                "portEnd": ports.media_end,
-            },
-            "http": {"listen": str(Endpoint(settings.http.listen.host, ports.http)), "auth": "token" if self.token else "none"},
-            "tls": {
-                "clientCertificates": settings.tls.client_certificates,
-                "minVersion": settings.tls.min_version,
-                "caFingerprint": self.fingerprint if self.ca_file else None,
-                "certificateNames": list(certificates.names_of(self.credentials.leaf)),
-                "notAfter": rfc3339(self.credentials.not_after.timestamp()),
-            },
-        }
-
     @property
-    def sip_advertised(self) -> str:
-        """HOST:PORT by which partners reach us, as far as this machine can tell."""
-        return str(Endpoint(self.addresses.sip_host or self.addresses.local, self.addresses.sip_port or self.listener.port))
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the CA, or of the own certificate."""
-        return certificates.show(self.ca_file).fingerprint if self.ca_file else certificates.facts_of(self.credentials.leaf).fingerprint
-
-    def setup(self) -> Mapping[str, Any]:
-        """Tell /api/v1/setup: how a partner points an SBC here."""
-        from sbc_sim.http.setup import Instance, setup_data
-
-        ports, policy = self.ports, self.settings.policy()
-        content = json.dumps({"orgId": policy.echo_org, "scrt2Domain": policy.echo_domain}, separators=(",", ":"))
-        instance = Instance(
-            sip_host=self.addresses.sip_host or self.addresses.local,
-            sip_port=self.addresses.sip_port or ports.sip,
-            media_host=self.addresses.media_host or self.addresses.local,
-            media_start=ports.media_start,
-            media_end=ports.media_end,
-            media_mode=self.settings.media.mode,
-            certificate_names=certificates.names_of(self.credentials.leaf),
-            ca_fingerprint=self.fingerprint if self.ca_file else None,
-            echo_header=f"{content.encode().hex()};encoding=hex",
-            echo_content=content,
-        )
-        return setup_data(instance)
-
-    def banner(self) -> Banner:
-        """Tell what `serve` prints first."""
-        ports, settings = self.ports, self.settings
-        pairs = self.plane.ports_limit // 2
-        return Banner(
+    def announcement(self) -> Announcement:
+        """What is told of all this, once it listens."""
+        return Announcement(
+            settings=self.settings,
             version=self.version,
-            sip=str(Endpoint(settings.sip.listen.host, ports.sip)),
-            sip_advertised=self.sip_advertised,
-            sip_by_connection=not self.addresses.sip_host,
-            media=f"{settings.media.listen} {_range(ports)}",
-            media_advertised=self.addresses.media_host,
-            calls=settings.limits.calls if settings.media.mode == "mux" else min(pairs, settings.limits.calls),
-            mode="one port for all calls" if settings.media.mode == "mux" else "two ports for each call",
-            http=f"http://{Endpoint(_reachable(settings.http.listen.host), ports.http)}{settings.http.base_path}/",
-            token=self.token if settings.http.token is None else None,
-            ca=str(self.ca_file) if self.ca_file else None,
-            fingerprint=self.fingerprint,
-            call=self._first_call(ports),
-            numbers=(("any number", "the echo: what you send comes back, octet by octet"),),
-            notes=self._notes(),
-            store=self.settings.store.url.removeprefix("sqlite:").removesuffix(":"),
-            durable=self.store.health().kind != "memory",
+            addresses=self.addresses,
+            ports=self.ports,
+            credentials=self.credentials,
+            ca_file=self.ca_file,
+            token=self.token,
+            media_ports=self.plane.ports_limit,
+            survives=self.store.health().kind != "memory",
+            restarted=len(getattr(self.store, "restarted", ())),
+            key_log_paths=self.recordings.key_log_paths,
         )
-
-    def _first_call(self, ports: Ports) -> str:
-        ca = f" --ca {self.ca_file}" if self.ca_file else ""
-        return f"sbc-sim call tls:{Endpoint(_reachable(self.settings.sip.listen.host), ports.sip)}{ca}"
-
-    def _notes(self) -> tuple[str, ...]:
-        notes = list(self.credentials.warnings)
-        cut_off = len(getattr(self.store, "restarted", ()))
-        if cut_off:
-            were = "call was" if cut_off == 1 else "calls were"
-            notes.append(f"{cut_off} {were} up when the simulator stopped the last time; the list has them as ended by restart")
-        if self.addresses.by_connection:
-            notes.append(
-                "Contact and SDP carry the address by which each partner reached this machine; behind NAT or in a container "
-                "set sip.advertised and media.advertised"
-            )
-        if self.settings.tls.flaw != "none":
-            notes.append(f"the server certificate is flawed on purpose (tls.flaw: {self.settings.tls.flaw}); a careful partner refuses it")
-        for path in self.recordings.key_log_paths:
-            notes.append(f"TLS secrets are appended to {path}: whoever has that file can read captures of these calls")
-        return tuple(notes)
-
-
-def _range(ports: Ports) -> str:
-    if ports.media_start == 0:
-        return "any free port"
-    return str(ports.media_start) if ports.media_start == ports.media_end else f"{ports.media_start}-{ports.media_end}"
-
-
-def _in_uri(host: str) -> str:
-    """Give a host as URIs, Via and Warning have it: an IPv6 address in brackets (RFC 3261 section 25.1)."""
-    return f"[{host}]" if ":" in host else host
-
-
-def _reachable(host: str) -> str:
-    """Give an address by which this machine reaches what listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

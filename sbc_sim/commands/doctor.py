@@ -100,7 +100,7 @@ class _Examination:
 
     def _client_of(self, wanted: dict[str, Any]) -> Client:
         """Ask where the settings say that it would listen, unless an instance is named."""
-        from sbc_sim.commands.serve import reachable
+        from sbc_sim.addresses import reachable
 
         http = self._settings.http
         wanted["api"] = wanted["api"] or (
@@ -141,7 +141,7 @@ class _Examination:
     # --- before it runs ----------------------------------------------------------------------------------------------
 
     def _of_settings(self) -> Iterator[Check]:
-        from sbc_sim.service import addresses
+        from sbc_sim.addresses import addresses
 
         settings = self._settings
         own = addresses(settings)

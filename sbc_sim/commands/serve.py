@@ -44,7 +44,7 @@ def serve(ctx: click.Context, ports_file: Path | None) -> int:
         raise CannotRun(str(error)) from None
     service.store.subscribe(logs.tell)
     ports = service.ports
-    say(terminal.banner(service.banner(), paint))
+    say(terminal.banner(service.announcement.banner(), paint))
     logs.say(f"listening: sip {ports.sip}, http {ports.http}, media {ports.media_start}-{ports.media_end}", ports=asdict(ports))
     return run_reactor(reactor, lambda: service.stop().addBoth(lambda _: end_reactor(reactor)))
 
@@ -56,6 +56,8 @@ def serve(ctx: click.Context, ports_file: Path | None) -> int:
 @click.pass_context
 def ready(ctx: click.Context, wait: bool, timeout: float, ports_file: Path | None) -> int:
     """Exit 0 when the simulator says that it is ready for calls, else 1."""
+    from sbc_sim.addresses import reachable
+
     endpoint = loaded(ctx).settings.http.listen
     until = time.monotonic() + timeout
     while True:
@@ -66,11 +68,6 @@ def ready(ctx: click.Context, wait: bool, timeout: float, ports_file: Path | Non
             click.echo(f"sbc-sim: not ready: {problem}", err=True)
             return RULE_FAILED
         time.sleep(0.05)
-
-
-def reachable(host: str) -> str:
-    """Give an address by which this machine reaches what listens on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def _not_ready(host: str, port: int, ports_file: Path | None, timeout: float) -> str:

@@ -1,0 +1,73 @@
+"""Where the simulator is: the ports it listens on, what it calls itself, and by which address this machine reaches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sbc_sim.settings import Endpoint, Settings, local_address
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The real ports once everything listens."""
+
+    sip: int
+    http: int
+    media_start: int
+    media_end: int
+    """Both 0: any free ones, call by call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What we call ourselves. An empty host: on each call the one by which the partner reached us."""
+
+    sip_host: str
+    sip_port: int
+    """0: the port listened on."""
+    media_host: str
+    local: str
+    """An address of this machine, to show in place of an empty host; found without sending anything."""
+
+    @property
+    def by_connection(self) -> bool:
+        """Whether an address depends on who calls: right on a desk, wrong behind NAT."""
+        return not (self.sip_host and self.media_host)
+
+
+def addresses(settings: Settings) -> Addresses:
+    """Work out what to advertise: as set, else where it listens; listening everywhere, it depends on the call."""
+    host, port = _host_and_port(settings.sip.advertised or "")
+    sip = settings.sip.listen
+    media = settings.media.advertised or settings.media.listen
+    return Addresses(
+        host or ("" if sip.wildcard else sip.host),
+        port,
+        media if settings.media.advertised or not Endpoint(media, 0).wildcard else (local_address() if ":" in sip.host else ""),
+        local_address() if sip.wildcard else sip.host,
+    )
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    """Split HOST, HOST:PORT, [IPv6] and [IPv6]:PORT."""
+    host, colon, port = text.rpartition(":")
+    if colon and port.isascii() and port.isdigit() and (":" not in host or host.endswith("]")):
+        return host.strip("[]"), int(port)
+    return text.strip("[]"), 0
+
+
+def certificate_names(settings: Settings) -> tuple[str, ...]:
+    """List what the certificate is for, beside localhost."""
+    listens = () if settings.sip.listen.wildcard else (settings.sip.listen.host,)
+    own = addresses(settings)
+    return tuple(dict.fromkeys((*settings.tls.names, own.sip_host or own.local, *listens)))
+
+
+def in_uri(host: str) -> str:
+    """Give a host as URIs, Via and Warning have it: an IPv6 address in brackets (RFC 3261 section 25.1)."""
+    return f"[{host}]" if ":" in host else host
+
+
+def reachable(host: str) -> str:
+    """Give an address by which this machine reaches what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

@@ -1,0 +1,147 @@
+"""What a running simulator tells of itself: /api/v1/info, /api/v1/setup, and the banner of `serve`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sbc_sim.addresses import Addresses, Ports, reachable
+from sbc_sim.journal.view import rfc3339
+from sbc_sim.net import certificates
+from sbc_sim.net.certificates import Credentials
+from sbc_sim.rules.catalogue import RULE_SET_VERSION
+from sbc_sim.settings import Endpoint, Settings
+from sbc_sim.terminal import Banner
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """The facts, once everything listens, and the three ways to tell them."""
+
+    settings: Settings
+    version: str
+    addresses: Addresses
+    ports: Ports
+    credentials: Credentials
+    ca_file: Path | None
+    """None when the certificate is not of our own making."""
+    token: str | None
+    """What the API asks for."""
+    media_ports: int
+    """How many there are for all calls."""
+    survives: bool
+    """Whether calls are kept over a restart."""
+    restarted: int
+    """Calls that the last stop cut off."""
+    key_log_paths: Sequence[Path]
+
+    def info(self) -> Mapping[str, Any]:
+        """Tell /api/v1/info."""
+        ports, settings = self.ports, self.settings
+        return {
+            "version": self.version,
+            "ruleSet": RULE_SET_VERSION,
+            "profile": settings.rules.profile,
+            "uui": {"limit": settings.uui.limit, "limitScope": settings.uui.limit_scope},
+            "sip": {
+                "listen": str(Endpoint(settings.sip.listen.host, ports.sip)),
+                "advertised": self.sip_advertised if self.addresses.sip_host else None,
+            },
+            "media": {
+                "listen": settings.media.listen,
+                "advertised": self.addresses.media_host or None,
+                "mode": settings.media.mode,
+                "portStart": ports.media_start,
+                "portEnd": ports.media_end,
+            },
+            "http": {"listen": str(Endpoint(settings.http.listen.host, ports.http)), "auth": "token" if self.token else "none"},
+            "tls": {
+                "clientCertificates": settings.tls.client_certificates,
+                "minVersion": settings.tls.min_version,
+                "caFingerprint": self.fingerprint if self.ca_file else None,
+                "certificateNames": list(certificates.names_of(self.credentials.leaf)),
+                "notAfter": rfc3339(self.credentials.not_after.timestamp()),
+            },
+        }
+
+    @property
+    def sip_advertised(self) -> str:
+        """HOST:PORT by which partners reach us, as far as this machine can tell."""
+        return str(Endpoint(self.addresses.sip_host or self.addresses.local, self.addresses.sip_port or self.ports.sip))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the CA, or of the own certificate."""
+        return certificates.show(self.ca_file).fingerprint if self.ca_file else certificates.facts_of(self.credentials.leaf).fingerprint
+
+    def setup(self) -> Mapping[str, Any]:
+        """Tell /api/v1/setup: how a partner points an SBC here."""
+        from sbc_sim.http.setup import Instance, setup_data
+
+        ports, policy = self.ports, self.settings.policy()
+        content = json.dumps({"orgId": policy.echo_org, "scrt2Domain": policy.echo_domain}, separators=(",", ":"))
+        instance = Instance(
+            sip_host=self.addresses.sip_host or self.addresses.local,
+            sip_port=self.addresses.sip_port or ports.sip,
+            media_host=self.addresses.media_host or self.addresses.local,
+            media_start=ports.media_start,
+            media_end=ports.media_end,
+            media_mode=self.settings.media.mode,
+            certificate_names=certificates.names_of(self.credentials.leaf),
+            ca_fingerprint=self.fingerprint if self.ca_file else None,
+            echo_header=f"{content.encode().hex()};encoding=hex",
+            echo_content=content,
+        )
+        return setup_data(instance)
+
+    def banner(self) -> Banner:
+        """Tell what `serve` prints first."""
+        ports, settings = self.ports, self.settings
+        return Banner(
+            version=self.version,
+            sip=str(Endpoint(settings.sip.listen.host, ports.sip)),
+            sip_advertised=self.sip_advertised,
+            sip_by_connection=not self.addresses.sip_host,
+            media=f"{settings.media.listen} {_range(ports)}",
+            media_advertised=self.addresses.media_host,
+            calls=settings.limits.calls if settings.media.mode == "mux" else min(self.media_ports // 2, settings.limits.calls),
+            mode="one port for all calls" if settings.media.mode == "mux" else "two ports for each call",
+            http=f"http://{Endpoint(reachable(settings.http.listen.host), ports.http)}{settings.http.base_path}/",
+            token=self.token if settings.http.token is None else None,
+            ca=str(self.ca_file) if self.ca_file else None,
+            fingerprint=self.fingerprint,
+            call=self._first_call(ports),
+            numbers=(("any number", "the echo: what you send comes back, octet by octet"),),
+            notes=self._notes(),
+            store=settings.store.url.removeprefix("sqlite:").removesuffix(":"),
+            durable=self.survives,
+        )
+
+    def _first_call(self, ports: Ports) -> str:
+        ca = f" --ca {self.ca_file}" if self.ca_file else ""
+        return f"sbc-sim call tls:{Endpoint(reachable(self.settings.sip.listen.host), ports.sip)}{ca}"
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = list(self.credentials.warnings)
+        if self.restarted:
+            were = "call was" if self.restarted == 1 else "calls were"
+            notes.append(f"{self.restarted} {were} up when the simulator stopped the last time; the list has them as ended by restart")
+        if self.addresses.by_connection:
+            notes.append(
+                "Contact and SDP carry the address by which each partner reached this machine; behind NAT or in a container "
+                "set sip.advertised and media.advertised"
+            )
+        if self.settings.tls.flaw != "none":
+            notes.append(f"the server certificate is flawed on purpose (tls.flaw: {self.settings.tls.flaw}); a careful partner refuses it")
+        for path in self.key_log_paths:
+            notes.append(f"TLS secrets are appended to {path}: whoever has that file can read captures of these calls")
+        return tuple(notes)
+
+
+def _range(ports: Ports) -> str:
+    if ports.media_start == 0:
+        return "any free port"
+    return str(ports.media_start) if ports.media_start == ports.media_end else f"{ports.media_start}-{ports.media_end}"
