@@ -6,15 +6,20 @@ A trace may show several legs of one call: phone to proxy, proxy to SBC. Each le
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sbc_sim.offline.framing import PIECES, Spoken
 from sbc_sim.sip.message import Message, Request
 from sbc_sim.sip.responses import has_tag
+from sbc_sim.sip.text import printable
 from sbc_sim.traces.recording import Address, Flow
 
 _TAG = re.compile(r";\s*tag\s*=\s*([^;,\s>]+)", re.IGNORECASE)
+MOST_LEGS = 50
+"""Legs of one call that are told apart: destinations that INVITEs of one Call-ID and tag go to."""
+MOST_HEARD = 5000
+"""Messages of one attempt that are looked at."""
 NOT_OF_A_DIALOG = frozenset({"OPTIONS", "REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "NOTIFY"})
 
 
@@ -42,12 +47,23 @@ class Attempt:
     sbc: Address
     partner: Address
     heard: list[Heard] = field(default_factory=list)
+    left_out: int = 0
+    """Messages beyond the bound."""
+
+    def add(self, heard: Heard) -> None:
+        """Take its next message."""
+        if len(self.heard) < MOST_HEARD:
+            self.heard.append(heard)
+        else:
+            self.left_out += 1
 
 
 @dataclass(slots=True)
 class Leg:
     """All attempts of one Call-ID towards one SBC."""
 
+    number: int
+    """In the order of first INVITEs."""
     call_id: str
     tag: str
     sbc: Address
@@ -66,6 +82,17 @@ class Sorted:
     attempts: list[Attempt]
     orphans: dict[str, list[Spoken]]
     """By Call-ID: messages of dialogs whose INVITE is not in the trace."""
+    left_out: int = 0
+    """INVITEs of legs beyond the bound."""
+
+    def notes(self) -> Iterator[str]:
+        """Say what was left out."""
+        if self.left_out:
+            yield f"{self.left_out} INVITEs were left out: they lead to more than {MOST_LEGS} places with one Call-ID and tag."
+        cut = [attempt for attempt in self.attempts if attempt.left_out]
+        for attempt in cut[:MOST_LEGS]:
+            name = printable(attempt.call_id, 60)
+            yield f"Call-ID {name}: only its first {MOST_HEARD} messages were looked at, {attempt.left_out} more were left out."
 
 
 def sort_out(spoken: Iterable[Spoken]) -> Sorted:
@@ -74,10 +101,14 @@ def sort_out(spoken: Iterable[Spoken]) -> Sorted:
     legs = _legs(spoken)
     orphans: dict[str, list[Spoken]] = {}
     attempts: list[Attempt] = []
+    left_out = 0
     for one in spoken:
-        leg = _leg_of(one, legs.get(call_id_of(one.message), ()))
+        leg = _leg_of(one, legs)
         if leg is None:
-            _note_orphan(one, orphans)
+            if _begins(one.message):
+                left_out += 1
+            else:
+                _note_orphan(one, orphans)
             continue
         inbound = _inbound(one, leg)
         if inbound and _begins(one.message) and _sequence(one.message) != leg.sequence:
@@ -85,8 +116,8 @@ def sort_out(spoken: Iterable[Spoken]) -> Sorted:
             leg.attempts.append(Attempt(leg.call_id, leg.tag, leg.sbc, leg.partner))
             attempts.append(leg.attempts[-1])
         if leg.attempts:
-            leg.attempts[-1].heard.append(Heard(one, inbound))
-    return Sorted(attempts, orphans)
+            leg.attempts[-1].add(Heard(one, inbound))
+    return Sorted(attempts, orphans, left_out)
 
 
 def _note_orphan(one: Spoken, orphans: dict[str, list[Spoken]]) -> None:
@@ -96,29 +127,36 @@ def _note_orphan(one: Spoken, orphans: dict[str, list[Spoken]]) -> None:
         orphans.setdefault(call_id_of(one.message), []).append(one)
 
 
-def _legs(spoken: list[Spoken]) -> dict[str, list[Leg]]:
-    """By Call-ID: one leg for each destination that an initial INVITE was sent to."""
+_Legs = dict[tuple[str, str], list[Leg]]
+"""By Call-ID and the caller's tag."""
+
+
+def _legs(spoken: list[Spoken]) -> _Legs:
+    """Find one leg for each destination that an initial INVITE was sent to, up to the bound."""
     legs: dict[tuple[str, str, Address], Leg] = {}
-    by_call: dict[str, list[Leg]] = {}
+    by_call: _Legs = {}
     for one in spoken:
         if not _begins(one.message):
             continue
         client, server = one.flow.client, one.flow.server
         sbc, partner = (server, client) if one.from_client else (client, server)
         call_id, tag = call_id_of(one.message), tag_of(one.message, "From")
-        key = (call_id, tag, sbc)
-        leg = legs.get(key)
+        leg = legs.get((call_id, tag, sbc))
         if leg is None:
-            leg = legs[key] = Leg(call_id, tag, sbc, partner)
-            by_call.setdefault(call_id, []).append(leg)
+            of_call = by_call.setdefault((call_id, tag), [])
+            if len(of_call) >= MOST_LEGS:
+                continue
+            leg = legs[call_id, tag, sbc] = Leg(len(legs), call_id, tag, sbc, partner)
+            of_call.append(leg)
         leg.flows.add(one.flow.number)
     return by_call
 
 
-def _leg_of(one: Spoken, legs: Iterable[Leg]) -> Leg | None:
+def _leg_of(one: Spoken, legs: _Legs) -> Leg | None:
     """Find the leg by the caller's tag and the flow; a flow of its own (the SBC dialled back, the partner reconnected) goes by its ends."""
+    call_id = call_id_of(one.message)
     tags = {tag_of(one.message, "From"), tag_of(one.message, "To")}
-    fitting = [leg for leg in legs if leg.tag in tags]
+    fitting = sorted((leg for tag in tags for leg in legs.get((call_id, tag), ())), key=lambda leg: leg.number)
     own = [leg for leg in fitting if one.flow.number in leg.flows]
     return next(iter(own or [leg for leg in fitting if _between(one.flow, leg)]), None)
 

@@ -13,6 +13,8 @@ from sbc_sim.sip.message import Message, Request
 
 MOST_CHANGES = 200
 MOST_LINES = 400
+MOST_NAMES = 300
+"""Headers of different names that are looked at, and values of one name."""
 LONGEST_VALUE = 8192
 
 
@@ -106,11 +108,12 @@ def _start_line(before: Message, after: Message) -> Iterator[Change]:
 
 
 def _headers(before: Headers, after: Headers) -> Iterator[Change]:
-    names = list(dict.fromkeys(canonical(item.name) for item in (*before, *after)))
+    names = list(dict.fromkeys(canonical(item.name) for item in (*before, *after)))[:MOST_NAMES]
     for name in names:
         yield from _one_header(name, before, after)
     order = [[canonical(item.name) for item in headers] for headers in (before, after)]
-    common = [[name for name in dict.fromkeys(side) if name in order[0] and name in order[1]] for side in order]
+    both = set(order[0]) & set(order[1])
+    common = [[name for name in dict.fromkeys(side) if name in both] for side in order]
     if common[0] != common[1]:
         moved = next(one for one, other in zip(*common, strict=True) if one != other)
         why = "the order of different headers means nothing"
@@ -135,6 +138,7 @@ def _one_header(name: str, before: Headers, after: Headers) -> Iterator[Change]:
 
 
 def _values(name: str, shown: str, old: list[str], new: list[str]) -> Iterator[Change]:
+    old, new = old[:MOST_NAMES], new[:MOST_NAMES]
     for tag, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal":
             continue

@@ -23,7 +23,7 @@ from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.message import Message, Request, check_request
 from sbc_sim.sip.text import printable
 from sbc_sim.sip.uui import found_elsewhere, read
-from sbc_sim.traces.allowance import Allowance, Spent
+from sbc_sim.traces.allowance import Allowance, Spent, TimeSpent
 from sbc_sim.traces.recording import Recording
 
 MOST_CALLS = 100
@@ -91,17 +91,20 @@ def compare(theirs: Recording | Trace, ours: Recording | Trace, policy: Policy |
     `spent` tells when the time for it is over: the calls compared until then count, a note tells of the others.
     """
     time = Allowance(spent)
-    sides = [calls_of(theirs), calls_of(ours)]
+    found: dict[str, list[str]] = {"theirs": [], "ours": []}
+    sides = [calls_of(theirs, time, found["theirs"]), calls_of(ours, time, found["ours"])]
     notes = [*_notes_of(theirs, "theirs"), *_notes_of(ours, "ours")]
+    notes += [f"{name}: {note}" for name, of_side in found.items() for note in of_side]
     notes += [f"{name}: there is no call in this trace." for name, calls in zip(("theirs", "ours"), sides, strict=True) if not calls]
-    pairs = list(paired_calls(sides[0], sides[1][:MOST_CALLS]))
+    pairs = list(paired_calls(sides[0], sides[1][:MOST_CALLS], time))
     compared: list[ComparedCall] = []
     for there, here, by in pairs:
-        if time.over:
-            done = f"{len(compared)} of {len(pairs)} calls were compared"
-            notes.append(f"The time allowed for the traces is over: {done}. Cut them to the call.")
+        try:
+            compared.append(_call(there, here, by, policy or Policy(), time))
+        except TimeSpent:
             break
-        compared.append(_call(there, here, by, policy or Policy()))
+    if time.ended:
+        notes.append(f"The time allowed for the traces is over: {len(compared)} calls were compared. Cut the traces to the call.")
     if all(sides):
         matched = {id(here) for _, here, _ in pairs}
         notes += [f"ours: the call {_named(call)} is not in their trace." for call in sides[1][:MOST_CALLS] if id(call) not in matched]
@@ -119,10 +122,10 @@ def _named(call: CallCopies) -> str:
     return printable(call.call_id, 60)
 
 
-def _call(theirs: CallCopies, ours: CallCopies, matched_by: str, policy: Policy) -> ComparedCall:
+def _call(theirs: CallCopies, ours: CallCopies, matched_by: str, policy: Policy, time: Allowance) -> ComparedCall:
     pairs = paired_messages(theirs, ours)
     offset, one_way = _clocks(pairs)
-    messages = tuple(_message(pair, offset, policy) for pair in pairs)
+    messages = tuple(_message(pair, offset, policy, time) for pair in pairs)
     return ComparedCall(theirs.call_id, ours.call_id, matched_by, offset, one_way, messages)
 
 
@@ -158,7 +161,8 @@ def _travel(pair: Pair) -> tuple[Copy | None, Copy | None]:
 # --- one message -------------------------------------------------------------------------------------------------------------------
 
 
-def _message(pair: Pair, offset: float | None, policy: Policy) -> Compared:
+def _message(pair: Pair, offset: float | None, policy: Policy, time: Allowance) -> Compared:
+    time.need(32)
     sent, came = _travel(pair)
     known, gap = pair.known, _gap(pair)
     delay = None if gap is None or offset is None else gap - (offset if known.inbound else -offset)

@@ -12,13 +12,16 @@ from sbc_sim.offline.attempts import Heard, call_id_of, sort_out, tag_of
 from sbc_sim.offline.framing import framed
 from sbc_sim.sip.message import Message, Request, Response, read_message
 from sbc_sim.sip.stream import StreamLimits
+from sbc_sim.traces.allowance import Allowance
 from sbc_sim.traces.recording import Recording
 
 EARLIEST_DATE = 1e8
 """Smaller times count from the beginning of a text: no clock says them."""
 MOST_MESSAGES = 2000
 """Messages of one call that are held against each other."""
-_LIMITS = StreamLimits(1 << 20, 1 << 20, 1 << 16)
+MOST_CALLS = 2000
+"""Calls of one trace that a counterpart is looked for among."""
+_LIMITS = StreamLimits(1 << 17, 1 << 18, 1 << 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,16 @@ class Pair:
         return copy
 
 
-def calls_of(side: Recording | Trace) -> list[CallCopies]:
-    """The calls of a trace; a trace of the journal is one call."""
+def calls_of(side: Recording | Trace, time: Allowance, notes: list[str]) -> list[CallCopies]:
+    """The calls of a trace, up to a bound; a trace of the journal is one call."""
     if isinstance(side, Trace):
         copies = tuple(_of_journal(side))[:MOST_MESSAGES]
         return [CallCopies(copies)] if copies else []
-    attempts = sort_out(framed(side, _LIMITS).spoken).attempts
-    return [CallCopies(tuple(map(_copy, attempt.heard[:MOST_MESSAGES]))) for attempt in attempts]
+    found = sort_out(framed(side, _LIMITS, time).spoken)
+    notes += found.notes()
+    if len(found.attempts) > MOST_CALLS:
+        notes.append(f"Only the first {MOST_CALLS} of {len(found.attempts)} calls are looked at: cut the trace to the call.")
+    return [CallCopies(tuple(map(_copy, attempt.heard[:MOST_MESSAGES]))) for attempt in found.attempts[:MOST_CALLS]]
 
 
 def _copy(heard: Heard) -> Copy:
@@ -114,10 +120,12 @@ def _of_journal(trace: Trace) -> Iterator[Copy]:
 # --- which call is which ---------------------------------------------------------------------------------------------------------
 
 
-def paired_calls(theirs: list[CallCopies], ours: list[CallCopies]) -> Iterator[tuple[CallCopies, CallCopies, str]]:
-    """Find for each of our calls its counterpart and say by what; a B2BUA on the way makes a new Call-ID."""
+def paired_calls(theirs: list[CallCopies], ours: list[CallCopies], time: Allowance) -> Iterator[tuple[CallCopies, CallCopies, str]]:
+    """Find for each of our calls its counterpart and say by what, as long as there is time; a B2BUA on the way makes a new Call-ID."""
     left = list(theirs)
     for call in ours:
+        if time.step(len(left)):
+            return
         found = _counterpart(left, call, len(ours) == 1)
         if found is not None:
             left.remove(found[0])
@@ -174,10 +182,13 @@ def paired_messages(theirs: CallCopies, ours: CallCopies) -> list[Pair]:
     """Hold the messages of a call against each other: by direction, CSeq, method and status; copies of one message are repeats."""
     numbered = theirs.call_id == ours.call_id
     mine, others = _grouped(ours.copies, numbered), _grouped(theirs.copies, numbered)
+    places = {id(copy): place for call in (ours, theirs) for place, copy in enumerate(call.copies)}
+    stretch = len(ours.copies) / max(1, len(theirs.copies))
     pairs: list[tuple[int, Pair]] = []
     for key in dict.fromkeys([*mine, *others]):
         there, here = others.get(key, []), mine.get(key, [])
-        place = min([n for n, c in enumerate(ours.copies) if here and c is here[0]] or [_place(theirs, there[0], ours) if there else 0])
+        # A message that only they saw stands about where it stood there.
+        place = places[id(here[0])] if here else round(places[id(there[0])] * stretch)
         pair = Pair(there[0] if there else None, here[0] if here else None, (max(0, len(there) - 1), max(0, len(here) - 1)))
         pairs.append((place, pair))
     return [pair for _, pair in sorted(pairs, key=lambda placed: placed[0])]
@@ -194,9 +205,3 @@ def _grouped(copies: Iterable[Copy], numbered: bool) -> dict[tuple[object, ...],
         rank = known.setdefault(number, len(known))
         groups[(*copy.kind, asked_inbound, number if numbered else rank)].append(copy)
     return groups
-
-
-def _place(theirs: CallCopies, copy: Copy, ours: CallCopies) -> int:
-    """Where a message that only they saw stands among ours, about."""
-    index = next(n for n, c in enumerate(theirs.copies) if c is copy)
-    return round(index * len(ours.copies) / max(1, len(theirs.copies)))

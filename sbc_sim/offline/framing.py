@@ -11,6 +11,7 @@ from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.message import Message, Request, Response, content_length, read_message
 from sbc_sim.sip.stream import KeepAlive, MessageStream, StreamError, StreamLimits
 from sbc_sim.sip.text import printable
+from sbc_sim.traces.allowance import Allowance
 from sbc_sim.traces.recording import Flow, Octets, Recording
 
 MOST_MESSAGES = 100_000
@@ -58,8 +59,8 @@ def sane(at: float) -> float:
     return min(max(at, 0.0), LATEST) if math.isfinite(at) else 0.0
 
 
-def framed(recording: Recording, limits: StreamLimits) -> Framing:
-    """Read every message of a recording, in its order."""
+def framed(recording: Recording, limits: StreamLimits, time: Allowance | None = None) -> Framing:
+    """Read every message of a recording, in its order, as long as there is time."""
     framing = Framing()
     flows = {flow.number: replace(flow, began_at=sane(flow.began_at), ended_at=_end(flow)) for flow in recording.flows}
     streams: dict[tuple[int, bool], MessageStream] = {}
@@ -69,6 +70,9 @@ def framed(recording: Recording, limits: StreamLimits) -> Framing:
             continue
         if len(framing.spoken) >= MOST_MESSAGES:
             framing.complain(f"Only the first {MOST_MESSAGES} messages were looked at: cut the trace down to the calls in question.")
+            break
+        if time is not None and time.step(8):
+            framing.complain(f"The time allowed for the trace is over: its first {len(framing.spoken)} messages were looked at.")
             break
         if flow.transport in PIECES:
             framing.spoken += _from_piece(piece, flow, limits, framing)

@@ -30,7 +30,7 @@ from sbc_sim.rules.finding import Status
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sip.stream import StreamLimits
 from sbc_sim.sip.text import printable
-from sbc_sim.traces.allowance import Allowance, Spent
+from sbc_sim.traces.allowance import Allowance, Spent, TimeSpent
 from sbc_sim.traces.recording import Address, Recording
 
 MOST_CALLS = 500
@@ -67,10 +67,11 @@ def judge(
     picks calls by their Call-ID. `spent` tells when the time for it is over: the calls judged until then count, a note tells of the others.
     """
     limits = limits or Limits()
-    framing = framed(recording, StreamLimits(limits.header_bytes, limits.body_bytes, limits.uri_bytes))
+    time = Allowance(spent)
+    framing = framed(recording, StreamLimits(limits.header_bytes, limits.body_bytes, limits.uri_bytes), time)
     found = sort_out(framing.spoken)
-    bench = _Bench(recording, policy, limits, Allowance(spent))
-    bench.notes += [*recording.notes, *framing.notes, *failed_flows(recording)]
+    bench = _Bench(recording, policy, limits, time)
+    bench.notes += [*recording.notes, *framing.notes, *found.notes(), *failed_flows(recording)]
     attempts = _chosen(found, sbc, call_id, bench.notes)
     calls = bench.judge_all(attempts) + bench.show_orphans(found.orphans, sbc, call_id)
     return Judged(tuple(calls), tuple(dict.fromkeys(bench.notes[:MOST_NOTES])))
@@ -117,6 +118,8 @@ class _Bench:
         """Judge them one after the other; a bug of ours costs the call that meets it."""
         studied: list[tuple[Attempt, FarEnd, Line]] = []
         for attempt in attempts:
+            if self._time.over:
+                break
             try:
                 far = study(attempt, self._policy)
                 studied.append((attempt, far, find_line(self._datagrams, far, partner_ports(attempt))))
@@ -124,15 +127,18 @@ class _Bench:
                 self._bug(attempt, error)
         uses = Counter(address for _, _, line in studied for address in line.rtp)
         calls: list[Trace] = []
-        for number, (attempt, far, line) in enumerate(studied):
-            if self._time.over:
-                self._tell_of_time(number, len(attempts))
-                break
+        judged = 0
+        for attempt, far, line in studied:
             shared = any(uses[address] > 1 for address in line.rtp)
             try:
                 calls += self._judge_one(attempt, far, line, shared)
+                judged += 1
+            except TimeSpent:
+                break
             except Exception as error:
                 self._bug(attempt, error)
+        if self._time.ended and judged < len(attempts):
+            self._tell_of_time(judged, len(attempts))
         return calls
 
     def _tell_of_time(self, judged: int, of: int) -> None:
@@ -159,9 +165,12 @@ class _Bench:
         self.notes.append(f"{_named(attempt.call_id)}: could not be judged, which is a bug of sbc-sim ({why}).")
 
     def _judge_one(self, attempt: Attempt, far: FarEnd, line: Line, shared: bool) -> list[Trace]:
+        if self._time.over:
+            raise TimeSpent
         began = attempt.heard[0].spoken.at
+        line = replace(line, datagrams=self._datagrams.touching(line.rtp | line.rtcp))
         seen = self._media_was_captured(far, line)
-        media = MediaReplay(line, far, began, shared) if seen else None
+        media = MediaReplay(line, far, began, shared, self._time) if seen else None
         unseen = _unseen(attempt, seen) | hidden_rules(attempt.heard[0].message)
         if media is not None and media.gap:
             why = f"The capture leaves out about {media.gap} packets: it keeps the first and the last ones."
@@ -171,7 +180,7 @@ class _Bench:
             far.policy = replace(policy, allow_from=())
         last = attempt.heard[-1].spoken
         end = max(self._end, last.at) if last.flow.transport != "text" else last.at
-        replay = Replay(attempt, far, media, self._limits, lambda entry: _keep_as_seen(self._store, entry, unseen))
+        replay = Replay(attempt, far, media, self._limits, lambda entry: _keep_as_seen(self._store, entry, unseen), self._time)
         replay.run(end)
         self._tell(attempt, far, replay, media)
         return [trace for call in replay.calls if (trace := self._store.trace(call)) is not None]

@@ -12,6 +12,7 @@ from sbc_sim.rtp.echo import EchoLeg
 from sbc_sim.rtp.leg import LegDescription, LegReport, SrtpKey
 from sbc_sim.rtp.packet import FIXED_HEADER, Kind, classify
 from sbc_sim.rtp.srtp import SrtpSender
+from sbc_sim.traces.allowance import Allowance
 from sbc_sim.traces.recording import Address, Datagram
 
 SHORTEST_GAP_S = 1.0
@@ -57,6 +58,7 @@ class Line:
     """The SBC's."""
     rtcp: frozenset[Address]
     datagrams: list[Datagram] = field(default_factory=list)
+    """Only while the call is judged: many calls may have the same."""
 
     @property
     def both_ways(self) -> bool:
@@ -74,7 +76,7 @@ def find_line(datagrams: Datagrams, far: FarEnd, partner: frozenset[Address]) ->
         rtp = frozenset(seen or datagrams.sent_to_by(partner))
         ports = {port for _, port in rtcp} or {port + 1 for _, port in rtp}
         rtcp = frozenset(datagrams.with_port(ports)) - rtp
-    return Line(rtp, rtcp, datagrams.touching(rtp | rtcp))
+    return Line(rtp, rtcp)
 
 
 def _gap(line: Line) -> int:
@@ -95,9 +97,10 @@ def _gap(line: Line) -> int:
 class MediaReplay:
     """The media plane of one replayed call."""
 
-    def __init__(self, line: Line, far: FarEnd, began: float, shared: bool) -> None:
+    def __init__(self, line: Line, far: FarEnd, began: float, shared: bool, time: Allowance) -> None:
         """`shared`: other calls of the trace use the same ports, so that a key decides whose a packet is."""
         self._line = line
+        self._time = time
         self._far = far
         self._shared = shared
         self._leg: EchoLeg | None = None
@@ -145,9 +148,10 @@ class MediaReplay:
         self._live = False
 
     def until(self, now: float) -> None:
-        """Deliver what was seen before `now`."""
+        """Deliver what was seen before `now`. Raises TimeSpent."""
         datagrams = self._line.datagrams
         while self._next < len(datagrams) and sane(datagrams[self._next].at) < now:
+            self._time.need()
             datagram = datagrams[self._next]
             self._next += 1
             if self._leg is None or not self._live:

@@ -30,6 +30,7 @@ from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.message import Request, Response, read_message
 from sbc_sim.sip.peer import Peer, TlsFacts
 from sbc_sim.sip.server_side import Choices
+from sbc_sim.traces.allowance import Allowance
 from sbc_sim.traces.recording import Address, Flow
 
 MOST_STEPS = 100_000
@@ -63,7 +64,7 @@ class _Request:
 class Replay:
     """A switchboard of its own for one attempt."""
 
-    def __init__(self, attempt: Attempt, far: FarEnd, media: MediaReplay | None, limits: Limits, keep: Keep) -> None:
+    def __init__(self, attempt: Attempt, far: FarEnd, media: MediaReplay | None, limits: Limits, keep: Keep, time: Allowance) -> None:
         """`media` is None when the trace shows none; `keep` takes the journal's entries."""
         self.calls: list[str] = []
         self.answers = Answers()
@@ -74,6 +75,7 @@ class Replay:
         self._far = far
         self._media = media
         self._keep = keep
+        self._time = time
         self._now = attempt.heard[0].spoken.at
         silence = limits.media_timeout_seconds if media is not None else far.ring_seconds + 1e9
         self._limits = replace(limits, ring_seconds=far.ring_seconds, media_timeout_seconds=silence, calls_per_second=1e9)
@@ -107,8 +109,9 @@ class Replay:
     # --- time ----------------------------------------------------------------------------------------------------------
 
     def run(self, end: float) -> None:
-        """Play everything up to the end of the trace, then give the verdict on what was reached."""
+        """Play everything up to the end of the trace, then give the verdict on what was reached. Raises TimeSpent."""
         for heard in self._attempt.heard:
+            self._time.need(16)
             self._advance(heard.spoken.at)
             self._current = heard
             if heard.inbound:
@@ -131,6 +134,7 @@ class Replay:
     def _alarms(self, to: float) -> None:
         while (deadline := self._board.deadline) is not None and deadline <= to and self._steps < MOST_STEPS:
             self._steps += 1
+            self._time.need(4)
             self._pass(deadline)
             self._took(self._board.advance(self._now))
         self._pass(to)

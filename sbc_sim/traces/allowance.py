@@ -24,6 +24,11 @@ class Allowance:
         self._over = False
 
     @property
+    def ended(self) -> bool:
+        """Whether the time was found to be over; nothing is asked."""
+        return self._over
+
+    @property
     def over(self) -> bool:
         """Ask now."""
         if not self._over and self._spent is not None:
