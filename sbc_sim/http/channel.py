@@ -82,7 +82,7 @@ class SiteRequest(Request):
         """Take a piece of the body."""
         size = self.content.tell() + len(data)
         if size > self.channel.most_octets:
-            self.channel.refuse(body_too_large(self.channel.most_octets))
+            self.channel.refuse(self.channel.too_large())
         elif size <= self.channel.factory.limits.body or self.channel.claim_upload():
             super().handleContentChunk(data)
 
@@ -259,7 +259,7 @@ class SiteChannel(HTTPChannel):
             self.refuse(problem)
             return
         if self.length is not None and self.length > self.most_octets:
-            self.refuse(body_too_large(self.most_octets))
+            self.refuse(self.too_large())
         elif self.length is None or self.length <= self.factory.limits.body or self.claim_upload():
             super().allHeadersReceived()
 
@@ -277,6 +277,11 @@ class SiteChannel(HTTPChannel):
         self._answering = False
         self.factory.rested(self)
         super().requestDone(request)
+
+    def too_large(self) -> Problem:
+        """Return the 413, with the cure that there is for traces."""
+        long = self.most_octets > self.factory.limits.body
+        return body_too_large(self.most_octets, "Cut the trace to the call, or raise http.upload_bytes." if long else "Send less.")
 
     def claim_upload(self) -> bool:
         """Claim one of the places for long bodies, or refuse the request."""
@@ -387,9 +392,9 @@ class SiteFactory(HTTPFactory):
         """Write no access log: the service logs what matters."""
 
 
-def body_too_large(limit: int) -> Problem:
+def body_too_large(limit: int, fix: str) -> Problem:
     """Return the 413."""
-    return Problem(413, "body-too-large", f"The body is larger than {limit} octets.", "Send less.", limit=limit)
+    return Problem(413, "body-too-large", f"The body is larger than {limit} octets.", fix, limit=limit)
 
 
 def _common() -> tuple[tuple[str, str], ...]:

@@ -57,7 +57,8 @@ class Desk:
         if route.body_limit is None:
             return self.body_limit
         self.guard.check_origin(header, method)
-        return route.body_limit
+        kind = (header("Content-Type") or [""])[0].partition(";")[0].strip().lower()
+        return route.body_limit if kind == JSON or route.raw_limit is None else route.raw_limit
 
     def _route(self, method: str, path: str, header: Header) -> tuple[Route, Mapping[str, str]]:
         """Find the route, but tell who is not admitted nothing about which paths there are."""

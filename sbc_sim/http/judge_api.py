@@ -45,7 +45,7 @@ class JudgeApi:
         in_json = self._upload_limit * 4 // 3 + 1024 * 1024  # Base64, and room for a key log
         return (
             Route("POST", "/api/v1/judge", self.judge, "Judge a trace", consumes=(JSON, *TRACES), body_limit=in_json,
-                  request="TraceBody", response="Judged", problems=(422, 503)),
+                  raw_limit=self._upload_limit, request="TraceBody", response="Judged", problems=(422, 503)),
             Route("POST", "/api/v1/compare", self.compare, "Hold a trace against a call", body_limit=in_json,
                   request="CompareRequest", response="Comparison", problems=(404, 422, 503)),
         )  # fmt: skip

@@ -42,6 +42,8 @@ class Route:
     """Media types of the body that are taken."""
     body_limit: int | None = None
     """Largest body in octets, None: as for all."""
+    raw_limit: int | None = None
+    """Largest body that is no JSON, so that it is not longer by what JSON adds; None: as `body_limit`."""
     request: str = ""
     """Name of the model of a JSON body in http/models.py; empty: there is none."""
     response: str = ""

@@ -124,6 +124,16 @@ def test_a_trace_over_the_limit_is_a_413_before_it_is_sent(make_lab: MakeLab) ->
     assert judge(lab, b" " * 2_999_990 + b"INVITE x").status_code in (200, 422)
 
 
+@pytest.mark.parametrize(("kind", "most"), [("text/plain", 3_000_000), ("application/json", 5_048_576)])
+def test_a_trace_without_end_is_refused_as_soon_as_it_is_over_the_limit_of_its_kind(make_lab: MakeLab, kind: str, most: int) -> None:
+    lab = make_lab(upload_limit=3_000_000)
+    chunk = b"10000\r\n" + b"a" * 65536 + b"\r\n"
+    head = b"POST /api/v1/judge HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n" % kind.encode()
+    answer = lab.raw(head + chunk * (most // 65536 + 1))  # the last chunk never comes
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"http.upload_bytes" in answer
+
+
 def test_a_long_body_is_only_taken_from_who_is_admitted(make_lab: MakeLab) -> None:
     lab = make_lab(token="t0ken")
     assert lab.raw(ANNOUNCED % (20_000_000, b"")).startswith(b"HTTP/1.1 413 ")
