@@ -30,14 +30,14 @@ def proxied(upstream: int) -> Iterator[int]:
         protocol_version = "HTTP/1.0"  # the end of an answer is the end of its connection
 
         def pass_on(self) -> None:
-            if not self.path.startswith(PREFIX + "/"):
+            if not f"{self.path}/".startswith(PREFIX + "/"):
                 self.send_error(404)
                 return
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
             connection = http.client.HTTPConnection("127.0.0.1", upstream, timeout=60)
             try:
-                connection.request(self.command, self.path.removeprefix(PREFIX), body, {**headers, "X-Forwarded-Prefix": PREFIX})
+                connection.request(self.command, self.path.removeprefix(PREFIX) or "/", body, {**headers, "X-Forwarded-Prefix": PREFIX})
                 answer = connection.getresponse()
                 self.send_response(answer.status)
                 for name, value in answer.getheaders():
@@ -85,6 +85,19 @@ def test_the_page_works_behind_a_sub_path(visit: Opening, server: Server, partne
         with page.expect_download() as loaded:
             page.get_by_role("link", name="Download the CA").click()
         assert "BEGIN CERTIFICATE" in Path(loaded.value.path()).read_text("ascii")
+        seen.close()
+
+
+def test_an_address_without_its_last_slash_tells_what_is_missing(visit: Opening, server: Server) -> None:
+    with proxied(server.http_port) as port:
+        seen = visit(f"http://127.0.0.1:{port}{PREFIX}")
+        seen.expected += ["404", "MIME type"]
+        page = seen.open()
+        page.get_by_text("the address must end with a slash").wait_for(state="visible")
+        seen.url += "/"
+        page = seen.open()
+        page.locator(".stream", has_text="live").wait_for()
+        assert page.get_by_text("the address must end with a slash").count() == 0
         seen.close()
 
 

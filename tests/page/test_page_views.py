@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.end_to_end.raw_sip import connected, invite
 from tests.end_to_end.server import Server, serving
 from tests.page.conftest import Opening
 from tests.page.partner_calls import Partner
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.partners, pytest.mark.timeout(180)]
 
 HEX = "7b226f7267;encoding=hex"
+TABS = ("verdict", "ladder", "media", "uui", "messages", "files")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Placed:
 
     good: str
     refused: str
+    without_uui: str
+    odd_digits: str
+    clear_media: str
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +38,14 @@ def placed(server: Server, partner: Partner) -> Placed:
     """A call that was taken and one that was refused, and a connection that failed."""
     partner.whole_call("--to", "good", seconds=1.0)
     partner.whole_call("--to", "refused", "--uui", "7b2z2;encoding=hex")
+    partner.whole_call("--to", "without-uui", "--no-uui")
+    partner.whole_call("--to", "odd-digits", "--uui", f"{'ab' * 200}c;encoding=hex")
+    with connected(server.sip_port, server.ca) as raw:
+        raw.send(invite("clear-media", HEX).replace(b"RTP/SAVP", b" RTP/AVP").replace(b"5550100@localhost;", b"clear-media@localhost;"))
+        assert raw.final() is not None
     partner.attempt()
     calls = {call["numbers"]["requestUri"]: call["id"] for call in server.get("/api/v1/calls")["calls"]}
-    return Placed(calls["good"], calls["refused"])
+    return Placed(*(calls[name] for name in ("good", "refused", "without-uui", "odd-digits", "clear-media")))
 
 
 VIEWS = {
@@ -71,6 +81,47 @@ def test_a_view_opens_clean_shuts_nobody_out_and_fits_a_telephone(name: str, vis
     assert not found, "\n".join(found)
     page.set_viewport_size({"width": 390, "height": 844})
     assert seen.overflow() <= 0
+
+
+@pytest.mark.parametrize("which", ["refused", "without_uui", "odd_digits", "clear_media"])
+def test_no_tab_of_a_refused_call_is_wider_than_a_telephone_and_the_open_tab_is_seen(
+    which: str, visit: Opening, base: str, placed: Placed
+) -> None:
+    seen = visit(base, viewport={"width": 390, "height": 844})
+    for tab in TABS:
+        page = seen.open(f"#/calls/{getattr(placed, which)}/{tab}")
+        page.locator(".headline .first").wait_for()
+        page.locator(".tabs + *").first.wait_for()
+        assert seen.overflow() <= 0, tab
+        box = page.locator(".tabs a[aria-current]").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0, tab
+        assert box["x"] + box["width"] <= 390, tab
+
+
+def test_the_ladder_can_be_read_on_a_telephone(visit: Opening, base: str, placed: Placed) -> None:
+    page = visit(base, viewport={"width": 390, "height": 844}).open(f"#/calls/{placed.good}/ladder")
+    page.locator("svg.ladder [data-message='0']").wait_for()
+    scale = page.evaluate("document.querySelector('svg.ladder').getScreenCTM().a")
+    assert 11 * scale >= 9.5, "the smallest text, in pixels"
+
+
+def test_no_two_landmarks_of_an_opened_rule_have_the_same_name(visit: Opening, base: str, placed: Placed) -> None:
+    seen = visit(base)
+    page = seen.open(f"#/calls/{placed.refused}/verdict?rule=SBC-UUI-003")
+    page.locator(".tiles .finding").wait_for()
+    assert not seen.axe("landmark-unique", least="minor")
+
+
+def test_the_mark_stands_on_the_offending_digit_when_a_token_before_it_is_masked(visit: Opening, base: str) -> None:
+    page = visit(base).open("#/uui")
+    token = ".".join(("eyJhbGciOiJSUzI1NiJ9", "eyJpc3MiOiIwMEQwMDAwMDAwMDAwMDEiLCJzdWIiOiJhIn0", "c2lnbmF0dXJl" * 8))
+    value = f'{{"jwt":"{token}","orgId":"00D"}}'.encode().hex() + "0;encoding=hex"
+    page.get_by_label("A header line").fill(f"User-to-User: {value}")
+    mark = page.get_by_label("the header value", exact=True).locator("mark")
+    mark.wait_for()
+    assert "masked]" in page.get_by_label("the header value", exact=True).inner_text()
+    assert mark.inner_text() == "0"
 
 
 def fill_workbench(page: Page) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BROWSER = "/usr/bin/chromium"
 PATIENCE_MS = 30_000
 """Only ever spent on a failure."""
-BAD = ("serious", "critical")
+WEIGHTS = ("minor", "moderate", "serious", "critical")
 VIOLATIONS = "addEventListener('securitypolicyviolation', (e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`))"
 
 
@@ -54,13 +54,13 @@ class Visit:
         self.page.goto(f"{self.url}{fragment}")
         return self.page
 
-    def axe(self, *rules: str) -> list[str]:
-        """Serious and critical findings of axe-core in the view as it stands, one line each; of `rules` alone when some are named."""
+    def axe(self, *rules: str, least: str = "serious") -> list[str]:
+        """Findings of axe-core in the view as it stands that weigh at least so much, one line each; of `rules` alone when some are named."""
         if not self.page.evaluate("typeof axe !== 'undefined'"):
             self.page.evaluate(axe_source())
         options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
         found = self.page.evaluate("(options) => axe.run(document, options).then((result) => result.violations)", options)
-        return [f"{one['impact']} {one['id']}: {node['html'][:160]}" for one in found if one["impact"] in BAD for node in one["nodes"]]
+        return [f"{one['impact']} {one['id']}: {node['html'][:160]}" for one in found if one["impact"] in WEIGHTS[WEIGHTS.index(least) :] for node in one["nodes"]]
 
     def overflow(self) -> int:
         """By how many pixels the view is wider than its window."""

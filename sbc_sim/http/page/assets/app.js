@@ -125,4 +125,6 @@ function StoreBanner({ health }) {
   return html`<div class="banner" role="alert"><strong>The store has trouble:</strong> ${health.trouble}${waiting}${lost}</div>`;
 }
 
-render(html`<${App} />`, document.getElementById("app"));
+const app = document.getElementById("app");
+app.replaceChildren(); // what tells of scripts that did not load
+render(html`<${App} />`, app);

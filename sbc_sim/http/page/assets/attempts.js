@@ -65,7 +65,7 @@ export function Attempts() {
 function Attempt({ attempt }) {
   const { peer = {}, findings = [] } = attempt;
   const alert = attempt.alert && `alert ${attempt.alert} ${attempt.alertFromPeer ? "from the partner" : "from us"}`;
-  const facts = [`${peer.host || "?"}:${peer.port || "?"}`, attempt.version, attempt.serverName && `SNI ${attempt.serverName}`, alert].filter(Boolean);
+  const facts = [`${peer.dialled ? "our connection to " : ""}${peer.host || "?"}:${peer.port || "?"}`, attempt.version, attempt.serverName && `SNI ${attempt.serverName}`, alert].filter(Boolean);
   return html`<li class="attempt">
     <div class="line"><time title=${attempt.at}>${moment(attempt.at)}</time><${Badge} status="fail" word=${attempt.problem} /><span class="mono">${facts.join("  ·  ")}</span></div>
     <p>${attempt.detail}</p>

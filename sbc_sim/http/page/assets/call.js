@@ -5,7 +5,7 @@ import { callPath, getJson, post } from "./api.js";
 import { onEvent } from "./events.js";
 import { byUrgency, duration, ending, isLive, lasted, party, plural, preciseMoment } from "./format.js";
 import { href, setParams } from "./route.js";
-import { Badge, Copy, Counts, Fact, TabLinks, Trouble, useFetch, useNow, useThrottled, Waiting } from "./ui.js";
+import { Badge, Copy, Counts, Fact, TabLinks, Trouble, useAway, useFetch, useNow, useThrottled, Waiting } from "./ui.js";
 import { RuleLink } from "./finding.js";
 import { Against, Board } from "./board.js";
 import { LadderTab } from "./ladder.js";
@@ -17,18 +17,21 @@ import { FilesTab } from "./files.js";
 const SOON_MS = 300; // a burst of events is one look
 const NOW_AND_THEN_MS = 1000; // counters alone, which change all the time
 
-/** The call, and a number that rises whenever something new is known of it. */
+/** The call, and a number that rises whenever something new is known of it. `gone`: the simulator knows it no more, nor how it goes on. */
 function useCall(id) {
   const [state, setState] = useState({ call: null, error: null, version: 0, gone: false });
   const read = () =>
     getJson(callPath(id)).then(
       (call) => setState((old) => ({ call, error: null, gone: false, version: old.version + 1 })),
-      (error) => setState((old) => ({ ...old, error: old.call && error.status !== 404 ? null : error })),
+      (error) => setState((old) => (old.call ? { ...old, gone: old.gone || error.status === 404 } : { ...old, error })),
     );
   const rise = () => setState((old) => ({ ...old, version: old.version + 1 }));
   const [soon, nowAndThen] = [useThrottled(rise, SOON_MS), useThrottled(rise, NOW_AND_THEN_MS)];
+  const away = useAway();
   useEffect(() => {
-    read();
+    if (!away) read(); // at first, and after a break: the simulator may be another one since, which never heard of this call
+  }, [id, away]);
+  useEffect(() => {
     return onEvent((name, data) => {
       if (name === "resync") read();
       else if (name === "reset") setState((old) => ({ ...old, gone: !(old.call && isLive(old.call)) }));
@@ -38,23 +41,27 @@ function useCall(id) {
       else if ((data.id || data.call) === id) soon();
     });
   }, [id]);
-  return { ...state, read };
+  return { ...state, away, read };
 }
 
+/** Tabs that ask for what they show and tell themselves when there is no answer. */
+const TELLS = ["ladder", "media", "uui"];
+
 export function Call({ id, part, params, info }) {
-  const { call, error, version, gone, read } = useCall(id);
+  const { call, error, version, gone, away, read } = useCall(id);
   const verdict = useFetch(callPath(id, "/verdict"), { version });
   if (error && !call) return html`<section><p><a href=${href("calls")}>← Calls</a></p><${Trouble} error=${error} retry=${read} /></section>`;
   if (!call) return html`<${Waiting} what="the call" />`;
   const findings = (verdict.data && verdict.data.findings) || [];
   return html`<article class="call">
     <p class="back"><a href=${href("calls")}>← Calls</a></p>
-    ${gone && html`<p class="hint" role="status">The store was emptied: this call is remembered by this page only.</p>`}
-    <${Head} call=${call} />
-    <${Headline} call=${call} findings=${findings} known=${verdict.data !== null} />
+    ${gone && html`<p class="hint" role="status">The store was emptied or the simulator began anew: this call is remembered by this page only.</p>`}
+    ${away && !gone && html`<p class="hint" role="status">The stream of events is broken off: this is what was known by then. It is taken up again by itself.</p>`}
+    <${Head} call=${call} going=${isLive(call) && !gone && !away} />
+    <${Headline} call=${call} findings=${findings} known=${verdict.data !== null || gone} lastKnown=${gone || away} />
     <${Facts} call=${call} />
     <${TabLinks} label="Parts of the call" now=${part} tabs=${tabs(id)} />
-    <${Trouble} error=${verdict.error} retry=${verdict.retry} />
+    ${!gone && !TELLS.includes(part) && html`<${Trouble} error=${verdict.error} retry=${verdict.retry} />`}
     ${tab(part, { id, call, version, findings, params, info, final: Boolean(verdict.data && verdict.data.final) })}
   </article>`;
 }
@@ -71,24 +78,24 @@ function tab(part, known) {
   return html`<${VerdictTab} ...${known} />`;
 }
 
-function Head({ call }) {
-  const now = useNow(isLive(call));
+function Head({ call, going }) {
+  const now = useNow(going);
   const { numbers = {} } = call;
+  const unjudged = going ? "live" : isLive(call) ? "end not known" : "not judged";
   return html`<header class="call-head">
-    <${Badge} status=${call.verdict && call.verdict.status} word=${call.verdict ? call.verdict.status : isLive(call) ? "live" : "open"} />
+    <${Badge} status=${call.verdict && call.verdict.status} word=${call.verdict ? call.verdict.status : unjudged} />
     <h1>${party(call.from, numbers.from)} <span class="dim">→</span> ${party(call.to, numbers.requestUri || numbers.to)}</h1>
-    <span class="state ${isLive(call) ? "live-state" : ""}">${call.state}</span>
+    <span class="state ${going ? "live-state" : ""}">${isLive(call) && !going ? `last known: ${call.state}` : call.state}</span>
     <span class="number">${duration(lasted(call, now))}</span>
     <span class="dim">${ending(call)}</span>
     <span class="dim">${[call.scenario, call.partner, call.region, call.direction].filter(Boolean).join(", ")}</span>
-    <${HangUp} call=${call} />
+    ${going && html`<${HangUp} call=${call} />`}
   </header>`;
 }
 
 function HangUp({ call }) {
   const [error, setError] = useState(null);
   const [sent, setSent] = useState(false);
-  if (!isLive(call)) return null;
   const end = () => {
     setSent(true);
     post(callPath(call.id, "/hangup")).catch((problem) => {
@@ -99,20 +106,21 @@ function HangUp({ call }) {
   return html`<button type="button" class="danger" onClick=${end} disabled=${sent}>${sent ? "BYE sent" : "Hang up"}</button><${Trouble} error=${error} />`;
 }
 
-function Headline({ call, findings, known }) {
+function Headline({ call, findings, known, lastKnown }) {
   if (!known) return null;
   const against = findings.filter((finding) => finding.status === "fail" || finding.status === "warn").sort(byUrgency);
   const first = against[0];
   return html`<div class="headline" aria-live="polite">
-    <p class="sentence">${sentence(call, against)} <${Counts} counts=${call.verdict && call.verdict.counts} /></p>
+    <p class="sentence">${sentence(call, against, lastKnown)} <${Counts} counts=${call.verdict && call.verdict.counts} /></p>
     ${first && html`<p class="first ${first.status}"><span class="tag">${first.status === "fail" ? "mend first" : "look at first"}</span> <${RuleLink} rule=${first.rule} /> ${first.detail || first.title}</p>
       ${first.fix && html`<p class="first-fix">${first.fix}</p>`}`}
   </div>`;
 }
 
-function sentence(call, against) {
+function sentence(call, against, lastKnown) {
   const fails = against.filter((finding) => finding.status === "fail").length;
   const warns = against.length - fails;
+  if (!call.verdict && isLive(call) && lastKnown) return `How the call ended, if it did, is not known${fails || warns ? `; until then ${told(fails, warns)}` : ""}.`;
   if (!call.verdict) return fails || warns ? `The call goes on; so far ${told(fails, warns)}.` : isLive(call) ? "The call goes on; nothing stands against it so far." : "There is no verdict on this call.";
   if (fails && call.state === "rejected") return `The SBC refused this call${call.endStatus ? ` with ${call.endStatus}` : ""}: ${told(fails, warns)}.`;
   if (fails) return `The call was taken, but it fails the test: ${told(fails, warns)}.`;

@@ -6,7 +6,7 @@ import { onEvent } from "./events.js";
 import { FILTERS, mentions, useCalls } from "./call-list.js";
 import { duration, ending, isLive, lasted, moment, party, plural } from "./format.js";
 import { go, href, setParams } from "./route.js";
-import { Badge, Counts, Trouble, useFetch, useNow, Waiting } from "./ui.js";
+import { Badge, Counts, Trouble, useAway, useFetch, useNow, Waiting } from "./ui.js";
 import { CallTabs } from "./attempts.js";
 
 const STATUSES = [
@@ -24,7 +24,8 @@ const left = { at: null, y: 0, id: null }; // where the reader was when a call w
 export function Calls({ params }) {
   const filter = Object.fromEntries(FILTERS.filter((name) => params[name]).map((name) => [name, params[name]]));
   const list = useCalls(filter);
-  const now = useNow(list.live);
+  const away = useAway();
+  const now = useNow(list.live && !away);
   const shown = list.rows.filter((call) => mentions(call, params.text));
   const filtered = Object.keys(filter).length > 0 || Boolean(params.text);
   useReturn(list.read);
@@ -162,8 +163,10 @@ function LastAttempt({ newest }) {
   }, []);
   if (!last || (newest && newest.startedAt > last.at)) return null;
   return html`<p class="hint" role="status"><${Badge} status="fail" word="no call" /> <time title=${last.at}>${moment(last.at)}</time> ${" "}
-    a connection from ${last.peer && last.peer.host} never became a call: ${last.detail}. <a href=${href("attempts")}>What to do</a></p>`;
+    ${who(last.peer)} never became a call: ${last.detail}. <a href=${href("attempts")}>What to do</a></p>`;
 }
+
+const who = (peer) => (peer && peer.dialled ? `our connection to ${peer.host}:${peer.port}` : `a connection from ${(peer && peer.host) || "?"}`);
 
 const NoneFit = () => html`<div class="empty"><p>No call fits these filters.</p></div>`;
 

@@ -13,7 +13,7 @@ export function Evidence({ quotes }) {
   if (!quotes || !quotes.length) return null;
   return html`<div class="evidence">${quotes.map((quote, index) => html`<figure key=${index}>
     <figcaption>${[quote.message, quote.header].filter(Boolean).join(", ")}</figcaption>
-    <pre tabindex="0" role="region" aria-label="evidence">${quoted(quote)}</pre>
+    <pre tabindex="0" role="group" aria-label="evidence">${quoted(quote)}</pre>
   </figure>`)}</div>`;
 }
 

@@ -31,7 +31,7 @@ export function Marked({ text, marks = [] }) {
   const cut = cuttable(text);
   const all = ranges(text, marks, cut.length);
   const edges = [...new Set([0, cut.length, ...all.flatMap(({ start, end }) => [start, Math.min(end, cut.length)])])].sort((a, b) => a - b);
-  return html`<pre class="message" tabindex="0" role="region" aria-label="message">${edges.slice(0, -1).map((from, index) => part(cut, from, edges[index + 1], all))}</pre>`;
+  return html`<pre class="message" tabindex="0" role="group" aria-label="message">${edges.slice(0, -1).map((from, index) => part(cut, from, edges[index + 1], all))}</pre>`;
 }
 
 function part(cut, from, to, all) {

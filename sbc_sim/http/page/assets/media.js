@@ -3,7 +3,7 @@
 import { html, useMemo } from "./vendor/preact-htm.js";
 import { callPath } from "./api.js";
 import { axis, Chart } from "./chart.js";
-import { fixed, measured, plural } from "./format.js";
+import { duration, fixed, measured, plural } from "./format.js";
 import { Fact, Trouble, useFetch, Waiting } from "./ui.js";
 
 export function MediaTab({ id, version, call }) {
@@ -14,15 +14,18 @@ export function MediaTab({ id, version, call }) {
   const { agreed, earlier, report, dtmf } = media.data;
   if (!agreed && !report) return html`<div class="empty"><p>No media was agreed on: the call ended before.</p></div>`;
   return html`<div class="media-tab">
-    ${report ? html`<${Numbers} report=${report} />` : html`<p class="dim">No packet yet.</p>`}
+    ${report ? html`<${Numbers} report=${{ ...report, ...counted(call.media) }} />` : html`<p class="dim">No packet yet.</p>`}
     <${Trouble} error=${series.error} retry=${series.retry} />
     ${series.data && html`<${Charts} series=${series.data} />`}
-    <${Player} id=${id} over=${Boolean(call.endedAt)} />
+    <${Player} id=${id} over=${Boolean(call.endedAt)} seconds=${series.data && (series.data.t || []).at(-1)} />
     <${Agreed} agreed=${agreed} earlier=${earlier} />
     <${Keys} keys=${dtmf} start=${call.answeredAt} />
     ${report && html`<${Rest} report=${report} />`}
   </div>`;
 }
+
+/** What the head of the call counts too comes from where it does, so that both say the same. */
+const counted = (media) => (media ? { packetsReceived: media.packetsReceived, packetsSent: media.packetsSent, lost: media.lost } : {});
 
 function Numbers({ report }) {
   const lossShare = report.expected ? (100 * report.lost) / report.expected : 0;
@@ -49,7 +52,7 @@ function packetsPlan(look) {
   return {
     height: 150, cursor, legend: { live: true }, scales: { x: TIME, y: { range: (_, low, high) => [0, Math.max(high || 0, 1) * 1.1] } },
     axes: [seconds(look), axis(look, { size: 58 })],
-    series: [{ label: "s" }, drawnLine("received", look("accent")), drawnLine("sent", look("second"), { dash: [5, 3] }), drawnLine("lost", look("fail"), { fill: look("fail"), width: 1 })],
+    series: [{ label: "s" }, drawnLine("received", `${look("accent")}88`, { width: 5 }), drawnLine("sent", look("second"), { dash: [5, 3] }), drawnLine("lost", look("fail"), { fill: look("fail"), width: 1 })],
   };
 }
 
@@ -62,11 +65,12 @@ function jitterPlan(look) {
 }
 
 function levelPlan(look) {
-  const told = (_, value) => (value === null || value === undefined ? "–" : value === 0 ? "silent" : `${(20 * Math.log10(Math.abs(value))).toFixed(0)} dBFS`);
+  const told = (value) => (value === null || value === undefined ? "–" : value === 0 ? "silence" : `${(20 * Math.log10(Math.abs(value))).toFixed(0)} dBFS`);
+  const hovered = (_, value) => told(value);
   return {
     height: 150, cursor, scales: { x: TIME, y: { range: (_, low, high) => mirrored(low, high) } },
-    axes: [seconds(look), axis(look, { size: 58, values: (_, ticks) => ticks.map(() => "") })],
-    series: [{ label: "s" }, drawnLine("received ↑", look("accent"), { fill: `${look("accent")}55`, width: 1, value: told }), drawnLine("sent ↓", look("second"), { fill: `${look("second")}55`, width: 1, value: told })],
+    axes: [seconds(look), axis(look, { size: 68, values: (_, ticks) => ticks.map(told) })],
+    series: [{ label: "s" }, drawnLine("received ↑", look("accent"), { fill: `${look("accent")}55`, width: 1, value: hovered }), drawnLine("sent ↓", look("second"), { fill: `${look("second")}55`, width: 1, value: hovered })],
   };
 }
 
@@ -90,7 +94,7 @@ function Charts({ series }) {
   const jitter = useMemo(() => [t, series.jitterMs], [series]);
   const levels = useMemo(() => waveform(series), [series]);
   if (!t.length) return html`<p class="dim">There is nothing to draw yet.</p>`;
-  const echo = typeof echoDelayMs === "number" ? `, what was sent moved back by the echo's ${fixed(echoDelayMs)} ms` : "";
+  const echo = typeof echoDelayMs === "number" ? `, what was sent moved back by the ${echoDelayMs < 0.1 ? "less than 0.1" : fixed(echoDelayMs)} ms of the echo` : "";
   const hasLevels = series.levelIn.some((level) => level !== null) || series.levelOut.some((level) => level !== null);
   return html`<section class="charts">
     ${gap && html`<p class="hint">Between ${fixed(gap[0])} s and ${fixed(gap[1])} s of the call no packets were kept; totals are complete.</p>`}
@@ -102,18 +106,18 @@ function Charts({ series }) {
 
 const sum = (values = []) => values.reduce((total, value) => total + (value || 0), 0);
 
-function Player({ id, over }) {
+function Player({ id, over, seconds: length }) {
   return html`<section><h2>Audio</h2>
-    ${over ? html`<audio controls preload="none" src=${callPath(id, "/audio.wav")} aria-label="left received, right sent"></audio><p class="dim">Left ear: received. Right ear: sent.</p>` : html`<p class="dim">To be heard when the call is over.</p>`}
+    ${over ? html`<audio controls preload="none" src=${callPath(id, "/audio.wav")} aria-label="left received, right sent"></audio><p class="dim">${length ? `About ${duration(length)}. ` : ""}Left ear: received. Right ear: sent.</p>` : html`<p class="dim">To be heard when the call is over.</p>`}
   </section>`;
 }
 
 function Agreed({ agreed, earlier }) {
   const all = [...(earlier || []), agreed].filter(Boolean);
   if (!all.length) return null;
-  return html`<section><h2>Agreed in SDP</h2><div class="table-box"><table>
+  return html`<section><h2>Agreed in SDP</h2><div class="table-box"><table class="stacks">
     <thead><tr><th scope="col">Codec</th><th scope="col">Suite</th><th scope="col">Profile</th><th scope="col">Direction</th><th scope="col" class="number">ptime</th><th scope="col">Partner</th><th scope="col">Here</th><th scope="col">DTMF</th><th scope="col">Offered</th></tr></thead>
-    <tbody>${all.map((one, index) => html`<tr key=${index}><td>${one.codec} (${one.payloadType})</td><td class="mono">${one.suite}, tag ${one.tag}</td><td>${one.profile}</td><td>${one.direction}${one.held ? ", held" : ""}</td><td class="number">${one.ptime ? `${one.ptime} ms` : "–"}</td><td class="mono">${one.remote}</td><td class="mono">${one.local}</td><td>${one.dtmfPayloadType ?? "–"}</td><td class="mono">${(one.offeredCodecs || []).join(" ")}</td></tr>`)}</tbody>
+    <tbody>${all.map((one, index) => html`<tr key=${index}><td data-name="Codec">${one.codec} (${one.payloadType})</td><td data-name="Suite" class="mono">${one.suite}, tag ${one.tag}</td><td data-name="Profile">${one.profile}</td><td data-name="Direction">${one.direction}${one.held ? ", held" : ""}</td><td data-name="ptime" class="number">${one.ptime ? `${one.ptime} ms` : "–"}</td><td data-name="Partner" class="mono">${one.remote}</td><td data-name="Here" class="mono">${one.local}</td><td data-name="DTMF">${one.dtmfPayloadType ?? "–"}</td><td data-name="Offered" class="mono">${(one.offeredCodecs || []).join(" ")}</td></tr>`)}</tbody>
   </table></div></section>`;
 }
 

@@ -48,9 +48,9 @@ function Numbers({ numbers }) {
 function AllowList({ list }) {
   if (!list || !list.length) return null;
   const text = list.map((one) => [one.protocol, one.address, one.ports, one.direction, one.why].join("\t")).join("\n");
-  return html`<section class="whole"><h2>Allow in the firewall <${Copy} text=${text} what="the allow-list" /></h2><div class="table-box"><table>
+  return html`<section class="whole"><h2>Allow in the firewall <${Copy} text=${text} what="the allow-list" /></h2><div class="table-box"><table class="stacks">
     <thead><tr><th scope="col">Protocol</th><th scope="col">Address</th><th scope="col">Ports</th><th scope="col">Direction</th><th scope="col">Why</th></tr></thead>
-    <tbody>${list.map((one, index) => html`<tr key=${index}><td>${one.protocol}</td><td class="mono">${one.address}</td><td class="mono">${one.ports}</td><td>${one.direction}</td><td class="dim">${one.why}</td></tr>`)}</tbody></table></div></section>`;
+    <tbody>${list.map((one, index) => html`<tr key=${index}><td data-name="Protocol">${one.protocol}</td><td data-name="Address" class="mono">${one.address}</td><td data-name="Ports" class="mono">${one.ports}</td><td data-name="Direction">${one.direction}</td><td data-name="Why" class="dim">${one.why}</td></tr>`)}</tbody></table></div></section>`;
 }
 
 function Snippets({ snippets = [] }) {

@@ -2,6 +2,7 @@
 
 import { html, useCallback, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { getJson, getText } from "./api.js";
+import { onStream } from "./events.js";
 import { GLYPHS, WORDS } from "./format.js";
 
 /** A verdict as colour, glyph and word. `live`: none is there yet. */
@@ -66,9 +67,18 @@ export function Fact({ name, children, wide }) {
   return html`<div class=${wide ? "fact wide" : "fact"}><dt>${name}</dt><dd>${children}</dd></div>`;
 }
 
+const TAB_BESIDE_PX = 30; // so that the next tab shows that there is one
+
 /** Tabs that are links: [{name, label, count?, to}]. */
 export function TabLinks({ label, tabs, now }) {
-  return html`<nav class="tabs" aria-label=${label}>
+  const nav = useRef(null);
+  useEffect(() => {
+    const open = nav.current.querySelector("[aria-current]");
+    if (!open) return;
+    const [end, room] = [open.offsetLeft - nav.current.offsetLeft + open.offsetWidth, nav.current.clientWidth];
+    nav.current.scrollLeft = Math.max(0, end + TAB_BESIDE_PX - room); // not scrollIntoView, which moves the page too
+  }, [now]);
+  return html`<nav class="tabs" aria-label=${label} ref=${nav}>
     ${tabs.map((tab) => html`<a key=${tab.name} href=${tab.to} aria-current=${tab.name === now ? "page" : null}>${tab.label}${tab.count !== undefined && html` <span class="tally">${tab.count}</span>`}</a>`)}
   </nav>`;
 }
@@ -81,7 +91,7 @@ export function Choice({ label, options, value, choose }) {
 }
 
 export function Code({ text, what, wrap = false }) {
-  return html`<div class="code"><pre class=${wrap ? "wrap" : ""} tabindex="0" role="region" aria-label=${what}>${text}</pre><${Copy} text=${text} what=${what} /></div>`;
+  return html`<div class="code"><pre class=${wrap ? "wrap" : ""} tabindex="0" role="group" aria-label=${what}>${text}</pre><${Copy} text=${text} what=${what} /></div>`;
 }
 
 /** GET `path` (null: nothing) and again when it or `version` changes; what was read stays until the new answer is there. */
@@ -100,6 +110,13 @@ export function useFetch(path, { query, version = 0, text = false } = {}) {
   }, [key, version, tries]);
   const current = state.key === key ? state : { data: null, error: null };
   return { ...current, retry: useCallback(() => setTries((n) => n + 1), []) };
+}
+
+/** Is the stream of events broken off, so that what stands here may be over? */
+export function useAway() {
+  const [away, setAway] = useState(false);
+  useEffect(() => onStream((state) => setAway(state === "reconnecting")), []);
+  return away;
 }
 
 /** The time in ms, anew each second while `running`. */
