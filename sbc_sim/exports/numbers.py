@@ -18,7 +18,7 @@ _CANDIDATE = re.compile(rf"\+?{_UNIT}(?:[-.() ]{{0,2}}{_UNIT}){{{FEWEST - 1},}}"
 _DIGIT = re.compile(r"%3([0-9])|([0-9])")
 _SIP_USER = re.compile(r"\bsips?:(?P<user>[^@\s<>\":]{1,256}+)(?::[^@\s<>\"]{0,256}+)?+@", re.IGNORECASE)
 _TEL_USER = re.compile(r"\btel:(?P<user>[^\s;<>\",?]{1,64})", re.IGNORECASE)
-_BARE_IN_JSON = re.compile(r"\":\s*\Z")
+BARE_IN_JSON = re.compile(r"\":\s*\Z")
 _FEWEST_IN_TEXT = 7
 """Digits of a tail of a number, its national form, that is taken for it."""
 _MOST_OF_E164 = 15
@@ -37,7 +37,7 @@ def numbers_in(texts: Iterable[str]) -> tuple[str, ...]:
     for text in texts:
         for start, end in user_parts(text):
             for match in _CANDIDATE.finditer(text[start:end]):
-                found[_digits(match[0])] = None
+                found[digits_of(match[0])] = None
         if len(found) >= MOST_KNOWN:
             break
     return tuple(sorted(found, key=len, reverse=True)[:MOST_KNOWN])
@@ -45,10 +45,11 @@ def numbers_in(texts: Iterable[str]) -> tuple[str, ...]:
 
 def number_text(text: str) -> str:
     """Digits of a text that is a number as a whole; empty when it is none."""
-    return _digits(text) if _CANDIDATE.fullmatch(text.strip()) else ""
+    return digits_of(text) if _CANDIDATE.fullmatch(text.strip()) else ""
 
 
-def _digits(text: str) -> str:
+def digits_of(text: str) -> str:
+    """The digits of a number without what stands between them, and with percent escapes undone."""
     if text.isdigit() and text.isascii():
         return text
     return "".join(match[1] or match[2] for match in _DIGIT.finditer(text))
@@ -57,6 +58,22 @@ def _digits(text: str) -> str:
 def shown(length: int) -> tuple[int, int]:
     """How many digits of a number stay in front and at the end: never more than half of it."""
     return max(0, min(4, length // 2 - 2)), 2
+
+
+def masked_run(run: str, filler: str) -> str:
+    """Mask the middle of one number; its length stays."""
+    out = list(run)
+    _overwrite(out, [unit.span() for unit in _DIGIT.finditer(run)], filler, whole=False)
+    return "".join(out)
+
+
+def _overwrite(out: list[str], places: list[tuple[int, int]], filler: str, whole: bool, scale: int = 1) -> None:
+    length = len(places) // scale
+    front, back = (0, 0) if whole else shown(length)
+    star = {1: filler, 2: "2a", 4: "3261"}[scale]
+    for index, (low, high) in enumerate(places):
+        if front <= index // scale < length - back:
+            out[low:high] = "%2a" if high - low == 3 else star[index % scale]
 
 
 class Numbers:
@@ -73,7 +90,7 @@ class Numbers:
         users = list(user_parts(text)) if ":" in text else []
         out: list[str] | None = None
         for match in _CANDIDATE.finditer(text):
-            digits = _digits(match[0])
+            digits = digits_of(match[0])
             in_user = any(low <= match.start() < high for low, high in users)
             whole = in_user or self._is_national(digits) or self._is_global(match[0], digits)
             if whole or any(needle in digits for needle, _, _ in self._needles):
@@ -91,23 +108,15 @@ class Numbers:
 
     def _mask(self, out: list[str], match: re.Match[str], digits: str, whole: bool) -> None:
         places = [(match.start() + unit.start(), match.start() + unit.end()) for unit in _DIGIT.finditer(match[0])]
-        filler = "0" if _BARE_IN_JSON.search(match.string, max(0, match.start() - 12), match.start()) else "*"
+        filler = "0" if BARE_IN_JSON.search(match.string, max(0, match.start() - 12), match.start()) else "*"
         if whole:
-            self._overwrite(out, places, filler)
+            _overwrite(out, places, filler, self._whole)
             return
         for needle, length, scale in self._needles:
             start = digits.find(needle)
             while start >= 0:
-                self._overwrite(out, places[start : start + length * scale], filler, scale)
+                _overwrite(out, places[start : start + length * scale], filler, self._whole, scale)
                 start = digits.find(needle, start + len(needle))
-
-    def _overwrite(self, out: list[str], places: list[tuple[int, int]], filler: str, scale: int = 1) -> None:
-        length = len(places) // scale
-        front, back = (0, 0) if self._whole else shown(length)
-        star = {1: filler, 2: "2a", 4: "3261"}[scale]
-        for index, (low, high) in enumerate(places):
-            if front <= index // scale < length - back:
-                out[low:high] = "%2a" if high - low == 3 else star[index % scale]
 
     def _is_known(self, digits: str) -> bool:
         return any(digits in (known, known.lstrip("0")) for known in self._known)

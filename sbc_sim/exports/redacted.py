@@ -18,7 +18,9 @@ from functools import cache
 from typing import Any
 
 from sbc_sim.exports.filling import filled, filled_member, stars
+from sbc_sim.exports.header_fields import DEFINED, HEADER, USER_TO_USER, divided
 from sbc_sim.exports.keys import body_without_keys, finding_without_keys, without_key, without_keys
+from sbc_sim.exports.loose_numbers import LooseNumbers
 from sbc_sim.exports.numbers import Numbers, number_text, numbers_in
 from sbc_sim.exports.redaction import SECRET_NAME
 from sbc_sim.exports.rtcp_masked import masked_text
@@ -42,7 +44,8 @@ HIDDEN: Mapping[Redaction, tuple[str, ...]] = {
     Redaction.SHARE: (
         "SDES keys (a=crypto inline:), other keys in SDP, and credentials in Authorization headers and URIs",
         "signatures of JWTs, and other values that are called a token, secret or password",
-        "the middle digits of phone numbers of six digits and more",
+        "the middle digits of phone numbers: in URIs from six digits on, in display names, User-to-User and header fields that no RFC "
+        "defines from seven on",
         "which keys were pressed (telephone-events, INFO): that they were, and how long, stays",
     ),
     Redaction.STRICT: (
@@ -94,14 +97,23 @@ def _mask_of(trace: Trace, level: Redaction) -> _Share:
     return _strict([*texts, *(f"@{host}" for host in hosts if host)], numbers, [str(name) for name in names if name])
 
 
-def _share(texts: Iterable[str], numbers: Iterable[str]) -> _Share:
-    return _Share(Numbers([*numbers, *numbers_in(texts)]))
+def _share(texts: list[str], numbers: Iterable[str]) -> _Share:
+    known, loose = [*numbers, *numbers_in(texts)], _learned(texts)
+    return _Share(Numbers(known), loose, Numbers([*known, *loose.found]))
 
 
 def _strict(texts: list[str], numbers: Iterable[str], names: Iterable[str]) -> _Strict:
     agents = [match["value"] for text in texts for match in _AGENT.finditer(text)]
     known = [*names, *(name.encode("utf-8", "surrogateescape").decode("latin-1") for name in names), *agents]
-    return _Strict(Numbers([*numbers, *numbers_in(texts)], whole=True), Strangers(texts, known))
+    sure, loose = [*numbers, *numbers_in(texts)], _learned(texts)
+    return _Strict(Numbers(sure, whole=True), loose, Numbers([*sure, *loose.found], whole=True), Strangers(texts, known))
+
+
+def _learned(texts: Iterable[str]) -> LooseNumbers:
+    loose = LooseNumbers()
+    for text in texts:
+        loose.message(text)
+    return loose
 
 
 @cache
@@ -127,8 +139,12 @@ def _scalars(value: Any) -> Iterator[str]:
 class _Share:
     """The level `share`."""
 
-    def __init__(self, numbers: Numbers) -> None:
-        self._numbers = numbers
+    def __init__(self, numbers: Numbers, loose: LooseNumbers, quoted: Numbers) -> None:
+        """`quoted` are all that are known, for texts about messages: findings, facts of the call, what was decoded.
+
+        In messages themselves what stands loosely is masked in its places only, lest a CSeq that is the same be damaged.
+        """
+        self._numbers, self._loose, self._quoted = numbers, loose, quoted
         self._masked: dict[bytes, bytes] = {}
         self._texts: dict[str, str] = {}
         self._lists: dict[int, tuple[Any, Any]] = {}
@@ -161,8 +177,8 @@ class _Share:
 
     def message(self, text: str) -> str:
         """Mask a message, a character an octet."""
-        head, end, body = _divided(text)
-        return self.text(head + end + body_without_keys(head, body))
+        head, end, body = divided(self._loose.message(text))
+        return filled(head + end + body_without_keys(head, body), self._numbers.masked)
 
     def text(self, text: str) -> str:
         """Mask any text; one that was seen before is not looked at again, and neither are the words of the rules."""
@@ -172,7 +188,7 @@ class _Share:
 
     def further(self, text: str) -> str:
         """Hide what is no secret by itself."""
-        return self._numbers.masked(text)
+        return self._quoted.masked(text)
 
     def value(self, value: Any) -> Any:
         """Mask a JSON value."""
@@ -183,7 +199,7 @@ class _Share:
         if isinstance(value, list | tuple):
             return [self.value(inner) for inner in value]
         if isinstance(value, int) and not isinstance(value, bool):
-            return self._numbers.masked_int(value)
+            return self._quoted.masked_int(value)
         return value
 
     def member(self, name: str, value: Any) -> Any:
@@ -207,6 +223,7 @@ class _Share:
     def uui(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Mask what a UUI entry tells; names and the masked token are fit to be seen."""
         kept = {name: data[name] for name in ("named", "lengths") if name in data}
+        data = {name: inner if name in _NO_CONTENT else self._loose.value(inner) for name, inner in data.items()}
         jwt = data.get("jwt")
         shown = None if jwt is None else {**self.value(jwt), **({"masked": jwt["masked"]} if "masked" in jwt else {})}
         rest = self.value({name: value for name, value in data.items() if name not in ("named", "lengths", "jwt")})
@@ -215,30 +232,15 @@ class _Share:
 
 _OURS = ("id", "ordinal", "direction", "state", "started_at", "answered_at", "ended_at", "ended_by", "end_status", "connection", "dropped")
 _CNAME = "peerCname"
+_NO_CONTENT = ("named", "lengths", "problems", "leadingOctet", "isEcho")
 _KEYS_PRESSED = ("dtmf", "keys_pressed")
 _SECRET = re.compile(SECRET_NAME, re.IGNORECASE)
 
 # --- for strangers --------------------------------------------------------------------------------------------------------
 
-_FOLD = r"\r?\n[ \t]+"
 _AGENT = re.compile(r"^(?:User-Agent|Server)[ \t]*:[ \t]*(?P<value>[^\r\n]{1,500})", re.IGNORECASE | re.MULTILINE)
-_HEADER = re.compile(rf"^(?P<name>[^\s:]{{1,100}})[ \t]*:[ \t]*(?P<value>(?:[^\r\n]|{_FOLD})*)", re.MULTILINE)
 _FREE_SDP = re.compile(r"^(?:o=(?P<user>[^ \r\n]+)|[siuep]=(?P<text>[^\r\n]+)|a=ssrc:[0-9]+ cname:(?P<cname>[^\r\n]+))", re.MULTILINE)
 _QUOTED = re.compile(r'"([^"]*)"')
-_DEFINED_NAMES = """
-    accept accept-contact accept-encoding accept-language alert-info allow allow-events authentication-info authorization
-    call-id call-info contact content-disposition content-encoding content-language content-length content-type cseq date
-    diversion encryption error-info event expires feature-caps flow-timer from geolocation-routing history-info identity
-    in-reply-to info-package join max-breadth max-expires max-forwards mime-version min-expires min-se p-access-network-info
-    p-asserted-identity p-asserted-service p-called-party-id p-early-media p-preferred-identity p-preferred-service path
-    priority privacy proxy-authenticate proxy-authorization proxy-require rack reason record-route recv-info refer-sub refer-to
-    referred-by reject-contact remote-party-id replaces reply-to request-disposition require resource-priority retry-after route
-    rseq security-client security-server security-verify server-timing service-route session-expires session-id sip-etag
-    sip-if-match subscription-state supported timestamp to trigger-consent unsupported user-to-user via warning www-authenticate
-    x-user-to-user a b c d e f i j k l m o r t u v x y
-"""
-_DEFINED = frozenset(_DEFINED_NAMES.split())
-"""Header fields whose content is known: names and hosts in them are found. Any other may hold anything, and is hidden whole."""
 _SOFTWARE = ("userAgent", "user_agent", _CNAME, "clientCertificate")
 _PLACES = ("host", "localHost", "serverName")
 _ECHOED = ("sbc-sim",)
@@ -247,8 +249,8 @@ _ECHOED = ("sbc-sim",)
 class _Strict(_Share):
     """The level `strict`."""
 
-    def __init__(self, numbers: Numbers, strangers: Strangers) -> None:
-        super().__init__(numbers)
+    def __init__(self, numbers: Numbers, loose: LooseNumbers, quoted: Numbers, strangers: Strangers) -> None:
+        super().__init__(numbers, loose, quoted)
         self._strangers = strangers
 
     def call(self, call: CallView) -> CallView:
@@ -260,20 +262,21 @@ class _Strict(_Share):
 
     def further(self, text: str) -> str:
         """Hide numbers, names and hosts."""
-        return self._numbers.masked(self._strangers.hidden(text))
+        return self._quoted.masked(self._strangers.hidden(text))
 
     def message(self, text: str) -> str:
         """Hide header fields and SDP lines that are free text, then names and hosts."""
-        head, end, body = _divided(text)
+        head, end, body = divided(text)
         body = _FREE_SDP.sub(_free_text, body_without_keys(head, body))
-        return self.text(_HEADER.sub(self._field, head) + end + body)
+        text = HEADER.sub(self._field, head) + end + body
+        return filled(text, lambda part: self._numbers.masked(self._strangers.hidden(part)))
 
     def _field(self, match: re.Match[str]) -> str:
         name, value = match["name"].lower(), match["value"]
         front = match[0][: len(match[0]) - len(value)]
-        if name in ("user-to-user", "x-user-to-user"):
+        if name in USER_TO_USER:
             return front + uui_hidden(value)
-        return match[0] if name in _DEFINED or value in _ECHOED else front + stars(value)
+        return match[0] if name in DEFINED or value in _ECHOED else front + stars(value)
 
     def member(self, name: str, value: Any) -> Any:
         """Mask a member by its name."""
@@ -306,7 +309,7 @@ class _Strict(_Share):
 
     def _quote(self, quote: Mapping[str, Any]) -> dict[str, Any]:
         header, text = str(quote.get("header", "")).lower(), str(quote.get("text", ""))
-        hidden = "user-to-user" in header or (header and not header.startswith(_NO_HEADERS) and header not in _DEFINED)
+        hidden = "user-to-user" in header or (header and not header.startswith(_NO_HEADERS) and header not in DEFINED)
         return {**self.value(quote), "text": _quote_hidden(text) if hidden else self.text(text)}
 
     def uui(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -330,14 +333,6 @@ def _quote_hidden(text: str) -> str:
 
 _HEX_VALUE = re.compile(r"(?:\.\.\.)?[0-9A-Fa-f]{2,}(?:\.\.\.)?(?:;|\Z)")
 _NO_HEADERS = ("start line", "header line", "sdp", "rtp", "rtcp", "tls", "body", "message", "srtp", "udp", "tcp", "media")
-
-
-def _divided(text: str) -> tuple[str, str, str]:
-    for end in ("\r\n\r\n", "\n\n"):
-        head, found, body = text.partition(end)
-        if found:
-            return head, found, body
-    return text, "", ""
 
 
 def _free_text(match: re.Match[str]) -> str:

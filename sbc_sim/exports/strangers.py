@@ -30,8 +30,8 @@ _HOST_PLACE = re.compile(
 )
 _IPV4 = re.compile(r"(?<![0-9])(?<![0-9]\.)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9.]{7,15}|[0-9A-Fa-f]{0,4})(?![\w:.])")
-_QUOTED_NAME = re.compile(r'"(?P<name>(?:[^"\\\r\n]|\\.){1,1000}+)"(?=\s{0,9}<(?:sips?|tel):)', re.IGNORECASE)
-_PLAIN_NAME = re.compile(r"(?:^|[:,])(?P<name>[^\"<>:,\r\n]{1,200}+)(?=<(?:sips?|tel):)", re.IGNORECASE | re.MULTILINE)
+QUOTED_NAME = re.compile(r'"(?P<name>(?:[^"\\\r\n]|\\.){1,1000}+)"(?=\s{0,9}<(?:sips?|tel):)', re.IGNORECASE)
+PLAIN_NAME = re.compile(r"(?:^|[:,])(?P<name>[^\"<>:,\r\n]{1,200}+)(?=<(?:sips?|tel):)", re.IGNORECASE | re.MULTILINE)
 _TELLS_NOTHING = frozenset({"localhost", "invalid", "anonymous.invalid", "0.0.0.0", "127.0.0.1", "255.255.255.255", "::", "::1"})
 _UUI_VALUE = re.compile(r"\s*(?P<data>\"(?:[^\"\\]|\\.)*\"?|[^;,]*)")
 
@@ -120,7 +120,7 @@ class Strangers:
         yield from self.hosts.edits(text)
         for start, end in user_parts(text):
             yield start, end, "*" * (end - start)
-        for pattern in (_QUOTED_NAME, _PLAIN_NAME):
+        for pattern in (QUOTED_NAME, PLAIN_NAME):
             for match in pattern.finditer(text):
                 yield *match.span("name"), stars(match["name"])
         if self._names is not None:
@@ -144,7 +144,7 @@ def _inside(data: str) -> str:
 def _names_in(text: str) -> Iterator[str]:
     for start, end in user_parts(text):
         yield text[start:end]
-    for pattern in (_QUOTED_NAME, _PLAIN_NAME):
+    for pattern in (QUOTED_NAME, PLAIN_NAME):
         for match in pattern.finditer(text):
             yield match["name"].strip()
             yield from match["name"].split()

@@ -183,6 +183,61 @@ def test_a_quote_out_of_the_middle_of_a_damaged_token_does_not_hold_its_signatur
 
 
 @pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('From: "4155559876" <sip:anonymous@h>;tag=4155559876', 'From: "415*****76" <sip:anonymous@h>;tag=4155559876'),
+        ("f: 4155559876 <sip:anonymous@h>;tag=1", "f: 415*****76 <sip:anonymous@h>;tag=1"),
+        ('Diversion: "Desk 415-555-9876" <sip:a@h>', 'Diversion: "Desk 415-***-**76" <sip:a@h>'),
+        ("X-Cust: 004915123456789", "X-Cust: 0049*********89"),
+        ("X-Cust: cust_4155559876;ext", "X-Cust: cust_415*****76;ext"),
+        ("X-Sip: 4155559876x12", "X-Sip: 415*****76x12"),
+        ("X-Card: 4111 1111 1111 1111", "X-Card: 4111 **** **** **11"),
+        ("User-to-User: 4155559876", "User-to-User: 415*****76"),
+        ("User-to-User: " + b"4155559876".hex() + ";encoding=hex", "User-to-User: " + "2a" * 10 + ";encoding=hex"),
+    ],
+)
+def test_numbers_that_no_uri_tells_are_masked_in_names_user_to_user_and_unknown_headers(line: str, shown: str) -> None:
+    raw = f"INVITE sip:echo@h SIP/2.0\r\n{line}\r\n\r\n".encode()
+    once = redacted_message(raw, SHARE)
+    assert once.decode().split("\r\n")[1] == shown
+    assert redacted_message(once, SHARE) == once
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Call-ID: 4155559876",
+        "CSeq: 4155559 INVITE",
+        "Via: SIP/2.0/TLS h:5061;branch=z9hG4bK4155559876",
+        "Content-Length: 4155559",
+        "Timestamp: 1700000000.5",
+        "X-Trace: 123e4567-e89b-12d3-a456-426614174000",
+        "X-Forwarded-For: 203.0.113.100",
+        "X-Day: 2024-05-01",
+        "X-Org: 00D000000000001",
+        "User-to-User: " + b'{"exp":1700000000,"orgId":"00D000000000001","at":1700000000123}'.hex() + ";encoding=hex",
+    ],
+)
+def test_what_only_looks_like_a_number_stays(line: str) -> None:
+    raw = f"INVITE sip:echo@h SIP/2.0\r\nX-A: 4155559876\r\n{line}\r\n\r\nv=0\r\no=- 4155559876 4155559876 IN IP4 h\r\n".encode()
+    assert redacted_message(raw, SHARE) == raw.replace(b"X-A: 4155559876", b"X-A: 415*****76")
+
+
+def test_a_number_in_user_to_user_is_masked_in_what_was_decoded_and_quoted_too() -> None:
+    content = '{"customerPhone":"4155559876","card":4111111111111111,"orgId":"00D000000000001"}'
+    trace = a_good_call(an_invite(user_to_user=f"{content.encode().hex()};encoding=hex", x_customer="2125559876"))
+    assert all(any(form in all_text(trace) for form in forms(number)) for number in ("4155559876", "4111111111111111", "2125559876"))
+    for level in (SHARE, STRICT):
+        shown = redacted(trace, level)
+        for number in ("4155559876", "4111111111111111", "2125559876"):
+            assert not any(form in all_text(shown) for form in forms(number)), number
+        assert redacted(shown, level) == shown
+    assert (redacted(trace, SHARE).call.uui or {})["fields"] == {
+        "customerPhone": "415*****76", "card": 4111000000000011, "orgId": "00D000000000001",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "Cookie: session=SECRET1SECRET1",
