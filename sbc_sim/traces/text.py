@@ -6,10 +6,10 @@ Nothing that a peer may have got wrong is repaired: a Content-Length that does n
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from sbc_sim.traces.allowance import Allowance
 from sbc_sim.traces.limits import Limits, Notes
@@ -32,6 +32,8 @@ _TOKENS = re.compile(rb"\d+|\D+")
 _DIGITS = re.compile(rb"\d{1,30}")
 _EMPTY_LINE = re.compile(rb"\n[ \t]*\r?\n")
 LONGEST_PREFIX = 300
+SHORTEST_BROKEN = 50
+"""Octets of a line beside which one that begins with nothing known is taken for its rest: mails and tickets break at 60 to 80."""
 LONGEST_START_LINE = 4096
 LONGEST_MESSAGE = 256 * 1024
 _CONTEXT = 4096
@@ -53,11 +55,11 @@ class _Start:
 def read_text(data: bytes, limits: Limits, notes: Notes, time: Allowance) -> Recording:
     """Read SIP messages out of a text. Raises TraceError when there is none."""
     text = _plain(data, notes)
-    starts = list(islice(_starts(text), limits.messages + 1))
+    starts = list(itertools.islice(_starts(text), limits.messages + 1))
     if not starts and b"\\r\\n" in text:
         text = text.replace(b"\\r\\n", b"\r\n").replace(b'\\"', b'"')
         notes.add("Line ends were written as \\r\\n and were turned into real ones.")
-        starts = list(islice(_starts(text), limits.messages + 1))
+        starts = list(itertools.islice(_starts(text), limits.messages + 1))
     if not starts:
         raise TraceError(_nothing(data))
     said = list(_Cutting(text, starts, limits, notes, time).messages())
@@ -252,6 +254,8 @@ class _Cutting:
             body = rest if missing else []
         else:
             head, body = [*head, rest[0]], rest[1:]
+        if (wrapped := _wrapped(head, body)) is not None:
+            self._notes.add(_looks_wrapped(number, wrapped))
         wire = b"\r\n".join([line.text.rstrip(b" \t") if dots else line.text for line in head if line.text]) + b"\r\n\r\n"
         if not all(line.had_cr for line in head if line.whole):
             self._notes.add("Lines of the text end in LF only, as copying makes them: CRLF was put in, as SIP has it.")
@@ -343,6 +347,35 @@ def _head(lines: list[_Line]) -> tuple[list[_Line], list[_Line]]:
         if _BODY_BEGINS.match(text) or is_frame(text.decode("utf-8", "replace")):
             return lines[:place], lines[place:]
     return lines, []
+
+
+def _wrapped(head: list[_Line], body: list[_Line]) -> int | None:
+    """Find a line that is no header field or line of SDP beside a long one: the rest of one that a mail or a ticket broke.
+
+    Return its number within the message, from 1.
+    """
+    for number, (before, line) in enumerate(itertools.pairwise(head), 2):
+        if line.text.strip() and line.text[:1] not in b" \t" and not _HEADER.match(line.text) and _is_long(before, line):
+            return number
+    if not body or not body[0].text.startswith(b"v=0"):
+        return None
+    for number, (before, line) in enumerate(itertools.pairwise(body), len(head) + 2):
+        if not line.text.strip():
+            return None
+        if not _SDP_LINE.match(line.text) and _is_long(before, line):
+            return None if is_frame(line.text.decode("utf-8", "replace")) else number
+    return None
+
+
+def _is_long(*lines: _Line) -> bool:
+    return any(len(line.text) >= SHORTEST_BROKEN for line in lines)
+
+
+def _looks_wrapped(number: int, line: int) -> str:
+    return (
+        f"Message {number} looks wrapped: its line {line}, beside a long one, is neither a header field nor a line of SDP. "
+        "It is judged as it stands, broken lines too: join them as they were on the wire, or take the file from which it was copied."
+    )
 
 
 def _upto_frame(lines: list[_Line]) -> list[_Line]:

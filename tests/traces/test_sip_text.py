@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 
 import pytest
 
@@ -222,6 +223,26 @@ def test_masked_pieces_are_named_as_the_reason_for_a_length_that_does_not_fit() 
     recording = read_trace(lf(INVITE.replace(b"inline:AAAA", b"inline:[40 masked]")))
     assert b"inline:[40 masked]" in recording.octets[0].data
     assert any("parts of it are masked" in note for note in recording.notes)
+
+
+LONG = INVITE.replace(b"inline:AAAA", b"inline:" + b"A" * 60)
+LONG = LONG.replace(b"Content-Length: %d" % len(SDP), b"Content-Length: %d" % (len(SDP) + 56))
+LONG_UUI = INVITE.replace(b"Content-Type", b"User-to-User: " + b"7b" * 60 + b";encoding=hex\r\nContent-Type")
+
+
+@pytest.mark.parametrize("message", [LONG, LONG_UUI], ids=["SDP", "header"])
+@pytest.mark.parametrize("width", [60, 72, 78])
+def test_a_message_that_a_mail_broke_into_shorter_lines_is_told_to_be_wrapped(message: bytes, width: int) -> None:
+    lines = message.decode().split("\r\n")
+    broken = "\n".join("\n".join(textwrap.wrap(line, width, drop_whitespace=True)) or line for line in lines)
+    notes = read_trace(broken.encode() + lf(TRYING)).notes
+    assert [note for note in notes if note.startswith("Message 1 looks wrapped")], notes
+    assert not [note for note in notes if note.startswith("Message 2 looks wrapped")]
+
+
+@pytest.mark.parametrize("text", [LONG + TRYING, LONG_UUI + TRYING, lf(LONG + b"\r\n" + LONG_UUI), lf(LONG + b"=" * 72 + b"\r\n" + TRYING)])
+def test_a_message_with_long_lines_that_are_whole_is_not(text: bytes) -> None:
+    assert not [note for note in read_trace(text).notes if "looks wrapped" in note]
 
 
 def test_a_missing_empty_line_before_the_body_is_told() -> None:
