@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import socket
+import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.end_to_end.server import Server
+from tests.end_to_end.raw_sip import connected, invite, request
+from tests.end_to_end.server import Server, serving
 from tests.page.conftest import Opening
 from tests.page.partner_calls import Partner
 from tests.page.visits import Visit
@@ -90,6 +94,77 @@ def test_a_refused_call_shows_the_offending_octets_marked(visit: Opening, base: 
     wrong = page.locator(".reference tr.ref-wrong", has_text="User-to-User")
     expect(wrong).to_contain_text(BAD_UUI)
     expect(wrong).to_contain_text("SBC-UUI-003")
+
+
+def test_a_call_that_a_restart_forgot_is_not_shown_as_live(visit: Opening, tmp_path: Path) -> None:
+    with serving(tmp_path) as first:
+        seen = visit(f"http://127.0.0.1:{first.http_port}/")
+        seen.expected += ["ERR_", "404"]
+        partner = Partner(first.sip_port, first.ca, tmp_path)
+        partner.call("--to", "forgotten")
+        page = seen.open("#/calls?text=forgotten")
+        row(page, "forgotten").get_by_role("link").click()
+        expect(page.locator(".headline")).to_contain_text("The call goes on")
+        page.get_by_role("link", name="Ladder").click()
+        expect(page.locator("svg.ladder [data-message='0']")).to_be_visible()
+        port = first.http_port
+        first.conversation.process.kill()  # an orderly end would tell the page how the call ended
+    partner.end()
+    expect(page.locator(".stream")).to_have_text("reconnecting")
+    expect(page.locator(".headline")).to_contain_text("is not known")
+    expect(page.get_by_role("button", name="Hang up")).to_have_count(0)
+    assert page.locator(".trouble").count() <= 1
+    (tmp_path / "ports.json").unlink()
+    with serving(tmp_path, HTTP__LISTEN=f"127.0.0.1:{port}"):
+        expect(page.locator(".stream")).to_have_text("live")
+        expect(page.locator(".hint")).to_contain_text("remembered by this page only")
+        expect(page.locator(".call-head .badge")).to_have_text(re.compile("end not known"))
+        expect(page.get_by_role("button", name="Hang up")).to_have_count(0)
+        stopped = page.locator(".call-head .number").inner_text()
+        page.wait_for_timeout(1100)  # longer than a turn of the clock
+        assert page.locator(".call-head .number").inner_text() == stopped
+        seen.close()
+
+
+def test_a_connection_of_ours_that_failed_is_told_as_ours(visit: Opening, base: str, server: Server) -> None:
+    """The partner is gone after its ACK: for its BYE the SBC dials the Contact, where nobody listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else gets it
+        port = closed.getsockname()[1]
+        page = visit(base).open("#/calls")
+        expect(page.locator(".stream")).to_have_text("live")
+        with connected(server.sip_port, server.ca) as raw:
+            raw.send(invite("gone-away", "7b7d;encoding=hex").replace(b"127.0.0.1:5061;transport", b"127.0.0.1:%d;transport" % port))
+            answer = raw.final()
+            assert answer is not None
+            assert answer.status == 200, answer.head
+            tag = (answer.header("To") or "").partition(";")
+            raw.send(request("ACK", "gone-away", to_tag="".join(tag[1:])))
+            expect(row(page, "+15550111").first.locator(".c-state")).to_have_text("answered")
+        call = next(call for call in server.get("/api/v1/calls")["calls"] if call["sipCallId"].startswith("gone-away@"))
+        server.post(f"/api/v1/calls/{call['id']}/hangup")
+        expect(page.locator(".hint")).to_contain_text(f"our connection to 127.0.0.1:{port} never became a call")
+        expect(visit(base).open("#/attempts").locator(".attempt").first).to_contain_text(f"our connection to 127.0.0.1:{port}")
+
+
+def test_trouble_of_the_store_is_told_while_it_lasts(visit: Opening, tmp_path: Path) -> None:
+    file = tmp_path / "calls.db"
+    with serving(tmp_path, STORE__URL=f"sqlite:{file}") as server:
+        seen = visit(f"http://127.0.0.1:{server.http_port}/")
+        page = seen.open("#/calls")
+        expect(page.locator(".stream")).to_have_text("live")
+        other = sqlite3.connect(file, timeout=30, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            partner = Partner(server.sip_port, server.ca, tmp_path)
+            partner.whole_call("--to", "unwritten", "--no-uui")
+            expect(page.locator(".banner")).to_contain_text("another program holds a lock")
+            expect(row(page, "unwritten")).to_be_visible()
+        finally:
+            other.rollback()
+            other.close()
+        expect(page.locator(".banner")).to_have_count(0)
+        seen.close()
 
 
 def test_a_connection_that_never_became_a_call_shows_with_its_cure(visit: Opening, base: str, partner: Partner) -> None:

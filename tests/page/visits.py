@@ -55,12 +55,17 @@ class Visit:
         return self.page
 
     def axe(self, *rules: str, least: str = "serious") -> list[str]:
-        """Findings of axe-core in the view as it stands that weigh at least so much, one line each; of `rules` alone when some are named."""
+        """Findings of axe-core in the view as it stands that weigh at least so much, one line each; of `rules` alone when given."""
         if not self.page.evaluate("typeof axe !== 'undefined'"):
             self.page.evaluate(axe_source())
         options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
         found = self.page.evaluate("(options) => axe.run(document, options).then((result) => result.violations)", options)
-        return [f"{one['impact']} {one['id']}: {node['html'][:160]}" for one in found if one["impact"] in WEIGHTS[WEIGHTS.index(least) :] for node in one["nodes"]]
+        return [
+            f"{one['impact']} {one['id']}: {node['html'][:160]}"
+            for one in found
+            if one["impact"] in WEIGHTS[WEIGHTS.index(least) :]
+            for node in one["nodes"]
+        ]
 
     def overflow(self) -> int:
         """By how many pixels the view is wider than its window."""

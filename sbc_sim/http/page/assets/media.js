@@ -94,7 +94,7 @@ function Charts({ series }) {
   const jitter = useMemo(() => [t, series.jitterMs], [series]);
   const levels = useMemo(() => waveform(series), [series]);
   if (!t.length) return html`<p class="dim">There is nothing to draw yet.</p>`;
-  const echo = typeof echoDelayMs === "number" ? `, what was sent moved back by the ${echoDelayMs < 0.1 ? "less than 0.1" : fixed(echoDelayMs)} ms of the echo` : "";
+  const echo = typeof echoDelayMs === "number" ? `, what was sent moved back by ${echoDelayMs < 0.1 ? "less than 0.1" : fixed(echoDelayMs)} ms, as the echo took` : "";
   const hasLevels = series.levelIn.some((level) => level !== null) || series.levelOut.some((level) => level !== null);
   return html`<section class="charts">
     ${gap && html`<p class="hint">Between ${fixed(gap[0])} s and ${fixed(gap[1])} s of the call no packets were kept; totals are complete.</p>`}
