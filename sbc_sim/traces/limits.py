@@ -62,10 +62,6 @@ class Notes:
         if what in self._counted or len(self._counted) < self._most:
             self._counted[what] += number
 
-    def counted(self, what: str) -> int:
-        """How often that was counted."""
-        return self._counted.get(what, 0)
-
     def sentences(self) -> tuple[str, ...]:
         """Give all of them."""
         counts = [f"{number} {what}" for what, number in self._counted.items() if number]

@@ -48,11 +48,6 @@ class Mark(NamedTuple):
     """As told by a log of one side: whether that side received it. None where it does not say."""
 
     @property
-    def is_empty(self) -> bool:
-        """Whether it says nothing."""
-        return self == _NOTHING
-
-    @property
     def has_way(self) -> bool:
         """Whether it says where the message went."""
         return self.received is not None or (self.source is not None and self.destination is not None)

@@ -19,7 +19,6 @@ _DAY = 86_400.0
 _HEAD = 65_536
 _CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*(\S{1,500})")
 _FROM = re.compile(rb"(?im)^(?:from|f)[ \t]*:[^\r\n]{0,2000}?;[ \t]*tag[ \t]*=[ \t]*([^\s;,>]{1,500})")
-_TO = re.compile(rb"(?im)^(?:to|t)[ \t]*:[^\r\n]{0,2000}?;[ \t]*tag[ \t]*=[ \t]*([^\s;,>]{1,500})")
 MOST_FLOWS = 1_000
 
 
@@ -40,7 +39,6 @@ class _Message:
     is_invite: bool = False
     call: bytes = b""
     from_tag: bytes = b""
-    to_tag: bytes = b""
     at: float = 0.0
     sender: Hashable = None
     """Whatever tells the two ends apart; None where nobody says."""
@@ -80,7 +78,7 @@ def _looked_at(said: Said) -> _Message:
     message = _Message(said.data, said.mark)
     message.is_request = not head.startswith(b"SIP/")
     message.is_invite = head.startswith(b"INVITE")
-    for name, pattern in (("call", _CALL_ID), ("from_tag", _FROM), ("to_tag", _TO)):
+    for name, pattern in (("call", _CALL_ID), ("from_tag", _FROM)):
         found = pattern.search(head)
         if found is not None:
             setattr(message, name, found[1])
