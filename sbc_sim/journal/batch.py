@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from sbc_sim.journal.entries import Entry, Kind
@@ -14,6 +13,7 @@ from sbc_sim.journal.queue import Waiting
 from sbc_sim.journal.reading import CALL_COLUMNS, Rows, call_row, recounted
 from sbc_sim.journal.record import CallRecord, StoreLimits, entry_octets
 from sbc_sim.journal.retention import Victim
+from sbc_sim.journal.ring import Ring
 from sbc_sim.journal.view import CallView
 
 LATE_CALLS = 200
@@ -27,31 +27,6 @@ _CALL = (
 _ENTRY = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)"
 _LOOSE = "INSERT INTO loose VALUES (?, ?, ?, ?, ?, ?, ?)"
 _TRIM = "DELETE FROM entries WHERE call = ? AND seq IN (SELECT seq FROM entries WHERE call = ? AND seq >= ? ORDER BY seq LIMIT ?)"
-
-
-@dataclass(slots=True)
-class _Ring:
-    """Places and octets of the entries of no call, to know which must go."""
-
-    most: int
-    most_octets: int
-    kept: deque[tuple[int, int]] = field(default_factory=deque)
-    octets: int = 0
-
-    def add(self, ordinal: int, octets: int) -> int:
-        """Note one more; return how many go."""
-        self.kept.append((ordinal, octets))
-        self.octets += octets
-        gone = 0
-        while len(self.kept) > self.most or (self.octets > self.most_octets and len(self.kept) > 1):
-            self.octets -= self.kept.popleft()[1]
-            gone += 1
-        return gone
-
-    @property
-    def lowest(self) -> int:
-        """Place of the oldest one kept."""
-        return self.kept[0][0] if self.kept else 0
 
 
 class Batch:
@@ -75,10 +50,10 @@ class Batch:
         """Ordinal up to which the file has everything."""
         self._rings = {attempt: self._ring(attempt) for attempt in (False, True)}
 
-    def _ring(self, attempt: bool) -> _Ring:
-        ring = _Ring(self._limits.attempts if attempt else self._limits.outside, self._limits.share)
+    def _ring(self, attempt: bool) -> Ring[None]:
+        ring = Ring[None](self._limits.attempts if attempt else self._limits.outside, self._limits.share)
         for ordinal, octets in self.connection.execute("SELECT ordinal, octets FROM loose WHERE attempt = ? ORDER BY ordinal", (attempt,)):
-            ring.add(ordinal, octets)
+            ring.add(ordinal, None, octets)
         self.octets += ring.octets
         return ring
 
@@ -131,7 +106,7 @@ class Batch:
         attempt, octets = entry.kind is Kind.ATTEMPT, entry_octets(entry)
         ring = self._rings[attempt]
         before = ring.octets
-        self.dropped += ring.add(ordinal, octets)
+        self.dropped += ring.add(ordinal, None, octets)
         self.octets += ring.octets - before
         packed = pack(entry, self.rows.words)
         self._loose.append((ordinal, attempt, entry.at, str(entry.kind), packed, entry.raw or None, octets))

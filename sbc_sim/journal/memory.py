@@ -6,40 +6,16 @@ outside of calls, and on the octets of everything.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.record import CallRecord, StoreLimits, entry_octets
+from sbc_sim.journal.ring import Ring
 from sbc_sim.journal.sharing import SharedFindings
 from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallPage, CallQuery, EntryPage, Listener, StoreHealth, StoreSize, Trace
 from sbc_sim.journal.view import CallView
-
-
-@dataclass(slots=True)
-class _Ring:
-    """The newest entries of a kind, bounded by number and octets."""
-
-    most: int
-    most_octets: int
-    kept: deque[tuple[int, Entry]] = field(default_factory=deque)
-    octets: int = 0
-
-    def add(self, ordinal: int, entry: Entry) -> int:
-        """Keep one more; return how many had to go."""
-        self.kept.append((ordinal, entry))
-        self.octets += entry_octets(entry)
-        gone = 0
-        while len(self.kept) > self.most or (self.octets > self.most_octets and len(self.kept) > 1):
-            self.octets -= entry_octets(self.kept.popleft()[1])
-            gone += 1
-        return gone
-
-    def below(self, ordinal: int) -> Iterator[tuple[int, Entry]]:
-        """Newest first, older than this."""
-        return (pair for pair in reversed(self.kept) if pair[0] < ordinal)
 
 
 class MemoryStore:
@@ -56,8 +32,8 @@ class MemoryStore:
         self._calls: OrderedDict[str, CallRecord] = OrderedDict()
         self._over: OrderedDict[str, None] = OrderedDict()
         self._forgotten: OrderedDict[str, None] = OrderedDict()
-        self._attempts = _Ring(self._limits.attempts, self._limits.share)
-        self._outside = _Ring(self._limits.outside, self._limits.share)
+        self._attempts = Ring[Entry](self._limits.attempts, self._limits.share)
+        self._outside = Ring[Entry](self._limits.outside, self._limits.share)
         self._connections: OrderedDict[int, Entry] = OrderedDict()
         self._listeners: list[Listener] = []
         self._shared = SharedFindings()
@@ -78,12 +54,13 @@ class MemoryStore:
         """
         self.ordinal += 1
         entry = self._shared.shared(entry)
+        octets = entry_octets(entry) if octets is None else octets
         if entry.call is not None:
-            self._append_to_call(entry.call, entry, entry_octets(entry) if octets is None else octets)
+            self._append_to_call(entry.call, entry, octets)
         elif entry.kind is Kind.ATTEMPT:
-            self._dropped += self._attempts.add(self.ordinal, entry)
+            self._dropped += self._attempts.add(self.ordinal, entry, octets)
         else:
-            self._append_outside(entry)
+            self._append_outside(entry, octets)
         return entry
 
     def tell(self, entry: Entry) -> None:
@@ -162,8 +139,8 @@ class MemoryStore:
         over = list(self._over)
         for call in over:
             self._forget(call)
-        self._attempts = _Ring(self._limits.attempts, self._limits.share)
-        self._outside = _Ring(self._limits.outside, self._limits.share)
+        self._attempts = Ring[Entry](self._limits.attempts, self._limits.share)
+        self._outside = Ring[Entry](self._limits.outside, self._limits.share)
         return len(over)
 
     def close(self) -> None:
@@ -173,14 +150,14 @@ class MemoryStore:
     def _octets(self) -> int:
         return self._call_octets + self._attempts.octets + self._outside.octets
 
-    def _append_outside(self, entry: Entry) -> None:
+    def _append_outside(self, entry: Entry, octets: int) -> None:
         if entry.kind is Kind.CONNECTION_OPENED:
             self._connections[entry.data["connection"]] = entry
             if len(self._connections) > self._limits.connections:
                 self._connections.popitem(last=False)
         elif entry.kind is Kind.CONNECTION_CLOSED:
             self._connections.pop(entry.data["connection"], None)
-        self._dropped += self._outside.add(self.ordinal, entry)
+        self._dropped += self._outside.add(self.ordinal, entry, octets)
 
     def _append_to_call(self, call: str, entry: Entry, octets: int) -> None:
         record = self._calls.get(call)
