@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from sbc_sim.http.events import health_json
+from sbc_sim.journal.store import StoreHealth
 from sbc_sim.rules.catalogue import RULE_SET_VERSION, RULES
 from tests.http.conftest import Lab
 
@@ -78,3 +80,9 @@ def test_the_page_about_the_interface_names_every_path_and_every_parameter(lab: 
     routes = lab.factory.front.table.routes
     served = {(f"`{one.method} {one.template}`", " ".join(f"`{name}`" for name in one.query)) for one in routes}
     assert told == served
+
+
+def test_clients_see_why_old_calls_are_missing_and_first_of_all_what_is_lost_now() -> None:
+    assert health_json(StoreHealth("sqlite", True, unreadable="damaged"))["trouble"] == "damaged"
+    assert health_json(StoreHealth("sqlite", False, "full", unreadable="damaged"))["trouble"] == "full"
+    assert health_json(StoreHealth("sqlite", True))["trouble"] == ""
