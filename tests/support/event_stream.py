@@ -80,7 +80,7 @@ def following(port: int, query: str = "", last: str = "", version: str = "1.1", 
     """Follow the events of the interface on this port."""
     resume = f"Last-Event-ID: {last}\r\n" if last else ""
     with socket.create_connection(("127.0.0.1", port), 20) as line:
-        line.sendall(f"GET /api/v1/events{query} HTTP/{version}\r\nHost: localhost\r\n{resume}{headers}\r\n".encode())
+        line.sendall(f"GET /api/v1/events{query} HTTP/{version}\r\nHost: localhost:{port}\r\n{resume}{headers}\r\n".encode())
         stream = EventStream(line)
         try:
             yield stream
