@@ -7,115 +7,31 @@ All text is masked and escaped.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from sbc_sim.exports.ladder_marks import Marks, area
+from sbc_sim.exports.ladder_rows import AT_THE_TOP, NUMBERED, Finding, Ladder, Row, Shape
 from sbc_sim.exports.redaction import clean
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Trace
 from sbc_sim.journal.view import CallView, rfc3339
 
-TOLD = ("fail", "warn")
-"""Findings that the ladder shows, worst first."""
-AT_THE_TOP = ("TLS", "NET")
-AT_THE_MEDIA = ("SRTP", "MEDIA")
-"""Areas of rules whose findings are about the connection, and about packets."""
+DATED = 366 * 86400.0
+"""What was before has no date: logs that give no time, or the time of the day alone."""
 MOST_ROWS = 400
-NUMBERED = (Kind.MESSAGE, Kind.PARSE_ERROR)
-"""Entries that are messages to a reader, numbered from 0 in the order of the trace: as the API lists them."""
-
-
-Finding = Mapping[str, Any]
-
-
-class Shape(StrEnum):
-    """How a row is drawn."""
-
-    ARROW = "arrow"
-    MEDIA = "media"
-    REMARK = "remark"
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A finding beside a row."""
-
-    status: str
-    rule: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the ladder. The partner stands left, the simulator right."""
-
-    at: float
-    """Seconds since the call began."""
-    shape: Shape
-    label: str
-    inbound: bool | None = None
-    """True: from left to right. None: both ways, or no way at all."""
-    notes: tuple[str, ...] = ()
-    """What the message carries: SDP, User-to-User."""
-    times: int = 1
-    last_at: float | None = None
-    """When the last repetition came."""
-    marks: tuple[Mark, ...] = ()
-    received: int = 0
-    sent: int = 0
-    """Packets of a media row, left to right and right to left."""
-    echoed: bool = False
-    """What was sent is what was received."""
-    message: int | None = None
-    """Number of the message (see NUMBERED) that is drawn."""
-    key: tuple[object, ...] = field(default=(), repr=False)
-    """What makes two messages the same one, repeated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """A call, ready to be drawn."""
-
-    heading: tuple[str, ...]
-    left: tuple[str, str]
-    """Who stands left: name and address."""
-    right: tuple[str, str]
-    facts: tuple[str, ...]
-    """About the connection."""
-    fact_marks: tuple[Mark, ...]
-    rows: tuple[Row, ...]
-    loose_marks: tuple[Mark, ...]
-    """Findings that belong to no row."""
-    ending: tuple[str, ...]
-    verdict: str | None
-    """pass | warn | fail, None while the call goes on."""
-    judged: bool = True
-    """False when no verdict is ever given: the call was placed by us."""
-    over: bool = True
-
-    @property
-    def verdict_line(self) -> str:
-        """The verdict in words; empty when none is ever given."""
-        if self.verdict:
-            return f"verdict: {self.verdict.upper()}"
-        if not self.judged:
-            return ""
-        return "no verdict: the call was cut off before it could be judged" if self.over else "no verdict yet"
 
 
 def build_ladder(trace: Trace) -> Ladder:
     """Read a trace."""
     call = trace.call
-    marks = _Marks(trace)
-    fact_marks = marks.taken(lambda finding: _area(finding) in AT_THE_TOP)
+    marks = Marks(trace)
+    fact_marks = marks.taken(lambda finding: area(finding) in AT_THE_TOP)
     rows = marks.placed(_shortened(_with_totals(_rows(trace), trace)))
     return Ladder(
         heading=_heading(call),
-        left=("partner" if call.direction == "inbound" else "SBC (called)", call.peer or ""),
+        left=("partner" if call.direction == "inbound" else "SBC (called)", call.peer or "not in the trace"),
         right=("sbc-sim", _local(trace.opened)),
         facts=_facts(trace.opened),
         fact_marks=fact_marks,
@@ -130,8 +46,8 @@ def build_ladder(trace: Trace) -> Ladder:
 
 def findings_by_message(trace: Trace) -> dict[int, list[Finding]]:
     """Tell which findings that failed or warned concern which message (see NUMBERED)."""
-    marks = _Marks(trace)
-    marks.taken(lambda finding: _area(finding) in AT_THE_TOP)
+    marks = Marks(trace)
+    marks.taken(lambda finding: area(finding) in AT_THE_TOP)
     rows = _rows(trace)
     found: dict[int, list[Finding]] = {}
     for place, findings in marks.by_row(rows).items():
@@ -148,10 +64,15 @@ def duration_text(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
 
 
+def _date(at: float | None) -> str:
+    """Write a time; of a log without dates it is none."""
+    return "" if at is None or at < DATED else rfc3339(at) or ""
+
+
 def _heading(call: CallView) -> tuple[str, ...]:
     place = [text for text in (call.region, call.partner, call.scenario) if text]
     return (
-        "  ".join(clean(text) for text in (f"call {call.id}", call.direction, *place, rfc3339(call.started_at) or "")),
+        "  ".join(clean(text) for text in (f"call {call.id}", call.direction, *place, _date(call.started_at))),
         f"from {clean(call.caller or '?')}",
         f"to   {clean(call.called or '?')}",
     )
@@ -191,6 +112,8 @@ def _ending(trace: Trace) -> tuple[str, ...]:
         )
         if rule is None and call.ended_by == "network":  # nobody sent that status
             return (clean(f"no call: {call.end_reason}"),)
+        if rule is not None and call.ended_by is None:  # judged from a trace without an answer
+            return (clean(f"{call.end_reason} by {rule}"),)
         why = rule or call.end_reason
         return (clean(f"rejected with {call.end_status} by {why}" if call.end_status else f"rejected: {why}"),)
     since = call.answered_at if call.answered_at is not None else call.started_at
@@ -322,93 +245,3 @@ def _media_notes(report: Mapping[str, Any]) -> tuple[str, ...]:
         ("wrongPayload", "of a wrong payload type"),
     )
     return tuple(f"{report[name]} {text}" for name, text in worth if report.get(name))
-
-
-# --- findings ------------------------------------------------------------------------------------------------------------
-
-
-class _Marks:
-    """The findings that are still to be placed."""
-
-    def __init__(self, trace: Trace) -> None:
-        found: Iterable[Finding] = (trace.call.verdict or {}).get("findings", trace.call.findings)
-        self._left = sorted((f for f in found if f.get("status") in TOLD), key=lambda f: TOLD.index(f["status"]))
-        self._told_after = _told_after(trace.entries)
-
-    def taken(self, wanted: Callable[[Finding], bool]) -> tuple[Mark, ...]:
-        """Take out those that are wanted."""
-        taken = [finding for finding in self._left if wanted(finding)]
-        self._left = [finding for finding in self._left if not wanted(finding)]
-        return tuple(_mark(finding) for finding in taken)
-
-    def placed(self, rows: Iterable[Row]) -> list[Row]:
-        """Give each row those that concern it: first the messages that findings quote, then the media, which quotes nothing."""
-        beside = self._beside_messages(list(rows))
-        return [replace(row, marks=(*row.marks, *self.taken(partial(_concerns_media, row)))) for row in beside]
-
-    def _beside_messages(self, rows: list[Row]) -> list[Row]:
-        found = self.by_row(rows)
-        return [replace(row, marks=(*row.marks, *map(_mark, found[n]))) if n in found else row for n, row in enumerate(rows)]
-
-    def by_row(self, rows: list[Row]) -> dict[int, list[Finding]]:
-        """Take out those that concern a message, by the place of its row."""
-        found: dict[int, list[Finding]] = defaultdict(list)
-        left = []
-        for finding in self._left:
-            place = self._place(finding, rows)
-            if place is None:
-                left.append(finding)
-            else:
-                found[place].append(finding)
-        self._left = left
-        return found
-
-    def _place(self, finding: Finding, rows: list[Row]) -> int | None:
-        """Take the last message of its name that had come when the finding was told; the first one when that is not known."""
-        places = [index for index, row in enumerate(rows) if _concerns_message(finding, row)]
-        told_after = self._told_after.get(_identity(finding), 0)
-        come = [index for index in places if (rows[index].message or 0) < told_after]
-        return come[-1] if come else next(iter(places), None)
-
-
-def _told_after(entries: Sequence[Entry]) -> dict[tuple[object, object], int]:
-    """Behind how many messages of the trace each finding stands; places, not times, for two messages may share an instant."""
-    behind: dict[tuple[object, object], int] = {}
-    messages = 0
-    for entry in entries:
-        messages += entry.kind in NUMBERED
-        if entry.kind is Kind.FINDING:
-            behind.setdefault(_identity(entry.data), messages)
-    return behind
-
-
-def _identity(finding: Finding) -> tuple[object, object]:
-    return finding.get("rule"), finding.get("detail")
-
-
-def _concerns_message(finding: Finding, row: Row) -> bool:
-    if row.shape is not Shape.ARROW:
-        return False
-    named = _named(finding)
-    if named:
-        return row.label == named or row.label.startswith(f"{named} (")
-    if finding.get("rule") == "SBC-SIP-024":  # a method needs no quote
-        return row.label == "REFER"
-    return row.label == "INVITE" and _area(finding) in ("UUI", "SDP", "HDR", "SIP")
-
-
-def _concerns_media(row: Row, finding: Finding) -> bool:
-    return row.shape is Shape.MEDIA and _area(finding) in AT_THE_MEDIA
-
-
-def _named(finding: Finding) -> str:
-    """The message that the finding quotes, empty for none."""
-    return next((str(quote["message"]) for quote in finding.get("evidence") or () if quote.get("message")), "")
-
-
-def _area(finding: Finding) -> str:
-    return [*str(finding.get("rule", "")).split("-"), ""][1]
-
-
-def _mark(finding: Finding) -> Mark:
-    return Mark(str(finding["status"]), clean(finding.get("rule", "")), clean(finding.get("detail") or finding.get("title") or ""))

@@ -28,6 +28,7 @@ from sbc_sim.rules import media as media_rules
 from sbc_sim.rules import tls as tls_rules
 from sbc_sim.rules.finding import Status
 from sbc_sim.rules.policy import Policy
+from sbc_sim.sip.message import Response
 from sbc_sim.sip.stream import StreamLimits
 from sbc_sim.sip.text import printable
 from sbc_sim.traces.allowance import Allowance, Spent, TimeSpent
@@ -180,7 +181,8 @@ class _Bench:
             far.policy = replace(policy, allow_from=())
         last = attempt.heard[-1].spoken
         end = max(self._end, last.at) if last.flow.transport != "text" else last.at
-        replay = Replay(attempt, far, media, self._limits, lambda entry: _keep_as_seen(self._store, entry, unseen), self._time)
+        shown = _as_recorded if _answered(attempt) else _unanswered
+        replay = Replay(attempt, far, media, self._limits, lambda entry: _keep_as_seen(self._store, shown(entry), unseen), self._time)
         replay.run(end)
         self._tell(attempt, far, replay, media)
         return [trace for call in replay.calls if (trace := self._store.trace(call)) is not None]
@@ -205,7 +207,7 @@ class _Bench:
 def _unseen(attempt: Attempt, media_seen: bool) -> dict[str, str]:
     """Rules about what the trace cannot show, and why."""
     flow = attempt.heard[0].spoken.flow
-    unseen: dict[str, str] = {}
+    unseen = {"SBC-NET-002": "Not in the trace: how busy the SBC was."}
     if flow.transport != "tls":
         how = {"text": "SIP text", "udp": "SIP over UDP", "tcp": "SIP over TCP without TLS"}.get(flow.transport, flow.transport)
         unseen |= dict.fromkeys(tls_rules.RULES, f"Not in the trace: it is {how}.")
@@ -218,6 +220,27 @@ def _unseen(attempt: Attempt, media_seen: bool) -> dict[str, str]:
     if not media_seen:
         unseen |= dict.fromkeys(media_rules.JUDGES, NO_RTP)
     return unseen
+
+
+def _answered(attempt: Attempt) -> bool:
+    """Tell whether the trace holds a final answer to an INVITE."""
+    answers = (heard.message for heard in attempt.heard if not heard.inbound)
+    return any(isinstance(one, Response) and one.status >= 200 and "INVITE" in (one.headers.first("CSeq") or "") for one in answers)
+
+
+def _as_recorded(entry: Entry) -> Entry:
+    """Claim no address of the partner that the trace does not tell."""
+    if entry.kind is Kind.CALL_STARTED and entry.data.get("peer") == ":0":
+        return replace(entry, data={**entry.data, "peer": None})
+    return entry
+
+
+def _unanswered(entry: Entry) -> Entry:
+    """Say of a refusal that the trace does not show that it is ours."""
+    if entry.kind is Kind.CALL_ENDED and entry.data.get("state") == "rejected" and entry.data.get("status"):
+        why = f"would be refused with {entry.data['status']}"
+        return replace(entry, data={**entry.data, "endedBy": None, "endReason": why, "status": None})
+    return _as_recorded(entry)
 
 
 def _keep_as_seen(store: MemoryStore, entry: Entry, unseen: Mapping[str, str]) -> None:

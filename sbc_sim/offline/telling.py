@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from sbc_sim.exports.ladder import DATED
 from sbc_sim.exports.ladder_text import ladder_text
 from sbc_sim.exports.redaction import clean, mask_call, mask_values
 from sbc_sim.journal.store import Trace
 from sbc_sim.offline.judge import Judged
+
+_TIMES = ("startedAt", "answeredAt", "endedAt")
 
 
 def judged_data(judged: Judged) -> dict[str, Any]:
@@ -19,4 +22,5 @@ def call_data(trace: Trace) -> dict[str, Any]:
     """Tell of one call as the API does, with its findings and its ladder."""
     view = trace.call
     findings = (view.verdict or {}).get("findings", view.findings)
-    return {**mask_call(view.summary()), "findings": mask_values(list(findings)), "ladder": ladder_text(trace, 100)}
+    times = {name: None for name in _TIMES if view.started_at is not None and view.started_at < DATED}
+    return {**mask_call(view.summary()), **times, "findings": mask_values(list(findings)), "ladder": ladder_text(trace, 100)}
