@@ -220,6 +220,27 @@ def test_the_call_of_a_real_client_is_readable_and_its_wav_is_what_it_said(
         assert compare(saying.samples, array.array("h", channel)).fraction >= ENOUGH
 
 
+@pytest.mark.timeout(240)
+def test_at_share_the_number_by_which_baresip_is_named_in_rtcp_is_masked(running_server: Server, saying: Saying, tmp_path: Path) -> None:
+    client = DebianBaresip()
+    require(client.name, client.missing())
+    with client_calling(client, CallWish(client.host, running_server.sip_port, running_server.ca, saying.wav), tmp_path) as call:
+        call.wait_answered()
+        sip_call_id = call.conversation.wait_for(r"(?i)^Call-ID: *(\S+)").group(1)
+        path = f"/api/v1/calls/{running_server.wait_for_call(sip_call_id, 'answered')['id']}"
+        deadline = time.monotonic() + PATIENCE
+        while not ((running_server.get(f"{path}/media")["report"] or {}).get("peerCname")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        call.hang_up()
+    running_server.wait_for_call(sip_call_id, "ended")
+    for level, shown in (("none", True), ("share", False)):
+        file = tmp_path / f"{level}.pcapng"
+        file.write_bytes(fetched(running_server, f"{path}/capture.pcapng?redaction={level}"))
+        names = [row[0] for row in tshark.fields(file, "rtcp.sdes.text", "rtcp.sdes.text")]
+        assert names
+        assert any(re.search(r"\d{6}", name) for name in names) is shown, names
+
+
 def test_a_call_over_ipv6_is_as_readable(tmp_path: Path) -> None:
     far, own = ("2001:db8::7", 40000), ("2001:db8::5", 31000)
     crypto = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
