@@ -93,7 +93,7 @@ def _octets(text: str) -> bytes:
 
 def _messages(trace: Trace) -> Iterator[str]:
     """Every message with a line above it; what the trace still holds after its redaction is shown."""
-    from sbc_sim.exports.ladder import NUMBERED
+    from sbc_sim.exports.ladder_rows import NUMBERED
     from sbc_sim.exports.redaction import message_text, visible
     from sbc_sim.journal.view import rfc3339
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from sbc_sim.exports.ladder import Ladder, Mark, Row, Shape, build_ladder
+from sbc_sim.exports.ladder import build_ladder
+from sbc_sim.exports.ladder_rows import Ladder, Mark, Row, Shape
 from sbc_sim.journal.store import Trace
 
 LONGEST = 300

@@ -20,7 +20,8 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from sbc_sim.exports.ladder import Ladder, Mark, Row, Shape, build_ladder
+from sbc_sim.exports.ladder import build_ladder
+from sbc_sim.exports.ladder_rows import Ladder, Mark, Row, Shape
 from sbc_sim.exports.lettering import lines, width
 from sbc_sim.journal.store import Trace
 

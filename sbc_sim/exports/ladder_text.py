@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from textwrap import wrap
 
-from sbc_sim.exports.ladder import Ladder, Mark, Row, Shape, build_ladder
+from sbc_sim.exports.ladder import build_ladder
+from sbc_sim.exports.ladder_rows import Ladder, Mark, Row, Shape
 from sbc_sim.journal.store import Trace
 
 NARROWEST, WIDEST = 80, 120

@@ -10,7 +10,8 @@ import re
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
-from sbc_sim.exports.ladder import NUMBERED, Finding, findings_by_message
+from sbc_sim.exports.ladder import findings_by_message
+from sbc_sim.exports.ladder_rows import NUMBERED, Finding
 from sbc_sim.exports.redaction import mask, message_text, visible
 from sbc_sim.journal.store import Trace
 

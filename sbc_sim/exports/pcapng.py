@@ -18,7 +18,7 @@ from sbc_sim.exports.capture import Capture, MediaRecording, TlsRecording
 from sbc_sim.exports.disguise import Hosts, covered, covered_rtcp, host_of
 from sbc_sim.exports.ip_packets import Address, TcpStream, numeric, opaque_packet, udp_packet
 from sbc_sim.exports.keys import event_covered
-from sbc_sim.exports.ladder import NUMBERED
+from sbc_sim.exports.ladder_rows import NUMBERED
 from sbc_sim.exports.pcapng_remarks import Remarks, remarks_of
 from sbc_sim.exports.redacted import Redaction, redacted, text_mask
 from sbc_sim.exports.redaction import clean

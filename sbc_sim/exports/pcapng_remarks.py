@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sbc_sim.exports.capture import Capture
-from sbc_sim.exports.ladder import Mark, Shape, build_ladder
+from sbc_sim.exports.ladder import build_ladder
+from sbc_sim.exports.ladder_rows import Mark, Shape
 from sbc_sim.exports.redacted import HIDDEN, Redaction
 from sbc_sim.exports.redaction import clean
 from sbc_sim.journal.store import Trace

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sbc_sim.exports.ladder import NUMBERED, Finding, findings_by_message
+from sbc_sim.exports.ladder import findings_by_message
+from sbc_sim.exports.ladder_rows import NUMBERED, Finding
 from sbc_sim.exports.redaction import clean, message_text
 from sbc_sim.journal.entries import Entry
 from sbc_sim.journal.store import Trace

@@ -12,7 +12,8 @@ from importlib.resources import files
 from typing import Any
 
 from sbc_sim.exports.capture import Capture
-from sbc_sim.exports.ladder import NUMBERED, Ladder, Mark, build_ladder
+from sbc_sim.exports.ladder import build_ladder
+from sbc_sim.exports.ladder_rows import NUMBERED, Ladder, Mark
 from sbc_sim.exports.marks import all_marks
 from sbc_sim.exports.redacted import HIDDEN, Redaction, redacted
 from sbc_sim.exports.redaction import message_text, visible

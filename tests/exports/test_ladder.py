@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_sim.exports.ladder import MOST_ROWS, Shape, build_ladder
+from sbc_sim.exports.ladder import MOST_ROWS, build_ladder
+from sbc_sim.exports.ladder_rows import Shape
 from sbc_sim.exports.ladder_text import ladder_text
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.memory import MemoryStore, StoreLimits

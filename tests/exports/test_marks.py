@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sbc_sim.exports.ladder import NUMBERED
+from sbc_sim.exports.ladder_rows import NUMBERED
 from sbc_sim.exports.marks import all_marks, marks
 from sbc_sim.exports.redaction import message_text
 from sbc_sim.journal.store import Trace
