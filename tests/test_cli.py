@@ -209,3 +209,15 @@ def test_an_output_that_is_full_is_told_in_one_line(words):
         assert written_to(full, *words) == (3, "sbc-sim: the output cannot be written: No space left on device\n")
     finally:
         os.close(full)
+
+
+def test_three_digits_that_are_no_status_of_ours_explain_nothing(run):
+    code, _, err = run("explain", "999")
+    assert (code, err) == (2, "sbc-sim: '999' is no status that a rule answers with; `sbc-sim explain` lists them all\n")
+    assert run("explain", "488")[0] == 0
+
+
+def test_a_purpose_that_may_be_left_out_is_a_note_and_no_problem(run):
+    out = run("uui", "decode", f"{ECHO_HEX};encoding=hex")[1]
+    assert "note      No purpose parameter" in out
+    assert "problem" not in out

@@ -87,5 +87,6 @@ def explain(word: str, as_json: bool) -> int:
         if word:
             say(f"\n{len(rules)} rules are about {word}; all about one of them: sbc-sim explain {rules[0].id}")
     if not rules:
-        raise Unusable(f"no rule is about {word!r}; `sbc-sim explain` lists them all")
+        known = "no status that a rule answers with" if word.isdecimal() and len(word) == 3 else "nothing that a rule is about"
+        raise Unusable(f"{word!r} is {known}; `sbc-sim explain` lists them all")
     return PASSED

@@ -11,6 +11,9 @@ from sbc_sim.exports.redaction import visible
 WINDOW = 76
 """Longest excerpt that is shown round a bad character."""
 
+OPTIONAL = ("no-purpose",)
+"""What may be left out (RFC 7433): worth a word, but not wrong in itself; whether the policy wants it, SBC-UUI-018 says."""
+
 
 def uui_text(data: Mapping[str, Any], original: Mapping[str, Any] | None = None) -> str:
     """Write the data of a UUI entry. `data` was masked by the caller; `original` is the same before that.
@@ -54,7 +57,8 @@ def _problem_lines(data: Mapping[str, Any], original: Mapping[str, Any]) -> Iter
     for problem in data.get("problems") or ():
         position, name = problem.get("position"), "raw" if problem.get("within") == "value" else "decoded"
         place = "" if position is None else f" (at {position} of the {'value' if name == 'raw' else 'decoded text'})"
-        yield f"problem   {visible(str(problem['detail']))}{place}"
+        front = "note     " if problem.get("fault") in OPTIONAL else "problem  "
+        yield f"{front} {visible(str(problem['detail']))}{place}"
         if position is not None and data.get(name) and data[name] == original.get(name):
             yield from _marked(str(data[name]), int(position))
 

@@ -27,6 +27,8 @@ def explain(word: str = "") -> list[Rule]:
     wanted = word.strip().lower()
     if not wanted:
         return list(RULES.values())
+    if re.fullmatch(r"\d{3}", wanted):  # a status: that the digits stand somewhere in a text says nothing of it
+        return _by_keyword(wanted)
     return _by_id(wanted) or _by_keyword(wanted) or _by_text(wanted)
 
 
