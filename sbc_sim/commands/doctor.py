@@ -28,6 +28,7 @@ from sbc_sim.commands.examination import (
     now,
 )
 from sbc_sim.commands.reachability import check_advertised, check_unset
+from sbc_sim.commands.rehearsal import Rehearsal, rehearsed
 from sbc_sim.commands.shared import (
     PASSED,
     RULE_FAILED,
@@ -66,8 +67,9 @@ def doctor(ctx: click.Context, /, ca_file: Path | None, seconds: float, as_json:
     """Look for what would keep partners from calling, and say how to mend it.
 
     Where a simulator runs already (at --api, or where http.listen says), that one is examined. Otherwise this serves for as long as
-    one call takes, which goes through the address that partners dial. Nothing else is asked for outside of this machine. Exit code
-    0 when nothing failed, 1 when something did, 3 when the instance named by --api does not answer.
+    one call takes, which goes through the address that partners dial. Nothing else is asked for outside of this machine, and nothing
+    is changed: what `serve` would make in tls.dir is made in a copy, and told. Exit code 0 when nothing failed, 1 when something did,
+    3 when the instance named by --api does not answer.
     """
     examination = _Examination(loaded(ctx), wanted, ca_file, seconds)
     found: list[Check] = []
@@ -141,17 +143,24 @@ class _Examination:
     # --- before it runs ----------------------------------------------------------------------------------------------
 
     def _of_settings(self) -> Iterator[Check]:
+        with rehearsed(self._settings) as rehearsal:
+            yield from self._of_copy(rehearsal)
+
+    def _of_copy(self, rehearsal: Rehearsal) -> Iterator[Check]:
         from sbc_sim.addresses import addresses
 
-        settings = self._settings
+        settings = rehearsal.settings
         own = addresses(settings)
         ports = list(check_ports(settings))
         yield from ports
         certificate, credentials = check_own_certificate(settings)
+        certificate = rehearsal.certificate(certificate)
         yield certificate
         host = own.sip_host or own.local
+        if certificate.status == "fail":
+            credentials = None
         if credentials is not None:
-            yield from _of_certificate(settings, credentials, host)
+            yield from map(rehearsal.trust, _of_certificate(settings, credentials, host))
         yield from self._of_addresses(own)
         yield check_clock(now(), credentials.leaf.not_valid_before_utc if credentials else None)
         yield check_store(settings.store.url, settings.store.max_file_bytes)
@@ -162,9 +171,9 @@ class _Examination:
             why = " and ".join([*taken, *(["certificate"] if credentials is None else [])])
             yield Check(loop_call.NAME, "skip", f"not tried: see {why} above")
             return
-        outcome = loop_call.place(host, own.sip_port, self._ca(credentials), self._seconds, _for_one_call(settings))
+        outcome = loop_call.place(host, own.sip_port, self._ca(settings, credentials), self._seconds, _for_one_call(settings))
         self.verdict = outcome.verdict
-        yield loop_call.judged(outcome)
+        yield rehearsal.named(loop_call.judged(outcome))
 
     def _of_addresses(self, own: Any) -> Iterator[Check]:
         settings = self._settings
@@ -177,12 +186,12 @@ class _Examination:
         else:
             yield check_unset("media address", "media.advertised", own.local)
 
-    def _ca(self, credentials: Credentials) -> Path | None:
+    def _ca(self, settings: Settings, credentials: Credentials) -> Path | None:
         """What the caller trusts: as told, the CA made here, or the roots of this machine."""
-        if self._ca_file is not None or self._settings.tls.cert_file is None:
-            return self._ca_file or self._settings.tls.dir / "ca.pem"
+        if self._ca_file is not None or settings.tls.cert_file is None:
+            return self._ca_file or settings.tls.dir / "ca.pem"
         last = credentials.chain[-1] if credentials.chain else credentials.leaf
-        return self._settings.tls.cert_file if last.issuer == last.subject else self._settings.tls.ca_file
+        return settings.tls.cert_file if last.issuer == last.subject else settings.tls.ca_file
 
     # --- while it runs -------------------------------------------------------------------------------------------------
 

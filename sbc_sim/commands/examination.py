@@ -133,7 +133,7 @@ def check_expiry(not_after: datetime, now: datetime) -> Check:
 
 
 def check_own_certificate(settings: Settings) -> tuple[Check, Credentials | None]:
-    """Load what `serve` would show, made if it is not there yet: the key fits, the chain is in order, it is valid now."""
+    """Load what `serve` would show, made if it is not there yet (`rehearsed` leads to a copy): key and chain fit, it is valid now."""
     from sbc_sim.net import certificates
     from sbc_sim.net.pem_files import CertificateError
     from sbc_sim.service import ServiceError, certificate_files

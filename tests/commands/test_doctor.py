@@ -346,3 +346,25 @@ def test_limits_that_need_more_files_than_may_be_open_warn():
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert (check.status, "ulimit -n" in check.cure) == ("warn", True)
+
+
+def test_a_diagnosis_changes_nothing_in_the_folder_of_the_certificates(tmp_path):
+    folder = tmp_path / "kept"
+    checks = told(doctor(tmp_path, *SHORT, "--tls-dir", str(folder), "--json"))
+    assert f"`serve` would make a CA and a server certificate in {folder}" in checks["certificate"]["seen"]
+    assert checks["loop call"]["status"] in ("pass", "warn"), "it was placed with the copy all the same"
+    assert not folder.exists()
+    certificates.ensure(folder, ("127.0.0.1",))
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    checks = told(doctor(tmp_path, *SHORT, "--tls-dir", str(folder), "--tls-names", "sbc.example.com", "--json"))
+    assert f"`serve` would make another server certificate (it lacks a name, or ends soon) in {folder}" in checks["certificate"]["seen"]
+    assert "sbc.example.com" in checks["certificate names"]["seen"]
+    assert certificates.show(folder / "ca.pem").fingerprint in checks["trust"]["seen"]
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_a_folder_where_serve_could_not_write_fails(tmp_path):
+    (tmp_path / "file").write_text("")
+    checks = told(doctor(tmp_path, "--tls-dir", str(tmp_path / "file"), "--json"))
+    assert (checks["certificate"]["status"], checks["loop call"]["status"]) == ("fail", "skip")
+    assert "cannot write in" in checks["certificate"]["seen"]
