@@ -136,7 +136,8 @@ class CallsApi:
         explained = [f for f in findings if str(f.get("rule")).startswith("SBC-UUI-") and f.get("status") in ("fail", "warn")]
         shown = told if secrets else mask_uui(told)
         read = view.uui is not None
-        return json_reply({"call": view.id, "read": read, **shown, "explained": mask_values(explained), "secrets": "shown" if secrets else "masked"})
+        told_how = "shown" if secrets else "masked"
+        return json_reply({"call": view.id, "read": read, **shown, "explained": mask_values(explained), "secrets": told_how})
 
     def media(self, asked: Asked) -> Reply:
         """Tell what was agreed on and what the media plane saw."""

@@ -304,7 +304,7 @@ class Messages(Out):
 
     messages: list[Message]
     next: str | None
-    dropped: int = Field(description="Entries of the journal left out of the middle: of a long call the first 200 and the last 800 are kept.")
+    dropped: int = Field(description="Entries left out of the middle: of a long call the first 200 and the last 800 are kept.")
     secrets: Literal["shown", "masked"]
 
 
