@@ -60,9 +60,6 @@ class Mark(NamedTuple):
         return Mark(at, dated, further.source, further.destination, further.received)
 
 
-_NOTHING = Mark()
-
-
 def mark_of(line: str) -> Mark:
     """Read one line; an empty mark when it is nothing of the kind."""
     line = line[:LONGEST_LINE]
