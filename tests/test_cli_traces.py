@@ -171,3 +171,16 @@ def test_compare_with_an_instance_that_is_not_there_ends_with_3(run, tmp_path, t
     code, _, err = run("compare", "theirs.txt", "no/such.pcap")
     assert code == 2
     assert "no such file" in err
+
+
+def test_many_calls_are_told_in_a_table_and_in_full_when_asked(run, tmp_path):
+    invites = [an_invite(remove=("User-to-User",)).replace(b"Call-ID: ", f"Call-ID: n{number}-".encode()) for number in range(11)]
+    (tmp_path / "many.txt").write_bytes(b"\n".join(invites))
+    code, out, _ = run("judge", "many.txt")
+    assert code == 1
+    assert out.splitlines()[0].split() == ["CALL", "FROM", "TO", "VERDICT", "WORST", "RULE"]
+    assert len(re.findall(r"^n\d+-.* fail +SBC-UUI-001", out, re.MULTILINE)) == 11
+    assert ("11 calls" in out, "--call CALL-ID" in out, "What went over the wire" in out) == (True, True, False)
+    assert run("judge", "many.txt", "--all")[1].count("What went over the wire") == 11
+    (tmp_path / "few.txt").write_bytes(b"\n".join(invites[:10]))
+    assert run("judge", "few.txt")[1].count("What went over the wire") == 10

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from sbc_sim.offline.judge import Judged
     from sbc_sim.traces.recording import Address
 
+MOST_IN_FULL = 10
+"""Calls that are told in full at once; more of them get a line each."""
 OUT = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -36,6 +38,7 @@ OUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--sbc", metavar="HOST[:PORT]", help="Only calls that lead to this address. Default: every INVITE's destination is the SBC.")
 @click.option("--call", "call_id", default="", metavar="CALL-ID", help="Only the calls with this Call-ID.")
 @click.option("--ladder", is_flag=True, help="Print the ladder alone, without the verdict.")
+@click.option("--all", "everything", is_flag=True, help=f"Tell each call in full, although there are more than {MOST_IN_FULL}.")
 @click.option("--html", "html_file", type=OUT, metavar="FILE", help="Write the report; of several calls, each to a numbered file.")
 @click.option("--junit", "junit_file", type=OUT, metavar="FILE", help="Write the verdicts as JUnit XML.")
 @as_json
@@ -48,6 +51,7 @@ def judge(
     sbc: str | None,
     call_id: str,
     ladder: bool,
+    everything: bool,
     html_file: Path | None,
     junit_file: Path | None,
     as_json: bool,
@@ -66,6 +70,8 @@ def judge(
         from sbc_sim.offline.telling import judged_data
 
         say_json(judged_data(judged))
+    elif len(judged.calls) > MOST_IN_FULL and not everything:
+        _say_table(judged)
     else:
         _say(judged, ladder)
     return _code(judged)
@@ -122,6 +128,26 @@ def _say(judged: Judged, ladder_only: bool) -> None:
         if not ladder_only:
             _say_verdict(trace)
     _say_notes(judged)
+
+
+def _say_table(judged: Judged) -> None:
+    rows = [("CALL", "FROM", "TO", "VERDICT", "WORST RULE"), *map(_row, judged.calls)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for number, row in enumerate(rows):
+        line = "  ".join((*(f"{cell:<{space}}" for cell, space in zip(row, widths, strict=False)), row[4])).rstrip()
+        say(line if number else paint(line, "title"))
+    say(f"\n{len(judged.calls)} calls; one of them in full: --call CALL-ID; all of them: --all; for programs: --json")
+    _say_notes(judged)
+
+
+def _row(trace: Trace) -> tuple[str, ...]:
+    from sbc_sim.exports.redaction import clean
+
+    call, verdict = trace.call, trace.call.verdict or {}
+    wrong = [finding for finding in verdict.get("findings", ()) if finding.get("status") == verdict.get("status") in ("fail", "warn")]
+    worst = f"{wrong[0].get('rule')} {wrong[0].get('title', '')}" if wrong else ""
+    ends = (clean(call.caller)[:40], clean(call.called or call.request_uri)[:40])
+    return clean(call.sip_call_id), *ends, str(verdict.get("status") or "none"), clean(worst)[:70]
 
 
 def _which(trace: Trace, judged: Judged) -> str:
