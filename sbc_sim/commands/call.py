@@ -51,7 +51,7 @@ READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path
 @click.option("--uui-text", metavar="TEXT", help="User-to-User from text, written as hex.")
 @click.option("--no-uui", is_flag=True, help="Leave User-to-User out.")
 @click.option("--to", "called", default="echo", show_default=True, help="Number, or a whole SIP URI.")
-@click.option("--from", "caller", default="+15550100", show_default=True, help="Number, or a whole SIP URI.")
+@click.option("--from", "caller", default="+15550100", show_default=True, help="Number, SIP URI, or name and <URI>.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="One more header; may be repeated.")
 @click.option("--suite", "suites", multiple=True, type=click.Choice(SUITES), help="SRTP suite to offer; may be repeated, in order.")
 @click.option("--wav", type=READABLE, help="Audio to play. Default: a tone that no other call has.")
@@ -79,12 +79,11 @@ def _plan(target: str, wanted: dict[str, Any]) -> Any:
     host, port = _target(target)
     address = host_port(host, port)
     uri = wanted["called"] if wanted["called"].startswith(("sip:", "sips:", "tel:")) else f"sip:{wanted['called']}@{address};transport=tls"
-    caller = wanted["caller"] if wanted["caller"].startswith(("sip:", "sips:", "tel:")) else f"sip:{wanted['caller']}@partner.invalid"
     return CallPlan(
         host,
         port,
         uri,
-        f"<{caller}>",
+        _caller(wanted["caller"]),
         f"<{uri}>",
         _user_to_user(wanted),
         seconds=wanted["seconds"],
@@ -92,6 +91,13 @@ def _plan(target: str, wanted: dict[str, Any]) -> Any:
         server_name=wanted["server_name"],
         suites=wanted["suites"] or SUITES[:1],
     )
+
+
+def _caller(text: str) -> str:
+    """Make the value of From (RFC 3261 section 20.20) of a number, a URI or a whole name-addr."""
+    if text.rstrip().endswith(">") and "<" in text:
+        return text.strip()
+    return f"<{text}>" if text.startswith(("sip:", "sips:", "tel:")) else f"<sip:{text}@partner.invalid>"
 
 
 def _target(text: str) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import quote, quote_octets, sentence
 from sbc_sim.sip.peer import Peer, TlsFacts, TlsFailure, TlsProblem
 
+_LINE_ENDS = {9: 32, 10: 32, 13: 32}
 PROBLEMS: dict[TlsProblem, str] = {
     TlsProblem.PLAIN_SIP: "SBC-TLS-001",
     TlsProblem.NOT_TLS: "SBC-TLS-002",
@@ -77,8 +78,15 @@ def _evidence(failure: TlsFailure) -> tuple[Quote | None, ...]:
         quote(failure.client_certificate, "client certificate", "TLS") if failure.client_certificate else None,
         quote(failure.server_name, "SNI", "TLS") if failure.server_name else None,
         quote(failure.version, "TLS version", "TLS") if failure.version else None,
-        quote_octets(failure.first_bytes, "first octets", "TLS") if failure.first_bytes else None,
+        _first_octets(failure.first_bytes) if failure.first_bytes else None,
     )
+
+
+def _first_octets(octets: bytes) -> Quote:
+    """Quote what came first: clear text as text, anything else (a TLS record) in hex."""
+    if octets.isascii() and octets.decode("ascii").translate(_LINE_ENDS).isprintable():
+        return quote_octets(octets, "first octets", "TLS")
+    return quote(octets.hex(" "), "first octets", "TLS")
 
 
 # --- the handshake of a call ---------------------------------------------------------------------------------------------------

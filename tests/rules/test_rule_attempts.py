@@ -79,3 +79,9 @@ def test_a_source_that_is_not_on_the_list_is_named_with_the_list() -> None:
     (finding,) = judge_attempt(PEER, TlsFailure(TlsProblem.OFF_LIST, "Closed"), Policy(allow_from=("198.51.100.0/24",)))
     assert finding.rule == "SBC-NET-001"
     assert "192.0.2.10 is in none of the allowed networks: 198.51.100.0/24" in finding.detail
+
+
+def test_octets_that_are_no_text_are_quoted_in_hex() -> None:
+    failure = TlsFailure(TlsProblem.OLD_VERSION, "TLS 1.0 was offered.", first_bytes=bytes.fromhex("160301007ac3a9"))
+    (finding,) = judge_attempt(PEER, failure, Policy())
+    assert "16 03 01 00 7a c3 a9" in [quote.text for quote in finding.evidence]
