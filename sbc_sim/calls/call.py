@@ -186,9 +186,13 @@ class Call:
         self._carry(self._desk.agent.server.respond(transaction, refusal.status, now, refusal_headers(finding, refusal, self._desk)), now)
         self._rejected(finding, now)
 
-    def unreadable(self, finding: Finding, now: float) -> None:
-        """Close the book of a call whose INVITE broke the grammar; it was answered without a transaction."""
-        self.evidence.unread_headers = self.evidence.unread_content = f"Not looked at, for the INVITE could not be read: {finding.detail}"
+    def unreadable(self, finding: Finding, now: float, cut: bool) -> None:
+        """Close the book of a call whose INVITE broke the grammar; it was answered without a transaction.
+
+        `cut`: not all of its header section was read.
+        """
+        self.evidence.unread_content = f"Not looked at, for the INVITE could not be read: {finding.detail}"
+        self.evidence.unread_headers = self.evidence.unread_content if cut else ""
         self.found_out(finding, now)
         self._rejected(finding, now)
 

@@ -297,18 +297,18 @@ class Switchboard:
             unreadable = Unreadable(connection, event.request, error)
             self._begin_call(unreadable, connection, now)
             self._outbox.message(connection, event.request, event.raw, True, now)
-            self._unreadable(unreadable, now)
+            self._unreadable(unreadable, now, cut=True)
         if event.fatal:
             self._outbox.put(Close(connection, f"the stream cannot be framed any more: {error.detail}"))
 
-    def _unreadable(self, event: Unreadable, now: float) -> None:
+    def _unreadable(self, event: Unreadable, now: float, cut: bool = False) -> None:
         finding = judge_malformed(event.error, event.request.raw)
         assert finding.refusal is not None
         extra = refusal_headers(finding, finding.refusal, self._desk)
         self._outbox.carry(self._agent.server.refuse_statelessly(event, finding.refusal.status, extra), now)
         call = self._owners.pop(event, None)
         if call is not None:
-            call.unreadable(finding, now)
+            call.unreadable(finding, now, cut)
             self._rearm(call, now)
         else:
             self._blame(event.request, finding, now, unreadable=True)
