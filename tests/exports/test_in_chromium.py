@@ -15,7 +15,7 @@ from sbc_sim.journal.store import Trace
 from tests.end_to_end.conftest import require
 from tests.exports.test_ladder_svg import a_crowded_call
 from tests.exports.test_report import a_hostile_call
-from tests.page.visits import BAD, BROWSER, VIOLATIONS, axe_source, missing
+from tests.page.visits import BROWSER, VIOLATIONS, WEIGHTS, axe_source, missing
 from tests.support.documents import a_call_with_findings, a_tone
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def test_a_report_is_quiet_fits_its_window_and_can_be_read_by_everybody(browser:
     assert window.said == []
     window.page.evaluate(axe_source())
     found = window.page.evaluate("axe.run()")["violations"]
-    assert [(one["id"], node["html"]) for one in found if one["impact"] in BAD for node in one["nodes"]] == []
+    assert [(one["id"], node["html"]) for one in found if one["impact"] in WEIGHTS[2:] for node in one["nodes"]] == []
 
 
 def test_what_a_stranger_wrote_does_nothing_in_a_report(browser: Browser, tmp_path: Path) -> None:
