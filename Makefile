@@ -52,6 +52,7 @@ test: $(VENV)/dev.stamp
 
 check: $(VENV)/dev.stamp
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check --quiet .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(PY) docs/make.py --check

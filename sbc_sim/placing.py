@@ -1,8 +1,8 @@
 """Placing calls as the partner: the caller's core, its own shell, media and journal, joined for one run.
 
-    placement = Placement(order, reactor)      # raises PlacingError
-    placement.run()                            # Deferred: fires when every call has its result
-    placement.results, placement.failure
+placement = Placement(order, reactor)      # raises PlacingError
+placement.run()                            # Deferred: fires when every call has its result
+placement.results, placement.failure
 """
 
 from __future__ import annotations

@@ -130,9 +130,7 @@ def _refuse_existing(path: Path, force: bool) -> None:
         raise Unusable(f"{path} is there already: name another file, or overwrite it with --force")
 
 
-def _export_all(
-    client: Client, call: str, targets: Sequence[tuple[Document, Path | None]], redaction: str | None, force: bool
-) -> None:
+def _export_all(client: Client, call: str, targets: Sequence[tuple[Document, Path | None]], redaction: str | None, force: bool) -> None:
     from sbc_sim.client import ApiError
     from sbc_sim.exports.redaction import clean
 

@@ -79,7 +79,7 @@ def _inside(finding: Mapping[str, Any]) -> str:
     status, detail = finding.get("status"), finding.get("detail") or finding.get("title") or ""
     if status == "fail":
         text = "\n".join(_told(finding))
-        return f'      <failure message={_attribute(detail)} type={_attribute(finding.get("severity") or "must")}>{_text(text)}</failure>\n'
+        return f"      <failure message={_attribute(detail)} type={_attribute(finding.get('severity') or 'must')}>{_text(text)}</failure>\n"
     if status == "warn":
         return f"      <system-out>{_text('WARNING: ' + chr(10).join(_told(finding)))}</system-out>\n"
     if status in ("skip", "unknown"):

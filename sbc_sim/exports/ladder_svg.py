@@ -154,9 +154,7 @@ class _Drawing:
         y = self.y + 6
         self._time(row.at, y + 6)
         for line in (y - 2, y + 2):
-            self.parts.append(
-                f'<line class="shaft" x1="{_LEFT + _HEAD:g}" y1="{line:g}" x2="{_RIGHT - _HEAD:g}" y2="{line:g}"/>'
-            )
+            self.parts.append(f'<line class="shaft" x1="{_LEFT + _HEAD:g}" y1="{line:g}" x2="{_RIGHT - _HEAD:g}" y2="{line:g}"/>')
         self._head(y, True, 6)
         self._head(y, False, 6)
         self.y += 16

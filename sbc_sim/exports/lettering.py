@@ -10,7 +10,7 @@ _WIDE = 1.05
 _ELLIPSIS = "\u2026"
 _PROSE: dict[str, float] = {
     **dict.fromkeys("ijl|'", 0.30),
-    **dict.fromkeys(" ,.;:!ft()[]/\\-I\"`r*", 0.42),
+    **dict.fromkeys(' ,.;:!ft()[]/\\-I"`r*', 0.42),
     **dict.fromkeys("abcdeghknopqsuvxyz0123456789J?_~^{}", 0.64),
     **dict.fromkeys("ABCDEFGHKLNOPQRSTUVXYZ+<>=#$&", 0.79),
     **dict.fromkeys("mwMW%@", 1.0),

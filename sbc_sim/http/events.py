@@ -89,9 +89,7 @@ class Events:
 
     def routes(self) -> tuple[Route, ...]:
         """The line for the route table."""
-        return (
-            Route("GET", "/api/v1/events", self.follow, "Events as they happen", ("lastEventId",), EVENT_STREAM, problems=(503,)),
-        )
+        return (Route("GET", "/api/v1/events", self.follow, "Events as they happen", ("lastEventId",), EVENT_STREAM, problems=(503,)),)
 
     def follow(self, asked: Asked) -> StreamReply:
         """Begin to tell someone. Raises Problem 503 when too many listen."""
@@ -274,7 +272,6 @@ class Events:
         self._send(b": here\n\n")
         self._look_at_store()
         self._breath = self._clock.callLater(KEEP_ALIVE, self._breathe)
-
 
     def _look_at_store(self) -> None:
         """Tell of the store when its trouble is another one: not when only the numbers in its words have changed."""

@@ -144,9 +144,7 @@ def _os_sentence(error: OSError, path: Path) -> str:
     if error.errno == errno.ENOSPC:
         return full(path)
     folder = path.parent
-    return (
-        f"{path} cannot be opened for writing ({error.strerror}): let this user write in {folder}, or name another file in store.url"
-    )
+    return f"{path} cannot be opened for writing ({error.strerror}): let this user write in {folder}, or name another file in store.url"
 
 
 def full(path: Path) -> str:

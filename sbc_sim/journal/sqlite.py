@@ -234,4 +234,3 @@ def _newest(connection: sqlite3.Connection) -> int:
         "coalesce((SELECT max(ordinal) FROM calls), 0), coalesce((SELECT max(ordinal) FROM loose), 0))"
     ).fetchone()
     return int(row[0])
-

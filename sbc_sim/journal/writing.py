@@ -27,6 +27,8 @@ IDLE_SECONDS = 1.0
 """So often it is looked whether something has to go."""
 BETWEEN_STEPS = 0.01
 """Seconds between two steps of clearing away, for others to have the processor."""
+
+
 class Writing:
     """The writer, without its thread. What stands here in public is read by the other thread, each value whole or not at all."""
 

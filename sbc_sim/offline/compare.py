@@ -226,9 +226,7 @@ def broken_between(before: Message, after: Message, policy: Policy) -> list[Find
         return []
     held = {finding.rule: finding.status for finding in _findings(before, policy)}
     order = (Status.PASS, Status.SKIP, Status.UNKNOWN, Status.WARN, Status.FAIL)
-    worse = [
-        f for f in _findings(after, policy) if f.status in _BAD and order.index(f.status) > order.index(held.get(f.rule, Status.PASS))
-    ]
+    worse = [f for f in _findings(after, policy) if f.status in _BAD and order.index(f.status) > order.index(held.get(f.rule, Status.PASS))]
     return sorted(worse, key=lambda finding: finding.status is not Status.FAIL)
 
 

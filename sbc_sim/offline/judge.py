@@ -28,7 +28,7 @@ from sbc_sim.rules import media as media_rules
 from sbc_sim.rules import tls as tls_rules
 from sbc_sim.rules.finding import Status
 from sbc_sim.rules.policy import Policy
-from sbc_sim.sip.message import Response
+from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.stream import StreamLimits
 from sbc_sim.sip.text import printable
 from sbc_sim.traces.allowance import Allowance, Spent, TimeSpent
@@ -223,9 +223,14 @@ def _unseen(attempt: Attempt, media_seen: bool) -> dict[str, str]:
 
 
 def _answered(attempt: Attempt) -> bool:
-    """Tell whether the trace holds a final answer to an INVITE."""
-    answers = (heard.message for heard in attempt.heard if not heard.inbound)
-    return any(isinstance(one, Response) and one.status >= 200 and "INVITE" in (one.headers.first("CSeq") or "") for one in answers)
+    """Tell whether the trace holds a final answer to an INVITE: one with its CSeq, which a broken INVITE may write as it likes."""
+    messages = [(heard.inbound, heard.message) for heard in attempt.heard]
+    asked = {_sequence(one) for inbound, one in messages if inbound and isinstance(one, Request) and one.method == "INVITE"}
+    return any(not inbound and isinstance(one, Response) and one.status >= 200 and _sequence(one) in asked for inbound, one in messages)
+
+
+def _sequence(message: Request | Response) -> str:
+    return " ".join((message.headers.first("CSeq") or "").split())
 
 
 def _as_recorded(entry: Entry) -> Entry:

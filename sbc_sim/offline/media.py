@@ -217,6 +217,4 @@ class MediaReplay:
             return report
         delay = None if self._delays is None else (self._delays[1] - self._delays[0]) * 1000
         echoed = min(report.echoed_packets, self._sent)
-        return replace(
-            report, packets_sent=self._sent, echoed_packets=echoed, rtcp_sent=self._rtcp_sent, max_echo_delay_ms=delay
-        )
+        return replace(report, packets_sent=self._sent, echoed_packets=echoed, rtcp_sent=self._rtcp_sent, max_echo_delay_ms=delay)

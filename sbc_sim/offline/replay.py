@@ -99,9 +99,7 @@ class Replay:
             return hashlib.shake_256(b"%d\n" % next(numbers) + seed).digest(octets)
 
         choices = Choices(lambda _: self._far.tag, lambda _: self._far.rseq)
-        return Environment(
-            lambda _: self._far.media or FALLBACK, self._read_media, lambda octets: chance(octets).hex(), chance, choices
-        )
+        return Environment(lambda _: self._far.media or FALLBACK, self._read_media, lambda octets: chance(octets).hex(), chance, choices)
 
     def _read_media(self, _: str) -> LegReport | None:
         return None if self._media is None else self._media.report()
@@ -285,9 +283,7 @@ class Replay:
     def _record(self, heard: Heard, repeated: bool = False, call: str | None = None) -> None:
         """Write a recorded message down as it was."""
         spoken = heard.spoken
-        data: dict[str, Any] = message_data(
-            heard.message, spoken.flow.number, heard.inbound, repeated, peer_of(heard, self._attempt.sbc)
-        )
+        data: dict[str, Any] = message_data(heard.message, spoken.flow.number, heard.inbound, repeated, peer_of(heard, self._attempt.sbc))
         if call is None and self.calls:
             call = self.calls[-1]
         if call is not None:

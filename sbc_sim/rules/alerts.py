@@ -40,9 +40,7 @@ ALERTS: dict[str, Alert] = {
     "record_overflow": Alert(
         22, "SBC-TLS-011", "a record was longer than TLS allows", "Look for something other than TLS on the connection."
     ),
-    "decompression_failure_RESERVED": Alert(
-        30, "SBC-TLS-011", "compressed data was broken (old TLS)", "Switch TLS compression off."
-    ),
+    "decompression_failure_RESERVED": Alert(30, "SBC-TLS-011", "compressed data was broken (old TLS)", "Switch TLS compression off."),
     "handshake_failure": Alert(
         40,
         "SBC-TLS-005",
@@ -92,9 +90,7 @@ ALERTS: dict[str, Alert] = {
     "insufficient_security": Alert(
         71, "SBC-TLS-005", "the ciphers offered are weaker than the sender demands", "Allow ECDHE suites with AES-GCM or ChaCha20-Poly1305."
     ),
-    "internal_error": Alert(
-        80, "SBC-TLS-011", "the sender failed for a reason of its own", "Look into the log of the side that sent it."
-    ),
+    "internal_error": Alert(80, "SBC-TLS-011", "the sender failed for a reason of its own", "Look into the log of the side that sent it."),
     "inappropriate_fallback": Alert(
         86, "SBC-TLS-004", "the client tried again with an older version than both could use", "Switch version fallback off."
     ),

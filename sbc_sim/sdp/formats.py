@@ -92,9 +92,7 @@ def _rtpmaps(section: MediaSection, problems: Problems) -> dict[int, AudioFormat
     return found
 
 
-def choose_codec(
-    section: MediaSection, formats: tuple[AudioFormat, ...], codecs: tuple[str, ...], problems: Problems
-) -> tuple[str, int]:
+def choose_codec(section: MediaSection, formats: tuple[AudioFormat, ...], codecs: tuple[str, ...], problems: Problems) -> tuple[str, int]:
     """Codec name as in `codecs` and payload type of the first common one, in the peer's order; else ("", 0) and a problem."""
     for offered in formats:
         for codec in codecs:

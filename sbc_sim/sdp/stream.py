@@ -105,9 +105,7 @@ def is_dtls(profile: str) -> bool:
     return profile.endswith(("/RTP/SAVP", "/RTP/SAVPF")) and "TLS" in profile
 
 
-def _read_security(
-    description: SessionDescription, section: MediaSection, capabilities: Capabilities, problems: Problems
-) -> CryptoChoice:
+def _read_security(description: SessionDescription, section: MediaSection, capabilities: Capabilities, problems: Problems) -> CryptoChoice:
     lines = section.attributes("crypto")
     for line, _ in description.attributes("crypto")[:1]:
         detail = "a=crypto stands above the first m= line, where it has no meaning: write it below the m=audio line."
@@ -154,9 +152,7 @@ def _capability_hint(section: MediaSection) -> str:
     return ""
 
 
-def _choose_crypto(
-    section: MediaSection, lines: tuple[Attribute, ...], capabilities: Capabilities, problems: Problems
-) -> CryptoChoice:
+def _choose_crypto(section: MediaSection, lines: tuple[Attribute, ...], capabilities: Capabilities, problems: Problems) -> CryptoChoice:
     choice = choose(lines, capabilities.suites, capabilities.unencrypted)
     if choice.crypto is None:
         fault = SdpFault.CRYPTO_UNUSABLE if choice.wanted else SdpFault.NO_COMMON_SUITE

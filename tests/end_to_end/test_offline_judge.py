@@ -148,7 +148,9 @@ def test_the_partners_capture_is_compared_with_the_call_of_the_instance(server: 
     trace = tmp_path / "call.pcapng"
     with capturing.captured(trace, server.sip_port):
         place_call(server)
-    answer = sbc_sim("compare", str(trace), newest(server)["id"], "--key-log", str(keys_of(server)), "--api", f"http://127.0.0.1:{server.http_port}")
+    answer = sbc_sim(
+        "compare", str(trace), newest(server)["id"], "--key-log", str(keys_of(server)), "--api", f"http://127.0.0.1:{server.http_port}"
+    )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "nothing changed" in answer.stdout
     assert "clocks: ours is" in answer.stdout

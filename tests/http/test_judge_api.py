@@ -24,8 +24,7 @@ from tests.support.sip import KEY, an_invite
 
 MakeLab = Callable[..., Lab]
 ANNOUNCED = (
-    b"POST /api/v1/judge HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: text/plain\r\n"
-    b"Content-Length: %d\r\n%s\r\n"
+    b"POST /api/v1/judge HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%s\r\n"
 )
 PCAP_HEAD = bytes.fromhex("d4c3b2a1020004000000000000000000000004000100000000"[:48])
 

@@ -22,7 +22,7 @@ def sip(start: str, sender: str, method: str, body: bytes = b"", to_tag: str = "
     head = (
         f"{start}\r\nVia: SIP/2.0/TLS 10.0.0.1:5061;branch=z9hG4bK{number}\r\nFrom: <sip:a@example.com>;tag={tags[sender]}\r\n"
         f"To: <sip:b@example.com>{to_tag and ';tag=' + to_tag}\r\nCall-ID: abc@10.0.0.1\r\nCSeq: {number} {method}\r\n"
-        f"Warning: 399 sbc \"SBC-UUI-002: says ->\",\r\n\t399 sbc \"folded\"\r\n"
+        f'Warning: 399 sbc "SBC-UUI-002: says ->",\r\n\t399 sbc "folded"\r\n'
     )
     kind = "Content-Type: application/sdp\r\n" if body else ""
     return f"{head}{kind}Content-Length: {len(body)}\r\n\r\n".encode() + body

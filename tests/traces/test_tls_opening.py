@@ -263,4 +263,3 @@ def test_http_over_tls_is_left_out() -> None:
     recording = reading(pair)
     assert not recording.flows
     assert "1 TLS connections carried HTTP and were left out." in recording.notes
-

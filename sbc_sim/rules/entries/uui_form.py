@@ -6,9 +6,7 @@ from sbc_sim.rules.entries import platforms
 from sbc_sim.rules.finding import Rule
 
 GUIDE_HEX = "Partner guide, support requirements: user-to-user information (UUI) headers with Hex encoding"
-ECHO_HEX = (
-    "7b226f72674964223a226563686f2d746573742d6f7267222c227363727432446f6d61696e223a226166762d7773732d6563686f3a37343432227d"
-)
+ECHO_HEX = "7b226f72674964223a226563686f2d746573742d6f7267222c227363727432446f6d61696e223a226166762d7773732d6563686f3a37343432227d"
 """The echo test payload of the connectivity test: 59 octets."""
 
 UUI_FORM: tuple[Rule, ...] = (
@@ -69,7 +67,7 @@ UUI_FORM: tuple[Rule, ...] = (
         title="The value is not base64",
         severity="must",
         why="The value reads as base64. The SBC takes hex only; base64 is a vendor's invention for this header.",
-        fix="Decode the base64 and encode the octets as hex: {\" begins with 7b22, not with eyJ.",
+        fix='Decode the base64 and encode the octets as hex: {" begins with 7b22, not with eyJ.',
         source=GUIDE_HEX,
         platforms=platforms.UUI_HEADER,
         keywords=("looks-base64", "400", "base64", "eyj"),
