@@ -207,7 +207,7 @@ class _Bench:
 def _unseen(attempt: Attempt, media_seen: bool) -> dict[str, str]:
     """Rules about what the trace cannot show, and why."""
     flow = attempt.heard[0].spoken.flow
-    unseen = {"SBC-NET-002": "Not in the trace: how busy the SBC was."}
+    unseen = {} if _had_room(attempt) else {"SBC-NET-002": "Not in the trace: whether the SBC had room."}
     if flow.transport != "tls":
         how = {"text": "SIP text", "udp": "SIP over UDP", "tcp": "SIP over TCP without TLS"}.get(flow.transport, flow.transport)
         unseen |= dict.fromkeys(tls_rules.RULES, f"Not in the trace: it is {how}.")
@@ -222,11 +222,22 @@ def _unseen(attempt: Attempt, media_seen: bool) -> dict[str, str]:
     return unseen
 
 
-def _answered(attempt: Attempt) -> bool:
-    """Tell whether the trace holds a final answer to an INVITE: one with its CSeq, which a broken INVITE may write as it likes."""
+def _answers(attempt: Attempt) -> list[int]:
+    """List the final answers to an INVITE that the trace holds: those with its CSeq, which a broken INVITE may write as it likes."""
     messages = [(heard.inbound, heard.message) for heard in attempt.heard]
     asked = {_sequence(one) for inbound, one in messages if inbound and isinstance(one, Request) and one.method == "INVITE"}
-    return any(not inbound and isinstance(one, Response) and one.status >= 200 and _sequence(one) in asked for inbound, one in messages)
+    said = (one for inbound, one in messages if not inbound and isinstance(one, Response) and _sequence(one) in asked)
+    return [one.status for one in said if one.status >= 200]
+
+
+def _answered(attempt: Attempt) -> bool:
+    return bool(_answers(attempt))
+
+
+def _had_room(attempt: Attempt) -> bool:
+    """An SBC that answered, and not that it is too busy, had room."""
+    answers = _answers(attempt)
+    return bool(answers) and 503 not in answers
 
 
 def _sequence(message: Request | Response) -> str:
