@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from sbc_sim.cli import cli
+from sbc_sim.cli import whole_tree
 from sbc_sim.commands.shared import SettingsCommand
 
 HEAD = """# The command line
@@ -67,7 +67,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
-def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Group, click.Command]]:
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Group, click.Command]]:
     """List every command that does something, with the words that call it and the group that it is in."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
@@ -78,7 +78,7 @@ def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[t
 
 def cli_markdown() -> str:
     """Write the page."""
-    return HEAD + "".join(f"{line}\n" for words, group, command in commands() for line in _section(words, group, command))
+    return HEAD + "".join(f"{line}\n" for words, group, command in commands(whole_tree()) for line in _section(words, group, command))
 
 
 def _section(words: str, group: click.Group, command: click.Command) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """The command line: arguments become Settings or a question, answers become text or JSON, and an exit code.
 
 Exit codes: 0 passed, 1 a rule failed, 2 usage or settings, 3 could not run (port, TLS, network), 4 the expected calls never came,
-130 interrupted, 141 whoever read the output went away before it was all told. Every room is imported by the command that needs it, so
-that `version` and `explain` start at once.
+130 interrupted, 141 whoever read the output went away before it was all told. A command is imported when it is called, and every room
+by the command that needs it: no command pays for the others at its start.
 """
 
 from __future__ import annotations
@@ -11,23 +11,31 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
-from sbc_sim.commands.about import config, explain, version
-from sbc_sim.commands.call import call
-from sbc_sim.commands.calls import calls
-from sbc_sim.commands.compare import compare
-from sbc_sim.commands.demo import demo
-from sbc_sim.commands.doctor import doctor
-from sbc_sim.commands.judge import judge
-from sbc_sim.commands.serve import ready, serve
 from sbc_sim.commands.shared import INTERRUPTED, NOBODY_READS, PASSED, CannotRun, own_version, say
-from sbc_sim.commands.tls import tls
-from sbc_sim.commands.uui import uui
+
+_MODULES: Mapping[str, str] = {
+    "serve": "serve",
+    "ready": "serve",
+    "demo": "demo",
+    "call": "call",
+    "calls": "calls",
+    "doctor": "doctor",
+    "judge": "judge",
+    "compare": "compare",
+    "tls": "tls",
+    "uui": "uui",
+    "explain": "about",
+    "config": "about",
+    "version": "about",
+}
+"""Where in `sbc_sim.commands` each command stands, under its own name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -52,8 +60,24 @@ def _run(words: list[str]) -> int:
     return code if isinstance(code, int) else PASSED
 
 
+def _imported(name: str) -> click.Command:
+    command: click.Command = getattr(import_module(f"sbc_sim.commands.{_MODULES[name]}"), name)
+    return command
+
+
 class _Commands(click.Group):
-    """Tells an output that takes no more apart from what the command found: click would end with 1, which means that a rule failed."""
+    """Imports a command when it is asked for.
+
+    Tells an output that takes no more apart from what the command found: click would end with 1, which means that a rule failed.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all of them."""
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Give one, None when there is none of the name."""
+        return _imported(cmd_name) if cmd_name in _MODULES else None
 
     def make_context(self, *arguments: Any, **more: Any) -> click.Context:
         """Read the arguments; --help and --version print here."""
@@ -99,5 +123,6 @@ def cli() -> None:
     """
 
 
-for command in (serve, ready, demo, call, calls, doctor, judge, compare, tls, uui, explain, config, version):
-    cli.add_command(command)
+def whole_tree() -> click.Group:
+    """Give every command at once, in the order of documents."""
+    return click.Group("sbc-sim", {name: _imported(name) for name in _MODULES})

@@ -7,16 +7,16 @@ from pathlib import Path
 import click
 import pytest
 
-from sbc_sim.cli import cli
+from sbc_sim.cli import whole_tree
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## sbc-sim ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 
-def tree(group: click.Group = cli, path: tuple[str, ...] = ()) -> dict[str, click.Command]:
+def tree(group: click.Group | None = None, path: tuple[str, ...] = ()) -> dict[str, click.Command]:
     """Every command that does something, by the words that call it."""
     found: dict[str, click.Command] = {}
-    for name, command in group.commands.items():
+    for name, command in (group or whole_tree()).commands.items():
         found |= tree(command, (*path, name)) if isinstance(command, click.Group) else {" ".join((*path, name)): command}
     return found
 

@@ -1,10 +1,11 @@
-"""The live page: files of the package, read once and found by their names, so that no path can lead anywhere else."""
+"""The live page: files of the package, read once, when first asked for, and found by their names, so that no path leads anywhere else."""
 
 from __future__ import annotations
 
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -46,10 +47,14 @@ class PageFiles:
     """The page and what it loads."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        """Read all files; a folder that is not there is a page without files."""
-        self._files: Mapping[str, PageFile] = {
-            path.relative_to(folder).as_posix(): _read(path)
-            for path in sorted(folder.rglob("*"))
+        """Read nothing yet; a folder that is not there is a page without files."""
+        self._folder = folder
+
+    @cached_property
+    def _files(self) -> Mapping[str, PageFile]:
+        return {
+            path.relative_to(self._folder).as_posix(): _read(path)
+            for path in sorted(self._folder.rglob("*"))
             if path.is_file() and path.suffix not in HIDDEN and not path.name.startswith(".")
         } | {"assets/ladder.css": _read(LADDER_STYLE)}
 
