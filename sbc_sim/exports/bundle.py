@@ -35,19 +35,20 @@ ABOUT = {
 
 def bundle_zip(trace: Trace, capture: Capture | None, level: Redaction) -> bytes:
     """Pack the call. The folder in it is named after the call's id."""
+    shown, capture = redacted(trace, level), capture or NOTHING
     stamp = _stamp(trace)
     folder = "sbc-sim-" + (_UNSAFE.sub("_", trace.call.id)[:80].strip(".") or "call")
     written: list[tuple[str, int]] = []
     left_out: list[str] = []
     out = BytesIO()
     with ZipFile(out, "w", ZIP_DEFLATED) as zipped:
-        for name, octets in _files(trace, capture or NOTHING, level):
+        for name, octets in _files(trace, shown, capture, level):
             if len(octets) > LARGEST_FILE:
                 left_out.append(f"{name} is left out: it has {len(octets)} octets, more than {LARGEST_FILE}.")
                 continue
             _add(zipped, f"{folder}/{name}", octets, stamp)
             written.append((name, len(octets)))
-        _add(zipped, f"{folder}/README.txt", _readme(trace, capture or NOTHING, level, written, left_out).encode(), stamp)
+        _add(zipped, f"{folder}/README.txt", _readme(shown, capture, level, written, left_out).encode(), stamp)
     return out.getvalue()
 
 
@@ -64,24 +65,23 @@ def _stamp(trace: Trace) -> tuple[int, int, int, int, int, int]:
     return _OLDEST if at.year < 1980 or at.year > 2107 else (at.year, at.month, at.day, at.hour, at.minute, at.second)
 
 
-def _files(trace: Trace, capture: Capture, level: Redaction) -> Iterator[tuple[str, bytes]]:
+def _files(trace: Trace, shown: Trace, capture: Capture, level: Redaction) -> Iterator[tuple[str, bytes]]:
     from sbc_sim.exports.junit import junit_xml
     from sbc_sim.exports.ladder_svg import ladder_svg
     from sbc_sim.exports.ladder_text import ladder_text
-    from sbc_sim.exports.pcapng import capture_pcapng
-    from sbc_sim.exports.report import report_data
+    from sbc_sim.exports.pcapng import pcapng_of
+    from sbc_sim.exports.report import data_of
     from sbc_sim.exports.report_html import html_of
     from sbc_sim.exports.wav import audio_wav
 
-    shown = redacted(trace, level)
-    data = report_data(shown, capture, level)
+    data = data_of(shown, capture, level)
     yield "report.html", _octets(html_of(shown, data))
     yield "report.json", json.dumps(data, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace") + b"\n"
     yield "junit.xml", _octets(junit_xml((shown,)))
     yield "ladder.txt", _octets(ladder_text(shown))
     yield "ladder.svg", _octets(ladder_svg(shown))
     yield "messages.txt", _octets("".join(_messages(shown)))
-    yield "capture.pcapng", capture_pcapng(trace, capture, level)
+    yield "capture.pcapng", pcapng_of(trace, shown, capture, level)
     audio = audio_wav(capture) if level is not Redaction.STRICT else None
     if audio is not None:
         yield "audio.wav", audio
@@ -110,16 +110,15 @@ def _messages(trace: Trace) -> Iterator[str]:
         yield "--- the rest is left out: too many octets\n"
 
 
-def _readme(trace: Trace, capture: Capture, level: Redaction, written: Iterable[tuple[str, int]], left_out: Iterable[str]) -> str:
+def _readme(shown: Trace, capture: Capture, level: Redaction, written: Iterable[tuple[str, int]], left_out: Iterable[str]) -> str:
     from sbc_sim.exports.redaction import visible
     from sbc_sim.exports.report import conclusion
 
-    shown = redacted(trace, level)
     lines = [f"Call {visible(shown.call.id)}, recorded by sbc-sim.", "", visible(conclusion(shown)["sentence"]), "", "What is in here:", ""]
     lines += [f"  {name:<16} {ABOUT[name]} ({size} octets)" for name, size in written]
     lines += ["", f"Redaction level: {level.value}"]
     hidden = HIDDEN[level] or ("nothing; this file holds keys and tokens, so treat it as a secret",)
     lines += [f"  hidden: {what}" for what in hidden]
     lines += ["", *left_out, *(f"note: {visible(note)}" for note in capture.notes)]
-    lines += [f"note: {trace.dropped} journal entries of the middle of the call were not kept"] if trace.dropped else []
+    lines += [f"note: {shown.dropped} journal entries of the middle of the call were not kept"] if shown.dropped else []
     return "".join(f"{line}\n" for line in lines).rstrip("\n") + "\n"

@@ -64,7 +64,11 @@ def capture_pcapng(trace: Trace, capture: Capture, level: Redaction = Redaction.
     Level none holds the TLS octets with their secrets, share leaves both out and masks messages and keys pressed,
     strict covers audio and hosts too.
     """
-    shown = redacted(trace, level)
+    return pcapng_of(trace, redacted(trace, level), capture, level, application)
+
+
+def pcapng_of(trace: Trace, shown: Trace, capture: Capture, level: Redaction, application: str = "sbc-sim") -> bytes:
+    """Write it from a trace and what is left of that trace at this level."""
     hosts = Hosts(trace, shown) if level is Redaction.STRICT else None
     remarks = remarks_of(shown, capture, level)
     writer = _Frames(trace, shown, capture, level, hosts, remarks)

@@ -43,7 +43,11 @@ def report_schema() -> dict[str, Any]:
 
 def report_data(trace: Trace, capture: Capture | None, level: Redaction) -> dict[str, Any]:
     """Gather all that is known of a call; JSON values only."""
-    trace = redacted(trace, level)
+    return data_of(redacted(trace, level), capture, level)
+
+
+def data_of(trace: Trace, capture: Capture | None, level: Redaction) -> dict[str, Any]:
+    """Gather it from a trace that was redacted at this level already."""
     call = trace.call
     ladder = build_ladder(trace)
     verdict = _verdict(call)

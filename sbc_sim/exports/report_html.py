@@ -18,7 +18,7 @@ from sbc_sim.exports.ladder_svg import ladder_css, ladder_svg
 from sbc_sim.exports.level_svg import level_css, level_svg
 from sbc_sim.exports.redacted import Redaction, redacted
 from sbc_sim.exports.redaction import visible
-from sbc_sim.exports.report import report_data
+from sbc_sim.exports.report import data_of
 from sbc_sim.journal.store import Trace
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ Piece = tuple[str, str, str]
 
 
 def report_html(trace: Trace, capture: Capture | None, level: Redaction) -> str:
-    """Write the report. The trace is redacted here; whoever redacted it before loses nothing by that."""
+    """Write the report. The trace is redacted here; whoever redacted it before calls `html_of`."""
     shown = redacted(trace, level)
-    return html_of(shown, report_data(shown, capture, level))
+    return html_of(shown, data_of(shown, capture, level))
 
 
 def html_of(trace: Trace, data: Mapping[str, Any]) -> str:
