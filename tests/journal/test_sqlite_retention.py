@@ -34,11 +34,11 @@ def ids(store: SqliteStore) -> list[str]:
 
 
 def until_kept(store: SqliteStore, expected: list[str]) -> None:
+    """Until both say so: what is gone is gone for a reader of the file a moment before the writing thread has counted anew."""
     deadline = time.monotonic() + PATIENCE
-    while ids(store) != expected:
-        assert time.monotonic() < deadline, ids(store)
+    while (ids(store), store.size().calls) != (expected, len(expected)):
+        assert time.monotonic() < deadline, (ids(store), store.size())
         time.sleep(0.01)
-    assert store.size().calls == len(expected)
 
 
 def in_file(folder: Path, question: str) -> list[Any]:
