@@ -38,7 +38,7 @@ from sbc_sim.net.sip_connection import ConnectionLimits
 from sbc_sim.net.sip_tls import ListenError, SipDialler, SipListener
 from sbc_sim.net.store_watch import StoreWatch
 from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
-from sbc_sim.rtp.leg import LegDescription
+from sbc_sim.rtp.leg import LegDescription, Prompt
 from sbc_sim.settings import Settings
 from sbc_sim.sip.connections import Identity
 
@@ -94,6 +94,10 @@ class MediaWithClock:
     def stop(self, call: str) -> None:
         """End the leg of a call and free its ports."""
         self.plane.stop(call, self._clock())
+
+    def say(self, call: str, prompt: Prompt | None) -> None:
+        """Play a prompt on the leg of a call."""
+        self.plane.say(call, prompt, self._clock())
 
 
 class Service:

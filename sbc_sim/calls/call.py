@@ -6,20 +6,25 @@ names: gather evidence, let the rules judge, refuse or take a port and ring. A m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sbc_sim.calls import telling
 from sbc_sim.calls.book import Book
 from sbc_sim.calls.call_states import CALL, SHOWN_STATES, CallInput, CallState
+from sbc_sim.calls.companion import Companion
+from sbc_sim.calls.companions import companions
+from sbc_sim.calls.conduct import CallFacts, Conduct
 from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.media_watch import MediaWatch
 from sbc_sim.calls.outbox import Outbox
-from sbc_sim.calls.outputs import Environment, StartMedia, StopMedia
+from sbc_sim.calls.outputs import Environment, Say, StartMedia, StopMedia
+from sbc_sim.calls.region import Place
 from sbc_sim.calls.renewal import Renewal
 from sbc_sim.calls.session import Session, capabilities, seen_by
 from sbc_sim.calls.session_timer import requested
 from sbc_sim.journal.entries import Kind
-from sbc_sim.rtp.leg import Direction
+from sbc_sim.rtp.leg import Direction, LegEvent, Prompt
 from sbc_sim.rules import offer as offer_rules
 from sbc_sim.rules.answers import RETRY_AFTER_S
 from sbc_sim.rules.evidence import Evidence
@@ -77,16 +82,20 @@ _BODY_UNREAD = "Not looked at: the body of the INVITE could not be taken apart."
 class Call:
     """One call that a partner placed."""
 
-    def __init__(self, call_id: str, invite: Request, connection: int, desk: Desk, now: float) -> None:
-        """Write down that it began. `connection` carried the INVITE."""
+    def __init__(self, call_id: str, invite: Request, connection: int, desk: Desk, place: Place, now: float) -> None:
+        """Write down that it began. `connection` carried the INVITE; what holds at its `place` goes before what holds everywhere."""
         self.id = call_id
         self.sip_call_id = invite.headers.first("Call-ID") or ""
         self.state = CallState.INVITED
         self.dialog: Dialog | None = None
         self.deadline: float | None = None
         self.evidence = Evidence(peer=desk.agent.peer(connection), invite=invite, invited_at=now, unread_content=_NOT_LOOKED_AT)
+        self.place = place
         self._desk = desk
-        self._book = Book(call_id, self.evidence, desk.outbox, desk.policy)
+        self._policy = place.policy or desk.policy
+        self._book = Book(call_id, self.evidence, desk.outbox, self._policy)
+        self._conduct = Conduct()
+        self._companions: list[Companion] = []
         self._watch: MediaWatch | None = None
         self._session: Session | None = None
         self._invite: ServerTransaction | None = None
@@ -97,8 +106,8 @@ class Call:
         self._ring_until: float | None = None
         self._expires: float | None = None
         self._awaits_prack = False
-        self._hang_up: tuple[str, str] | None = None
-        self._book.record(Kind.CALL_STARTED, now, telling.started(invite, self.evidence.peer, connection))
+        self._hang_up: tuple[str, str, Extra] | None = None
+        self._book.record(Kind.CALL_STARTED, now, telling.started(invite, self.evidence.peer, connection, place))
 
     # --- the beginning -----------------------------------------------------------------------------------------------
 
@@ -111,17 +120,25 @@ class Call:
         except MalformedMessage as error:
             self.refuse(transaction, judge_malformed(error, transaction.request.raw), now)
             return
-        findings = judge_invite(self.evidence, self._desk.policy)
+        findings = judge_invite(self.evidence, self._policy)
         self._book.tell_judged(findings, now)
         stands_against = first_refusal(findings)
         if stands_against is not None:
             self._refuse_with(transaction, *stands_against, now)
             return
+        self._choose(transaction.request, now)
         self._take_port(transaction, now)
+
+    def _choose(self, invite: Request, now: float) -> None:
+        """Choose how to behave towards this call: what it reaches, and what is done wrong on purpose."""
+        facts = CallFacts(self.id, telling.user_of_uri(invite.uri) or "", self.evidence.uui, self.place)
+        self._conduct = self._desk.environment.choose(facts, now)
+        self._companions = companions(self._conduct, self)
+        self._book.record(Kind.SCENARIO, now, telling.scenario(self._conduct))
 
     def _gather(self, invite: Request) -> None:
         """Read what the INVITE carries. Raises MalformedMessage for a body that cannot be taken apart."""
-        policy = self._desk.policy
+        policy = self._policy
         self.evidence.uui = read(invite.headers, uui_expectation(policy), found_elsewhere(invite))
         self.evidence.unread_content = _BODY_UNREAD
         self._offer = sdp_body(invite)
@@ -133,15 +150,16 @@ class Call:
 
     def _take_port(self, transaction: ServerTransaction, now: float) -> None:
         desk = self._desk
-        address = desk.environment.open_media(self.id)
+        address = desk.environment.open_media(self.id, self.region)
         if address is None:
             finding = request_finding(
-                RequestFault.OVERLOADED, "all media ports are in use (media.ports)", desk.policy, (("Retry-After", str(RETRY_AFTER_S)),)
+                RequestFault.OVERLOADED, "all media ports are in use (media.ports)", self._policy, (("Retry-After", str(RETRY_AFTER_S)),)
             )
             self.evidence.overloaded = "all media ports are in use (media.ports)"
             self.refuse(transaction, finding, now)
             return
-        self._session = Session(self.id, seen_by(address, self.evidence.peer), desk.policy, desk.environment)
+        at = seen_by(address, self.evidence.peer)
+        self._session = Session(self.id, at, self._policy, desk.environment, self._conduct.media)
         self._ring(transaction, now)
 
     def _ring(self, transaction: ServerTransaction, now: float) -> None:
@@ -217,11 +235,14 @@ class Call:
         if invite is self._invite and self.state is CallState.ANSWERED:
             self.evidence.acknowledged_at = now
             self._move(CallInput.ACK, now)
+            for companion in self._companions:
+                companion.established(now)
         if self._awaits_answer:
             self._awaits_answer = False
             self._take_answer(request, now)
         if self._hang_up is not None and self.state is CallState.ESTABLISHED:
-            self.hang_up(*self._hang_up, now)
+            reason, text, extra = self._hang_up
+            self.hang_up(reason, text, now, extra)
 
     def _unexpected_ack(self, ack: Request) -> None:
         """An ACK may come again, but with the CSeq of an INVITE."""
@@ -260,7 +281,7 @@ class Call:
         """Judge a later description; what is wrong with it stands in the verdict beside what was said of the first."""
         invite = message if isinstance(message, Request) else self.evidence.invite
         trial = Evidence(peer=self.evidence.peer, invite=invite, offer=sdp, negotiation=negotiation)
-        findings = offer_rules.judge(trial, self._desk.policy)
+        findings = offer_rules.judge(trial, self._policy)
         if first_refusal(findings) is None:
             for finding in findings:
                 if finding.status in (Status.WARN, Status.FAIL):
@@ -312,7 +333,7 @@ class Call:
         if package is not None:
             # An empty Recv-Info says that no package is taken (RFC 6086 section 5.2.3).
             detail = f"Info-Package {printable(package, 60)} is not supported"
-            finding = request_finding(RequestFault.INFO_PACKAGE, detail, self._desk.policy, (("Recv-Info", ""),))
+            finding = request_finding(RequestFault.INFO_PACKAGE, detail, self._policy, (("Recv-Info", ""),))
             self.refuse_within(transaction, finding, now)
             return
         self._book.record(Kind.NOTE, now, {"text": "INFO received; digits are read from RTP (RFC 4733) only"})
@@ -358,10 +379,10 @@ class Call:
             self.refuse_within(transaction, judge_malformed(error, transaction.request.raw), now)
             return None
         wanted = requested(transaction.request)
-        if wanted is not None and wanted.delta < self._desk.policy.min_session_expires:
-            shortest = str(self._desk.policy.min_session_expires)
+        if wanted is not None and wanted.delta < self._policy.min_session_expires:
+            shortest = str(self._policy.min_session_expires)
             detail = f"Session-Expires {wanted.delta} is below {shortest} s"
-            finding = request_finding(RequestFault.SESSION_INTERVAL, detail, self._desk.policy, (("Min-SE", shortest),))
+            finding = request_finding(RequestFault.SESSION_INTERVAL, detail, self._policy, (("Min-SE", shortest),))
             self.refuse_within(transaction, finding, now)
             return None
         if sdp is None or self._session is None:
@@ -389,15 +410,34 @@ class Call:
 
     # --- our own requests --------------------------------------------------------------------------------------------
 
-    def hang_up(self, reason: str, text: str, now: float) -> None:
+    def record(self, kind: Kind, now: float, data: Mapping[str, object]) -> None:
+        """Append an entry of this call to the journal."""
+        self._book.record(kind, now, data)
+
+    def say(self, prompt: Prompt | None, now: float) -> None:
+        """Play a prompt towards the partner, instead of what plays; None: be silent."""
+        self._desk.outbox.put(Say(self.id, prompt))
+
+    def escalate(self, mode: str, why: str, now: float) -> None:
+        """Give the call back to the partner: for now by BYE whatever the mode."""
+        self.hang_up("escalated", why, now)
+
+    def heard(self, event: LegEvent, now: float) -> None:
+        """Pass on what the leg has heard."""
+        if self.state is CallState.ESTABLISHED:
+            for companion in self._companions:
+                companion.heard(event, now)
+        self._rearm()
+
+    def hang_up(self, reason: str, text: str, now: float, extra: Extra = ()) -> None:
         """End the call from our side: refuse while it rings, BYE later, never before the ACK (section 15)."""
         if self.state is CallState.RINGING and self._invite is not None:
             self._give_up_ringing(480, reason, text, now)
         elif self.state is CallState.ANSWERED and reason != "no-ack":
-            self._hang_up = (reason, text)
+            self._hang_up = (reason, text, extra)
         elif self.state in (CallState.ANSWERED, CallState.ESTABLISHED) and self.dialog is not None:
             self._move(CallInput.OUR_BYE, now)
-            _, effects = self._desk.agent.client.request(self.dialog, "BYE", now, (("Reason", _reason(reason, text)),))
+            _, effects = self._desk.agent.client.request(self.dialog, "BYE", now, (("Reason", _reason(reason, text)), *extra))
             self._settle_evidence("sbc", reason, now)
             self._carry(effects, now)
 
@@ -491,6 +531,9 @@ class Call:
             expired = self._renewal.look(self.dialog, self._session.local if self._session else b"", now)
             if expired is not None:
                 self.hang_up(*expired, now)
+        for companion in self._companions:
+            if self.state is CallState.ESTABLISHED and companion.deadline is not None and now >= companion.deadline:
+                companion.advance(now)
         self._rearm()
 
     def _ringing_on(self, now: float) -> None:
@@ -498,7 +541,7 @@ class Call:
         assert transaction is not None
         if self._expires is not None and now >= self._expires:
             detail = "the INVITE's Expires ran out before the call was answered"
-            self.refuse(transaction, request_finding(RequestFault.EXPIRED, detail, self._desk.policy), now)
+            self.refuse(transaction, request_finding(RequestFault.EXPIRED, detail, self._policy), now)
         elif not self._awaits_prack and self._ring_until is not None and now >= self._ring_until:
             self._answer(transaction, now)
 
@@ -512,9 +555,16 @@ class Call:
                 self._watch.deadline if self._watch else None,
                 self._renewal.deadline if self.state is CallState.ESTABLISHED else None,
             ]
+        if self.state is CallState.ESTABLISHED:
+            waits += [companion.deadline for companion in self._companions]
         self.deadline = min((w for w in waits if w is not None), default=None)
 
     # --- the end -----------------------------------------------------------------------------------------------------
+
+    @property
+    def region(self) -> str:
+        """Name of the region that the call belongs to; empty without one."""
+        return "" if self.place.region is None else self.place.region.name
 
     @property
     def over(self) -> bool:
@@ -525,6 +575,8 @@ class Call:
         """Take the last report and free the port; the verdict may still wait for the answer to our BYE."""
         if self.evidence.ended_at is not None:
             return
+        for companion in self._companions:
+            companion.over(now)
         self.evidence.ended_at = now
         self.evidence.ended_by = by
         self.evidence.end_reason = reason

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sbc_sim.calls.conduct import Choose, plain
+from sbc_sim.calls.region import Place, nowhere
 from sbc_sim.journal.entries import Entry
-from sbc_sim.rtp.leg import LegDescription, LegReport, MediaAddress
+from sbc_sim.rtp.leg import LegDescription, LegReport, MediaAddress, Prompt
+from sbc_sim.sip.message import Request
 from sbc_sim.sip.peer import Peer, TlsFailure
 from sbc_sim.sip.server_side import Choices
 
@@ -64,15 +67,23 @@ class StopMedia:
     call: str
 
 
-Output = Send | Close | Connect | Record | StartMedia | StopMedia
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Play a prompt on the leg of a call instead of what plays; None: be silent. A leg that says nothing by itself ignores it."""
+
+    call: str
+    prompt: Prompt | None
+
+
+Output = Send | Close | Connect | Record | StartMedia | StopMedia | Say
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What the core must ask at once."""
 
-    open_media: Callable[[str], MediaAddress | None]
-    """Take a port for a call; None when none is free."""
+    open_media: Callable[[str, str], MediaAddress | None]
+    """`open_media(call, region)`: take a port for a call out of its region's range (empty: the common one); None when none is free."""
     read_media: Callable[[str], LegReport | None]
     new_token: Callable[[int], str]
     """`new_token(n)`: n random octets as 2n lower-case hex digits."""
@@ -80,6 +91,10 @@ class Environment:
     """`new_key(n)`: n random octets for key and salt."""
     choices: Choices | None = None
     """Offline: what the far end of a trace chose. None: chance decides, and sessions are refreshed when their timer says so."""
+    locate: Callable[[Peer | None, Request], Place] = nowhere
+    """Find region and partner of a new call."""
+    choose: Choose = plain
+    """Choose how to behave towards it."""
 
 
 class Core(Protocol):

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sbc_sim.calls.outputs import Environment
-from sbc_sim.rtp.leg import Direction, LegDescription, MediaAddress, SrtpKey
+from sbc_sim.rtp.leg import Direction, LegDescription, MediaAddress, MediaConduct, SrtpKey
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sdp.answer import KEY_SALT_LENGTH, Capabilities, LocalMedia, Negotiation, build_answer, build_offer, negotiate
 from sbc_sim.sip.peer import Peer
+
+_PLAIN = MediaConduct()
 
 
 def capabilities(policy: Policy) -> Capabilities:
@@ -47,8 +49,9 @@ class _Stream:
 class Session:
     """Our half of the media of one call."""
 
-    def __init__(self, call: str, address: MediaAddress, policy: Policy, environment: Environment) -> None:
+    def __init__(self, call: str, address: MediaAddress, policy: Policy, environment: Environment, conduct: MediaConduct = _PLAIN) -> None:
         """Draw the random constants of the stream; `address` was taken with `open_media`."""
+        self._conduct = conduct
         self.address = address
         self.leg: LegDescription | None = None
         self.local: bytes = b""
@@ -138,4 +141,5 @@ class Session:
             first_timestamp=self._stream.first_timestamp,
             cname=self._stream.cname,
             latch=self._policy.latch,
+            conduct=self._conduct,
         )

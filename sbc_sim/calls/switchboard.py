@@ -17,6 +17,7 @@ from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.outbox import CallKey, Outbox, call_key
 from sbc_sim.calls.outputs import Close, Environment, Output, Send
 from sbc_sim.journal.entries import Kind
+from sbc_sim.rtp.leg import LegEvent
 from sbc_sim.rules.answers import RETRY_AFTER_S
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding
@@ -234,6 +235,16 @@ class Switchboard:
         self._with(self._calls.get(call), now, lambda live: live.hang_up(reason, text, now))
         return self._finish(now)
 
+    def escalate(self, call: str, mode: str, why: str, now: float) -> list[Output]:
+        """Give a call back to the partner; `mode` empty: as set for it. Unknown and ended calls are left alone."""
+        self._with(self._calls.get(call), now, lambda live: live.escalate(mode, why, now))
+        return self._finish(now)
+
+    def heard(self, call: str, event: LegEvent, now: float) -> list[Output]:
+        """Take what the leg of a call has heard, or that it is through with a prompt."""
+        self._with(self._calls.get(call), now, lambda live: live.heard(event, now))
+        return self._finish(now)
+
     def refresh(self, call: str, method: str, now: float) -> list[Output]:
         """Refresh the session of a call by UPDATE or INVITE, because the far end of a trace did so then."""
         self._with(self._calls.get(call), now, lambda live: live.refresh(method, now))
@@ -268,7 +279,8 @@ class Switchboard:
             return
         self._count += 1
         call_id = f"{int(now * 1000):012x}{self._count & 0xFFFF:04x}-{self._environment.new_token(4)}"
-        call = Call(call_id, invite, connection, self._desk, now)
+        place = self._environment.locate(self._agent.peer(connection), invite)
+        call = Call(call_id, invite, connection, self._desk, place, now)
         self._calls[call_id] = self._at_work = call
         known = call_key(invite, True)
         self._outbox.calls[known] = call_id

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from sbc_sim.calls.conduct import Conduct
 from sbc_sim.calls.outbox import address_of
+from sbc_sim.calls.region import Place
 from sbc_sim.journal.view import camel
 from sbc_sim.rtp.leg import LegDescription, LegReport
 from sbc_sim.rules.catalogue import rule
@@ -19,8 +21,10 @@ from sbc_sim.sip.peer import Peer, TlsFailure
 from sbc_sim.sip.uri import Uri, host_port
 from sbc_sim.sip.uui import Uui
 
+_NOWHERE = Place()
 
-def started(invite: Request, peer: Peer | None, connection: int) -> dict[str, Any]:
+
+def started(invite: Request, peer: Peer | None, connection: int, place: Place = _NOWHERE) -> dict[str, Any]:
     """Tell of a new call: CALL_STARTED."""
     return {
         "sipCallId": invite.headers.first("Call-ID") or "",
@@ -28,9 +32,9 @@ def started(invite: Request, peer: Peer | None, connection: int) -> dict[str, An
         "from": invite.headers.first("From") or "",
         "to": invite.headers.first("To") or "",
         "requestUri": invite.uri,
-        "region": None,
-        "partner": None,
-        "scenario": "echo",
+        "region": place.region.name if place.region else None,
+        "partner": place.partner.name if place.partner else None,
+        "chosenBy": place.chosen_by,
         "connection": connection,
         "peer": address_of(peer),
         "userAgent": invite.headers.first("User-Agent"),
@@ -38,10 +42,15 @@ def started(invite: Request, peer: Peer | None, connection: int) -> dict[str, An
     }
 
 
+def scenario(conduct: Conduct) -> dict[str, Any]:
+    """Tell what a call reaches and what is done wrong on purpose: SCENARIO."""
+    return {"scenario": conduct.scenario, "why": conduct.why, "faults": [dict(fault) for fault in conduct.faults]}
+
+
 def numbers(invite: Request) -> dict[str, str | None]:
     """User parts that carry phone numbers, by the header they stand in (requirement 69)."""
     return {
-        "requestUri": _user_of_uri(invite.uri),
+        "requestUri": user_of_uri(invite.uri),
         "from": _user(invite, "From"),
         "to": _user(invite, "To"),
         "assertedIdentity": _user(invite, "P-Asserted-Identity"),
@@ -59,7 +68,8 @@ def _user(invite: Request, name: str) -> str | None:
         return None
 
 
-def _user_of_uri(text: str) -> str | None:
+def user_of_uri(text: str) -> str | None:
+    """User part of a URI, percent-decoded; None when there is none or it cannot be read."""
     try:
         return Uri.parse(text, "Request-URI").user_text or None
     except MalformedMessage:

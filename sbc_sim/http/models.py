@@ -205,7 +205,12 @@ class Call(Out):
     uui: CallUui | None
     media: CallMedia | None
     verdict: VerdictShort | None
-    faults: list[dict[str, Any]]
+    faults: list[dict[str, Any]] = Field(description="What the simulator did wrong on purpose: name, type and parameters.")
+    chosen_by: str = Field(description="How the region was found out: listener, SNI, Request-URI, source network or default.")
+    scenario_why: str = Field(description="Why the call reached this scenario.")
+    escalation: dict[str, Any] | None = Field(description="How the call was given back to the partner, and what became of it.")
+    escalation_of: str | None = Field(description="Id of the call that this one gives back.")
+    voice_call_id: str | None = Field(description="Voice call of the Telephony Integration API that belongs to it.")
 
 
 class Calls(Out):

@@ -33,8 +33,10 @@ class Kind(StrEnum):
     REJECTED = "rejected"
     # status: int, rule, method: a request refused outside or inside a call (counted by rejections_total{code,rule})
     CALL_STARTED = "call.started"
-    # sipCallId, direction "inbound"|"outbound", from, to, requestUri, region, partner, scenario, connection, peer
-    #   "host:port", userAgent, numbers {...}
+    # sipCallId, direction "inbound"|"outbound", from, to, requestUri, region, partner, chosenBy, connection, peer
+    #   "host:port", userAgent, numbers {...}, escalationOf: id of the call that this one gives back (outbound only)
+    SCENARIO = "scenario"
+    # scenario: echo, agent or the name of a test number, why: str, faults: [{name, type, ...}] done on purpose
     CALL_STATE = "call.state"
     # state: ringing|answered|ended|rejected
     UUI = "uui"
@@ -53,6 +55,23 @@ class Kind(StrEnum):
     # status, counts, findings: [finding], profile, ruleSet
     CALL_ENDED = "call.ended"
     # endedBy: "partner"|"sbc"|"network", endReason: str, state: "ended"|"rejected", status: int|null
+    AGENT = "agent"
+    # event: prompt|prompt-over|speech|digit|silence|step|end, step: name of the scenario's step, text: what was said or
+    #   heard, in words, line: of the scenario file
+    ESCALATION = "escalation"
+    # mode, state: "began"|"data"|"calling"|"returned"|"failed"|"over", why, target "host:port", call: id of the other
+    #   leg, text; each entry adds to the one before
+    PARTNER_CHECK = "partner.check"
+    # customerAlive: bool|null, repReached: bool|null, linked: bool|null, repCall, by: "rest"|"api"|"deadline", text
+    VOICE_CALL = "voice.call"
+    # a voice call of the Telephony Integration API as it is now (telephony/record.py), also without a SIP call
+    TELEPHONY = "telephony"
+    # one request to the Telephony Integration API: id, method, path, operation, status, voiceCallId, vendorCallKey, org,
+    #   partner, request (tokens masked), answer, findings: [finding], durationMs
+    FAULT_CHANGED = "fault.changed"
+    # name, change: "set"|"removed"|"expired"|"used up", fault {...}|null
+    REHEARSAL = "rehearsal"
+    # a rehearsal as it is now: see calls/rehearsal.py
     NOTE = "note"
     # text: something worth telling that is no rule
 

@@ -18,6 +18,8 @@ from sbc_sim.sip.uri import host_port
 MOST_FINDINGS = 500
 MOST_KEYS_PRESSED = 128
 MOST_AGREEMENTS = 32
+MOST_AGENT_EVENTS = 200
+MOST_ESCALATION_STATES = 20
 
 _COUNTS = ("packetsReceived", "packetsSent", "lost", "jitterMs", "authFailures", "echoedPackets")
 
@@ -74,6 +76,17 @@ class CallView:
     """In order; a later finding of the same rule and detail is not repeated."""
     verdict: dict[str, Any] | None = None
     faults: list[dict[str, Any]] = field(default_factory=list)
+    """What was done wrong on purpose."""
+    chosen_by: str = ""
+    """How the region was found out."""
+    scenario_why: str = ""
+    agent: list[dict[str, Any]] = field(default_factory=list)
+    """`data` of each AGENT, with `at`."""
+    escalation: dict[str, Any] | None = None
+    """`data` of all ESCALATION entries joined, with `check` from PARTNER_CHECK and `at` of each state."""
+    escalation_of: str | None = None
+    voice_call: dict[str, Any] | None = None
+    """`data` of the last VOICE_CALL."""
     dropped: int = 0
     """Entries that the store had to leave out."""
 
@@ -116,6 +129,11 @@ class CallView:
             "media": self._media_summary(),
             "verdict": self._verdict_summary(),
             "faults": self.faults,
+            "chosenBy": self.chosen_by,
+            "scenarioWhy": self.scenario_why,
+            "escalation": self.escalation,
+            "escalationOf": self.escalation_of,
+            "voiceCallId": (self.voice_call or {}).get("voiceCallId"),
         }
 
     def _uui_summary(self) -> dict[str, Any] | None:
@@ -164,7 +182,8 @@ def _started(view: CallView, entry: Entry) -> None:
     view.direction = str(data.get("direction") or "inbound")
     view.caller, view.called = str(data.get("from") or ""), str(data.get("to") or "")
     view.request_uri = str(data.get("requestUri") or "")
-    view.region, view.partner, view.scenario = data.get("region"), data.get("partner"), data.get("scenario")
+    view.region, view.partner, view.chosen_by = data.get("region"), data.get("partner"), str(data.get("chosenBy") or "")
+    view.scenario, view.escalation_of = data.get("scenario"), data.get("escalationOf")
     view.user_agent, view.peer, view.connection = data.get("userAgent"), data.get("peer"), data.get("connection")
     view.numbers = dict(data.get("numbers") or {})
 
@@ -217,6 +236,30 @@ def _verdict(view: CallView, entry: Entry) -> None:
     view.verdict = dict(entry.data)
 
 
+def _scenario(view: CallView, entry: Entry) -> None:
+    view.scenario, view.scenario_why = entry.data.get("scenario"), str(entry.data.get("why") or "")
+    view.faults.extend(dict(fault) for fault in entry.data.get("faults") or ())
+
+
+def _agent(view: CallView, entry: Entry) -> None:
+    if len(view.agent) < MOST_AGENT_EVENTS:
+        view.agent.append({"at": entry.at, **entry.data})
+
+
+def _escalation(view: CallView, entry: Entry) -> None:
+    known = view.escalation or {"states": []}
+    states = [*known["states"], {"at": rfc3339(entry.at), "state": entry.data.get("state"), "text": entry.data.get("text")}]
+    view.escalation = {**known, **entry.data, "states": states[-MOST_ESCALATION_STATES:]}
+
+
+def _partner_check(view: CallView, entry: Entry) -> None:
+    view.escalation = {**(view.escalation or {"states": []}), "check": dict(entry.data)}
+
+
+def _voice_call(view: CallView, entry: Entry) -> None:
+    view.voice_call = dict(entry.data)
+
+
 _FOLDS: Mapping[Kind, Callable[[CallView, Entry], None]] = {
     Kind.CALL_STARTED: _started,
     Kind.CALL_STATE: _state,
@@ -227,4 +270,9 @@ _FOLDS: Mapping[Kind, Callable[[CallView, Entry], None]] = {
     Kind.DTMF: _dtmf,
     Kind.FINDING: _finding,
     Kind.VERDICT: _verdict,
+    Kind.SCENARIO: _scenario,
+    Kind.AGENT: _agent,
+    Kind.ESCALATION: _escalation,
+    Kind.PARTNER_CHECK: _partner_check,
+    Kind.VOICE_CALL: _voice_call,
 }

@@ -33,7 +33,7 @@ from sbc_sim.net.media_mux import MuxRouter
 from sbc_sim.net.media_ports import Address, GatheredPorts, MediaPort, PortPairs, SinglePorts, bind, numeric, parse_ports
 from sbc_sim.rtp.echo import EchoLeg
 from sbc_sim.rtp.endpoint import Endpoint
-from sbc_sim.rtp.leg import LegDescription, LegReport, MediaAddress
+from sbc_sim.rtp.leg import LegDescription, LegEvent, LegReport, MediaAddress, Prompt
 from sbc_sim.rtp.recording import Recording
 
 LegFactory = Callable[[LegDescription, float], Endpoint]
@@ -75,6 +75,7 @@ class MediaPlane:
         clock: Clock,
         make_leg: LegFactory = EchoLeg,
         new_recording: NewRecording = lambda description, address: None,
+        on_event: Callable[[str, LegEvent], object] = lambda call, event: None,
         receive_buffer: int = 1 << 20,
         gather: bool = hasattr(select, "epoll"),
     ) -> None:
@@ -95,6 +96,7 @@ class MediaPlane:
         self._clock = clock
         self._make_leg = make_leg
         self._new_recording = new_recording
+        self._on_event = on_event
         self._receive_buffer = receive_buffer
         self._gather = gather
         self._pairs = PortPairs(listen_host, first, last, receive_buffer) if mode == "ports" else None
@@ -157,8 +159,8 @@ class MediaPlane:
 
     # --- the life of a leg -------------------------------------------------------------------------------------------
 
-    def open(self, call: str) -> MediaAddress | None:
-        """Take ports for a call; None when none is free. A call that has ports keeps them."""
+    def open(self, call: str, region: str = "") -> MediaAddress | None:
+        """Take ports for a call, from its region's range; None when none is free. A call that has ports keeps them."""
         line = self._lines.get(call)
         if line is None:
             line = self._new_line()
@@ -240,6 +242,12 @@ class MediaPlane:
         if self._pairs is not None:
             self._pairs.give_back(line.rtp.number)
 
+    def say(self, call: str, prompt: Prompt | None, now: float) -> None:
+        """Have a leg play a prompt, or be silent. Calls without a leg, and legs that say nothing by themselves, ignore it."""
+        leg = self.leg(call)
+        if leg is not None:
+            leg.say(prompt, now)
+
     def leg(self, call: str) -> Endpoint | None:
         """Give the live leg of a call."""
         line = self._lines.get(call)
@@ -287,6 +295,8 @@ class MediaPlane:
                     continue
                 for datagram in datagrams:
                     line.rtp.send(datagram, leg.destination, leg)
+                for event in leg.take_events():
+                    self._on_event(call, event)
         if not paced:
             self._timers[1].stop()
 

@@ -15,13 +15,13 @@ from typing import Protocol, TypeVar, assert_never
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from sbc_sim.calls.outputs import Close, Connect, Core, Output, Record, Send, StartMedia, StopMedia
+from sbc_sim.calls.outputs import Close, Connect, Core, Output, Record, Say, Send, StartMedia, StopMedia
 from sbc_sim.journal.entries import Entry
 from sbc_sim.net.reactor_lag import ReactorLag
 from sbc_sim.net.shapes import Alarm, Clock, cancel
 from sbc_sim.net.sip_connection import SipConnection
 from sbc_sim.net.sip_tls import SipDialler, SipListener
-from sbc_sim.rtp.leg import LegDescription
+from sbc_sim.rtp.leg import LegDescription, Prompt
 from sbc_sim.sip.peer import Peer, TlsFailure, TlsProblem
 
 _log = Logger()
@@ -43,6 +43,9 @@ class MediaPlane(Protocol):
 
     def stop(self, call: str) -> None:
         """End the leg of a call and free its ports."""
+
+    def say(self, call: str, prompt: Prompt | None) -> None:
+        """Play a prompt on the leg of a call, or be silent."""
 
 
 def unix_clock() -> Callable[[], float]:
@@ -200,6 +203,8 @@ class Shell:
                 self._media.start(leg)
             case StopMedia(call):
                 self._media.stop(call)
+            case Say(call, prompt):
+                self._media.say(call, prompt)
             case _:
                 assert_never(output)
 

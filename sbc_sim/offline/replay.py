@@ -14,7 +14,7 @@ from typing import Any
 
 from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.outbox import message_data
-from sbc_sim.calls.outputs import Close, Connect, Environment, Output, Record, Send, StartMedia, StopMedia
+from sbc_sim.calls.outputs import Close, Connect, Environment, Output, Record, Say, Send, StartMedia, StopMedia
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.offline.attempts import Attempt, Heard
@@ -99,7 +99,7 @@ class Replay:
             return hashlib.shake_256(b"%d\n" % next(numbers) + seed).digest(octets)
 
         choices = Choices(lambda _: self._far.tag, lambda _: self._far.rseq)
-        return Environment(lambda _: self._far.media or FALLBACK, self._read_media, lambda octets: chance(octets).hex(), chance, choices)
+        return Environment(lambda *_: self._far.media or FALLBACK, self._read_media, lambda octets: chance(octets).hex(), chance, choices)
 
     def _read_media(self, _: str) -> LegReport | None:
         return None if self._media is None else self._media.report()
@@ -236,7 +236,7 @@ class Replay:
                     self._took(self._board.connected(connection, peer, self._now))
                 case Send(connection, data):
                     self._sent(connection, data)
-                case Close():
+                case Close() | Say():
                     pass
 
     def _sent(self, connection: int, data: bytes) -> None:

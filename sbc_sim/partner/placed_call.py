@@ -168,7 +168,7 @@ class PlacedCall:
         """Send the INVITE on an open connection."""
         booth, plan = self._booth, self._plan
         self.result.started_at = now
-        address = booth.environment.open_media(self.id)
+        address = booth.environment.open_media(self.id, "")
         if address is None:
             self.fail(503, "no free UDP port for the media on our own side", now)
             return

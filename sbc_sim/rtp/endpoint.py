@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sbc_sim.rtp import rtcp
 from sbc_sim.rtp.exchange import RtcpExchange
-from sbc_sim.rtp.leg import Direction, LegDescription, LegReport
+from sbc_sim.rtp.leg import Direction, LegDescription, LegEvent, LegReport, Prompt
 from sbc_sim.rtp.packet import CLOCK_RATE, HEADER_OCTETS, Kind, classify
 from sbc_sim.rtp.reception import NOT_OURS, STRANGER, Address, Heard, Reception
 from sbc_sim.rtp.recording import Recording
@@ -111,6 +111,13 @@ class Endpoint:
 
     def due(self, now: float) -> list[bytes]:
         """Give the RTP packets that the clock asks for now."""
+        return []
+
+    def say(self, prompt: Prompt | None, now: float) -> None:
+        """Play a prompt instead of what plays, or be silent; nothing for a kind of leg that says nothing by itself."""
+
+    def take_events(self) -> list[LegEvent]:
+        """Hand over what an agent answers to, in order; asked of legs that go by the clock, after `due`."""
         return []
 
     def receive_rtcp(self, datagram: bytes, source: Address, now: float) -> None:

@@ -35,6 +35,51 @@ class MediaAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """Something to say on a leg: PCMU octets, 8,000 a second (whatever the codec of the leg, which the leg sees to)."""
+
+    name: str
+    pcmu: bytes = field(repr=False)
+
+
+class LegEventKind(StrEnum):
+    """What a leg tells at once, because an agent answers to it."""
+
+    SPEECH_BEGAN = "speech-began"
+    SPEECH_ENDED = "speech-ended"
+    """After `pause_ms` without speech; `value`: how long it lasted, milliseconds."""
+    DIGIT = "digit"
+    """`value`: the key."""
+    PROMPT_OVER = "prompt-over"
+    """`value`: the prompt's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegEvent:
+    """One thing that a leg heard or did."""
+
+    kind: LegEventKind
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConduct:
+    """What a leg does beside carrying audio: which kind it is, and what is done wrong on purpose."""
+
+    kind: str = "echo"
+    """``echo`` sends back what it hears, ``agent`` says prompts and listens, ``mute`` only listens."""
+    faults: tuple[tuple[str, float], ...] = ()
+    """Media faults with their strength, in order: loss (fraction), burst (packets in a row), jitter and delay (ms), reorder (fraction),
+    duplicate (fraction), one-way (1), wrong-key (1). Empty costs nothing."""
+    seed: int = 0
+    """From which all chance of these faults follows."""
+    speech_dbfs: float = -40.0
+    """Agent: a packet louder than this is speech."""
+    pause_ms: int = 700
+    """Agent: so much without speech and the other side has finished."""
+
+
+@dataclass(frozen=True, slots=True)
 class LegDescription:
     """Everything that the media plane must know about one leg (an audio stream of one call)."""
 
@@ -57,6 +102,7 @@ class LegDescription:
     cname: str = "sbc-sim"
     latch: bool = False
     """Send to the real source of the first authenticated packet instead of ``remote``."""
+    conduct: MediaConduct = field(default_factory=MediaConduct)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sbc_sim.rtp.leg import LegDescription, LegReport
+from sbc_sim.rules.journey import Journey
 from sbc_sim.sdp.answer import Negotiation
 from sbc_sim.sip.message import Request
 from sbc_sim.sip.peer import Peer
@@ -50,5 +51,6 @@ class Evidence:
     """Messages of the dialog, ACKs among them, that could not be read."""
     dialog_errors: list[str] = field(default_factory=list)
     """Sentences about in-dialog mistakes of the peer: old CSeq, offer while pending, ACK with another CSeq ..."""
+    journey: Journey = field(default_factory=Journey)
     overloaded: str = ""
     """Non-empty: why no call can be taken now (limits.calls, limits.calls_per_second, media ports), quoted in the 503."""

@@ -71,6 +71,11 @@ def test_a_whole_call_reads_as_interface_md_says() -> None:
         },
         "verdict": {"status": "warn", "counts": {"warn": 1, "pass": 30}},
         "faults": [],
+        "chosenBy": "",
+        "scenarioWhy": "",
+        "escalation": None,
+        "escalationOf": None,
+        "voiceCallId": None,
     }
 
 

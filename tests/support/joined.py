@@ -58,7 +58,7 @@ class Side:
     def environment(self) -> Environment:
         return Environment(self._open, self._read, self.chance.token, self.chance.octets)
 
-    def _open(self, call: str) -> MediaAddress:
+    def _open(self, call: str, region: str) -> MediaAddress:
         port = next(self._ports)
         self.by_port[self.host, port] = call
         return MediaAddress(self.host, port, port + 1)

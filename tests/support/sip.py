@@ -65,7 +65,7 @@ def an_environment(ports: int = 100, reports: dict[str, LegReport] | None = None
     tokens = itertools.count(1)
     free = iter(range(31000, 31000 + 2 * ports, 2))
 
-    def open_media(call: str) -> MediaAddress | None:
+    def open_media(call: str, region: str) -> MediaAddress | None:
         port = next(free, None)
         return None if port is None else MediaAddress("203.0.113.5", port, port + 1)
 

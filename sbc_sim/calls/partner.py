@@ -1,0 +1,30 @@
+"""Partners: who may call, from where, and where a call is given back to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """One contact-centre vendor as the settings describe it (requirements 13, 146)."""
+
+    name: str
+    """As in settings and API: ``acme``."""
+    label: str = ""
+    """As people write it: ``Acme Contact Centre``."""
+    location: str = ""
+    """Of the customers' data centre, as the form asks for it."""
+    regions: tuple[str, ...] = ()
+    """Names of the regions that it maps; empty: all."""
+    signalling: tuple[str, ...] = ()
+    """IPv4 networks in CIDR form; empty: from anywhere."""
+    media: tuple[str, ...] = ()
+    """Networks of its media; empty: those of signalling."""
+    signalling_ports: str = "5061"
+    media_ports: str = ""
+    return_uri: str = ""
+    """Where escalation by INVITE, and our own requests outside a dialog, go: ``sips:+15550100@sbc.acme.example:5061``. Empty: the Contact
+    of the call."""
+    ca: str = ""
+    """CA bundle (path of a PEM file) that its server is checked against; empty: as for all."""

@@ -1,0 +1,62 @@
+"""Regions: which of Salesforce's SBCs a call means to reach, and what holds there. Host names from the published list of regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sbc_sim.calls.partner import Partner
+from sbc_sim.rules.policy import Policy
+from sbc_sim.sip.message import Request
+from sbc_sim.sip.peer import Peer
+
+PUBLIC_DOMAIN = "salesforce-ccaas.com"
+"""Names below it are production: they are never resolved or dialled unless a setting says so (requirement 145)."""
+PUBLIC_HOST = "gateway.afvsip.thb01.uengage1.sfdc-{code}.salesforce-ccaas.com"
+PUBLIC_REGIONS: tuple[tuple[str, str, str], ...] = (
+    ("us-west", "US-WEST", "lywfpd"),
+    ("us-east", "US-EAST", "yfeipo"),
+    ("canada", "CANADA", "58ktaz"),
+    ("sao-paulo", "SAO PAULO", "xwy4ub"),
+    ("london", "LONDON", "5pakla"),
+    ("frankfurt", "FRANKFURT", "yzvdd4"),
+    ("mumbai", "MUMBAI", "y37hzm"),
+    ("singapore", "SINGAPORE", "hvhps"),
+    ("tokyo", "TOKYO", "mchho0"),
+    ("sydney", "SYDNEY", "vwfla6"),
+)
+"""Name in settings and API, label as published, code in the host name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One region as this process plays it."""
+
+    name: str
+    """As in settings, API and metrics: ``frankfurt``."""
+    label: str = ""
+    host: str = ""
+    """The public host name: in SNI, certificate and Request-URI of calls that mean this region."""
+    listeners: tuple[str, ...] = ()
+    """Names of its own listeners (`Peer.listener`); empty: it shares the common one."""
+    policy: Policy | None = None
+    """What holds here, when it differs from what holds everywhere: allow-list, served numbers and hosts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a call belongs, and how that was found out."""
+
+    region: Region | None = None
+    partner: Partner | None = None
+    chosen_by: str = ""
+    """``listener``, ``SNI``, ``Request-URI``, ``source network`` or ``default``; empty without a region."""
+
+    @property
+    def policy(self) -> Policy | None:
+        """The region's own policy."""
+        return None if self.region is None else self.region.policy
+
+
+def nowhere(peer: Peer | None, invite: Request) -> Place:
+    """No region and no partner: for who is told of none."""
+    return Place()
