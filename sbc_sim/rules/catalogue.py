@@ -27,7 +27,6 @@ AREAS = {
     "SRTP": "SRTP and its keys",
     "MEDIA": "audio, the echo, RTCP, DTMF",
     "DLG": "the dialog from answer to BYE",
-    "E2E": "the whole flow: voice call records, escalation, return",
 }
 """Areas in the order in which a call meets them: the middle part of an id and what it is about."""
 
