@@ -1,7 +1,7 @@
 """The door of the core: connections, octets and time go in, outputs come out.
 
 The switchboard frames octets into messages, lets the user agent sort them, and gives each event to the call it belongs to.
-What belongs to no call (OPTIONS, broken messages, TLS attempts) is answered here. It keeps no memory but of what is alive: the
+What belongs to no call (OPTIONS, broken messages, TLS attempts) is answered in `outside`. It keeps no memory but of what is alive: the
 past is in the journal.
 """
 
@@ -12,20 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sbc_sim.calls import telling
-from sbc_sim.calls.call import Call, Desk, refusal_headers
+from sbc_sim.calls.call import Call, Desk
 from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.outbox import CallKey, Outbox, call_key
 from sbc_sim.calls.outputs import Close, Environment, Output, Send
+from sbc_sim.calls.outside import Outside
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rtp.leg import LegEvent
-from sbc_sim.rules.answers import RETRY_AFTER_S
-from sbc_sim.rules.evidence import Evidence
-from sbc_sim.rules.finding import Finding
-from sbc_sim.rules.judge import first_refusal, judge_options, judge_source
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.quoting import quote, quote_header
-from sbc_sim.rules.signalling import judge_malformed, request_finding
-from sbc_sim.rules.tls import judge_attempt
 from sbc_sim.sip import inspection
 from sbc_sim.sip.alarms import Alarms
 from sbc_sim.sip.connections import Identity
@@ -49,11 +43,9 @@ from sbc_sim.sip.effects import (
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.peer import Peer, TlsFailure, TlsProblem
 from sbc_sim.sip.responses import has_tag
-from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.stream import KeepAlive, MessageStream, StreamError, StreamEvent, StreamLimits
 from sbc_sim.sip.user_agent import UserAgent
 
-RETRY_AFTER = str(RETRY_AFTER_S)
 SILENT = (
     "the TLS handshake was over, then the connection was closed without one octet of SIP: many stacks check the certificate only now, "
     "so look whether they trust the CA and find the name that they dialled"
@@ -97,6 +89,7 @@ class Switchboard:
         self._desk = Desk(self._agent, self._outbox, policy, limits, environment, identity.host or "sbc-sim")
         self._connections: dict[int, _Connection] = {}
         self._calls: dict[str, Call] = {}
+        self._outside = Outside(self._desk, self._calls, self._busy)
         self._owners: dict[_Owned, Call] = {}
         self._known: dict[str, tuple[list[_Owned], CallKey]] = {}
         """By call: what leads to it, to be dropped when it is forgotten."""
@@ -138,8 +131,8 @@ class Switchboard:
 
     def connected(self, connection: int, peer: Peer, now: float) -> list[Output]:
         """Take a connection whose TLS handshake is over."""
-        if not peer.dialled and self._policy.off_list == "close" and not self._is_allowed(peer):
-            self._attempt(peer, TlsFailure(TlsProblem.OFF_LIST, f"{peer.host} is not on the allow-list (sip.allow_from)"), now)
+        if not peer.dialled and self._policy.off_list == "close" and not self._outside.is_allowed(peer):
+            self._outside.attempt(peer, TlsFailure(TlsProblem.OFF_LIST, f"{peer.host} is not on the allow-list (sip.allow_from)"), now)
             self._outbox.put(Close(connection, "source address is not allowed", abort=True))
             return self._outbox.take()
         sizes = StreamLimits(self._limits.header_bytes, self._limits.body_bytes, self._limits.uri_bytes)
@@ -151,7 +144,7 @@ class Switchboard:
 
     def refused(self, connection: int, peer: Peer, failure: TlsFailure, now: float) -> list[Output]:
         """Note a connection that never became one; our own that failed ends the requests that waited for it."""
-        self._attempt(peer, failure, now)
+        self._outside.attempt(peer, failure, now)
         if peer.dialled:
             self._outbox.carry(self._agent.lost(connection, now), now)
         return self._finish(now)
@@ -211,7 +204,7 @@ class Switchboard:
         del self._connections[connection]
         self._backlog.pop(connection, None)
         if not known.heard and known.peer is not None and not known.peer.dialled:
-            self._attempt(known.peer, TlsFailure(TlsProblem.CLOSED_EARLY, SILENT), now)
+            self._outside.attempt(known.peer, TlsFailure(TlsProblem.CLOSED_EARLY, SILENT), now)
         self._outbox.record(Kind.CONNECTION_CLOSED, None, now, {"connection": connection, "why": why})
         self._outbox.carry(self._agent.lost(connection, now), now)
         return self._finish(now)
@@ -314,35 +307,13 @@ class Switchboard:
             self._outbox.put(Close(connection, f"the stream cannot be framed any more: {error.detail}"))
 
     def _unreadable(self, event: Unreadable, now: float, cut: bool = False) -> None:
-        finding = judge_malformed(event.error, event.request.raw)
-        assert finding.refusal is not None
-        extra = refusal_headers(finding, finding.refusal, self._desk)
-        self._outbox.carry(self._agent.server.refuse_statelessly(event, finding.refusal.status, extra), now)
+        finding = self._outside.unreadable(event, now)
         call = self._owners.pop(event, None)
         if call is not None:
             call.unreadable(finding, now, cut)
             self._rearm(call, now)
         else:
-            self._blame(event.request, finding, now, unreadable=True)
-
-    def _overflow(self, event: Overflow, now: float) -> None:
-        detail = f"more than {self._limits.transactions} transactions are open (limits.transactions)"
-        finding = request_finding(inspection.RequestFault.OVERLOADED, detail, self._policy, (("Retry-After", RETRY_AFTER),))
-        assert finding.refusal is not None
-        extra = refusal_headers(finding, finding.refusal, self._desk)
-        self._outbox.carry(self._agent.server.refuse_statelessly(event, finding.refusal.status, extra), now)
-        self._blame(event.request, finding, now)
-
-    def _blame(self, request: Request, finding: Finding, now: float, unreadable: bool = False) -> None:
-        """Write down a refusal that no call answered for; the live call that the request names gets the finding in its verdict."""
-        call_id = self._outbox.call_of(request, True)
-        call = self._calls.get(call_id or "")
-        if call is not None:
-            call.found_out(finding, now)
-            call.evidence.malformed_in_dialog += unreadable
-        assert finding.refusal is not None
-        data = {"status": finding.refusal.status, "rule": finding.rule, "method": request.method, "finding": telling.finding(finding)}
-        self._outbox.record(Kind.REJECTED, call_id, now, data)
+            self._outside.blame_unreadable(event, finding, now)
 
     # --- events of the user agent ------------------------------------------------------------------------------------
 
@@ -363,7 +334,7 @@ class Switchboard:
             case Acknowledged(dialog, request, invite):
                 self._with(self._owners.get(dialog), now, lambda call: call.acknowledged(request, invite, now))
             case Overflow():
-                self._overflow(event, now)
+                self._outside.overflow(event, now)
             case ProvisionalAcknowledged(transaction):
                 self._with(self._owner(transaction), now, lambda call: call.provisional_acknowledged(now))
             case Cancelled(transaction, reason):
@@ -375,7 +346,7 @@ class Switchboard:
             case Unanswered(client, status, why):
                 self._with(self._owner(client), now, lambda call: call.unanswered(client, status, why, now))
             case Stray():
-                self._note(event, now)
+                self._outside.stray(event, now)
 
     def _with(self, call: Call | None, now: float, act: Callable[[Call], None]) -> None:
         if call is not None and not call.over:
@@ -391,7 +362,7 @@ class Switchboard:
     def _incoming(self, transaction: ServerTransaction, dialog: Dialog | None, now: float) -> None:
         request = transaction.request
         obstacle = inspection.inspect(request, self._supported)
-        if dialog is None and request.method not in ("INVITE", "OPTIONS") and self._from_elsewhere(transaction, now):
+        if dialog is None and request.method not in ("INVITE", "OPTIONS") and self._outside.from_elsewhere(transaction, now):
             return
         if obstacle is not None:
             self._obstructed(transaction, obstacle, now)
@@ -400,18 +371,10 @@ class Switchboard:
         elif request.method == "INVITE":
             self._with(self._owner(transaction), now, lambda call: call.invited(transaction, self._overload(now), now))
         elif request.method == "OPTIONS":
-            self._options(transaction, now)
+            self._outside.options(transaction, now)
         else:
             detail = f"{request.method} outside of a dialog"
             self._obstructed(transaction, inspection.Obstacle(inspection.RequestFault.NO_DIALOG, detail, "To"), now)
-
-    def _from_elsewhere(self, transaction: ServerTransaction, now: float) -> bool:
-        """Refuse a request from a source that is not on the allow-list; for INVITE and OPTIONS the judge sees to that."""
-        evidence = Evidence(peer=transaction.peer, invite=transaction.request, invited_at=now)
-        stands_against = first_refusal(judge_source(evidence, self._policy))
-        if stands_against is not None:
-            self._refuse(transaction, stands_against[0], now)
-        return stands_against is not None
 
     def _within(self, transaction: ServerTransaction, now: float) -> None:
         call = self._owner(transaction)
@@ -421,44 +384,17 @@ class Switchboard:
         else:
             self._with(call, now, lambda call: call.requested(transaction, now))
 
-    def _options(self, transaction: ServerTransaction, now: float) -> None:
-        """Answer as an INVITE would be answered from there (11.2)."""
-        peer = self._agent.peer(transaction.connection)
-        evidence = Evidence(peer=peer, invite=transaction.request, invited_at=now, overloaded=self._busy(now, len(self._calls)))
-        stands_against = first_refusal(judge_options(evidence, self._policy))
-        if stands_against is not None:
-            self._refuse(transaction, stands_against[0], now)
-            return
-        accept: Extra = (("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"))
-        self._outbox.carry(self._agent.server.respond(transaction, 200, now, accept), now)
-
     def _obstructed(self, transaction: ServerTransaction, obstacle: inspection.Obstacle, now: float) -> None:
-        request = transaction.request
-        line = f"{request.method} {request.uri} {request.version}"
-        shown = quote(line, "start line", request.method, 0) if obstacle.header == "start line" else quote_header(request, obstacle.header)
-        finding = request_finding(obstacle.fault, obstacle.detail, self._policy, _demanded(obstacle), shown)
+        finding = self._outside.obstruction(transaction, obstacle)
         call = self._at_work = self._owner(transaction)
         if call is None or call.over:
-            self._refuse(transaction, finding, now)
+            self._outside.refuse(transaction, finding, now)
         elif call.evidence.invite is transaction.request:
             call.refuse(transaction, finding, now)
         else:
             call.refuse_within(transaction, finding, now)
         if call is not None:
             self._rearm(call, now)
-
-    def _refuse(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
-        assert finding.refusal is not None
-        extra = refusal_headers(finding, finding.refusal, self._desk)
-        self._outbox.carry(self._agent.server.respond(transaction, finding.refusal.status, now, extra), now)
-        self._blame(transaction.request, finding, now)
-
-    def _note(self, stray: Stray, now: float) -> None:
-        call_id = self._outbox.call_of(stray.message, True)
-        self._outbox.record(Kind.NOTE, call_id, now, {"text": stray.why})
-        call = self._calls.get(call_id or "")
-        if call is not None:
-            call.evidence.malformed_in_dialog += stray.unreadable
 
     # --- bookkeeping -------------------------------------------------------------------------------------------------
 
@@ -480,14 +416,6 @@ class Switchboard:
         if len(self._starts) >= self._limits.calls_per_second:
             return f"more than {self._limits.calls_per_second:g} calls in a second (limits.calls_per_second)"
         return ""
-
-    def _is_allowed(self, peer: Peer) -> bool:
-        return first_refusal(judge_source(Evidence(peer=peer), self._policy)) is None
-
-    def _attempt(self, peer: Peer, failure: TlsFailure, now: float) -> None:
-        findings = judge_attempt(peer, failure, self._policy)
-        number = f"{int(now * 1000):012x}-{self._environment.new_token(4)}"
-        self._outbox.record(Kind.ATTEMPT, None, now, telling.attempt(number, peer, failure, findings))
 
     def _rearm(self, call: Call, now: float) -> None:
         if call.dialog is not None and call.dialog not in self._owners:
@@ -521,21 +449,3 @@ def _new_invite(event: Effect) -> Request | None:
     if request is None or request.method != "INVITE" or has_tag(request.headers.first("To") or ""):
         return None
     return request
-
-
-def _demanded(obstacle: inspection.Obstacle) -> Extra:
-    """Headers that the status of an obstacle demands (RFC 3261 section 21.4)."""
-    fault = inspection.RequestFault
-    match obstacle.fault:
-        case fault.METHOD_NOT_ALLOWED | fault.METHOD_UNKNOWN | fault.REFER:
-            return (("Allow", ", ".join(inspection.ALLOWED)),)
-        case fault.EXTENSION:
-            return (("Unsupported", ", ".join(obstacle.listed)),)
-        case fault.CONTENT_TYPE:
-            return (("Accept", "application/sdp, multipart/mixed"),)
-        case fault.CONTENT_ENCODING:
-            return (("Accept-Encoding", "identity"),)
-        case fault.PENDING_PEER | fault.OVERLOADED:
-            return (("Retry-After", RETRY_AFTER),)
-        case _:
-            return ()
