@@ -24,6 +24,14 @@ _LINEAR: dict[str, Callable[[bytes, int], bytes]] = {"PCMU": audioop.ulaw2lin, "
 DECODERS = {0: _LINEAR["PCMU"], 8: _LINEAR["PCMA"]}
 """To linear samples of a width, by static payload type (RFC 3551 section 6): all that is agreed on here."""
 
+
+def linear_of(codec: str) -> Callable[[bytes, int], bytes]:
+    """Give what turns payloads of a codec into linear samples of a width; raise ValueError for any but PCMU and PCMA."""
+    if codec not in _LINEAR:
+        raise ValueError(f"no levels of {codec}: only of {' and '.join(_LINEAR)}")
+    return _LINEAR[codec]
+
+
 SILENCE_DBFS = -55.0
 """A packet without a sample above this is silent. In PCMU 0xFF and 0x7F are zero, and seven steps on either side are as quiet."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from sbc_sim.rtp.leg import DtmfEvent
@@ -16,6 +17,8 @@ MOST = 128
 _LONGEST = 0xFFFF
 """A longer event goes on in a new segment (section 2.5.1.3)."""
 
+MOST_NEW = 16
+"""Keys that wait to be asked for: far more than anybody presses between two packets."""
 
 MOST_STREAMS = 16
 """SSRCs of which it is known which key is pressed."""
@@ -48,6 +51,9 @@ class DtmfReader:
         """Begin with no key pressed."""
         self._events: list[DtmfEvent] = []
         self._presses: dict[int, _Press] = {}
+        self.pressed = 0
+        """Keys pressed so far, those that are not kept among them."""
+        self._newest: deque[str] = deque(maxlen=MOST_NEW)
         self.malformed = 0
 
     def take(self, timestamp: int, payload: bytes, now: float, *, ssrc: int = 0, late: bool = False) -> None:
@@ -80,7 +86,13 @@ class DtmfReader:
         self._presses[ssrc] = press
         return press
 
+    def newest(self, count: int) -> list[str]:
+        """Give the last `count` keys, or as many of them as are remembered: sixteen."""
+        return list(self._newest)[-count:] if count > 0 else []
+
     def _keep(self, digit: str, now: float) -> int | None:
+        self.pressed += 1
+        self._newest.append(digit)
         if len(self._events) >= MOST:
             return None
         self._events.append(DtmfEvent(digit, now, 0))

@@ -19,25 +19,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sbc_sim.rtp.audio import frame_octets
-from sbc_sim.rtp.endpoint import Endpoint
 from sbc_sim.rtp.leg import LegDescription
+from sbc_sim.rtp.paced import PacedLeg
 from sbc_sim.rtp.reception import Heard
 
 PATIENCE_S = 0.5
 """A frame that was sent less than this ago may still be on its way."""
 
-EARLY_S = 0.005
-"""A frame goes out this much too early rather than a whole timer interval too late."""
-
 MEMORY_S = 10.0
 """A frame that comes back later than this is not recognised any more."""
-
-MOST_AT_ONCE = 5
-"""Frames that one call of `due` gives when the clock was late."""
-
-FORGIVEN_S = 1.0
-"""Who is later than this does not catch up but leaves the time out, as after a silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +58,15 @@ class EchoProof:
         return self.identical / settled if settled else 0.0
 
 
-class PlayLeg(Endpoint):
+class PlayLeg(PacedLeg):
     """A leg that sends frames of PCMU, one every packet time, and waits for them."""
-
-    paced = True
 
     def __init__(self, description: LegDescription, now: float, frames: Iterable[bytes]) -> None:
         """Begin; the first frame is due at once. `frames` may be endless; each should last `description.ptime_ms`."""
         super().__init__(description, now)
         self._frames: Iterator[bytes] = iter(frames)
-        self._next_at = now
-        self._next_timestamp = description.first_timestamp
+        self._frame = b""
         self._latest = now
-        self._step(description)
         self.finished = False
         """True when the last frame was sent."""
         self._waiting: dict[bytes, deque[float]] = {}
@@ -92,50 +78,26 @@ class PlayLeg(Endpoint):
         self._delay_sum = self._delay_max = 0.0
         self._delay_min: float | None = None
 
-    def _step(self, description: LegDescription) -> None:
-        self._ptime = description.ptime_ms / 1000
-        self._timestamp_step = frame_octets(description.ptime_ms)
-
-    def change(self, description: LegDescription) -> None:
-        """Go on as described from now; frames go on where they were."""
-        if description.ssrc != self.transmission.ssrc:
-            self._next_timestamp = description.first_timestamp
-        super().change(description)
-        self._step(description)
-
     def due(self, now: float) -> list[bytes]:
-        """Give the packets whose time has come: usually one, none when asked early or on hold, a few when asked late."""
+        """Give the packets whose time has come, and give up those that do not come back."""
         self._latest = now
-        if now - self._next_at > FORGIVEN_S:
-            self._leave_out(now)
-        datagrams: list[bytes] = []
-        while self._next_at <= now + EARLY_S and len(datagrams) < MOST_AT_ONCE:
-            datagram = self._next_packet(now)
-            if datagram is not None:
-                datagrams.append(datagram)
-            self._next_at += self._ptime
-            self._next_timestamp += self._timestamp_step
+        datagrams = super().due(now)
         self._forget(now)
         return datagrams
 
-    def _leave_out(self, now: float) -> None:
-        missed = int((now - self._next_at) / self._ptime)
-        self._next_at += missed * self._ptime
-        self._next_timestamp += missed * self._timestamp_step
-        self.transmission.marker = True
-
     def _next_packet(self, now: float) -> bytes | None:
-        if not self._may_send:
-            self.transmission.marker = True
-            return None
+        datagram = super()._next_packet(now)
+        if datagram is not None:
+            self._await(self._frame, now)
+        return datagram
+
+    def _next_frame(self, now: float) -> bytes | None:
         frame = None if self.finished else next(self._frames, None)
         if frame is None:
             self.finished = True
             return None
-        datagram = self.transmission.send(frame, self.transmission.sequence, self._next_timestamp, now, self.destination)
-        if datagram is not None:
-            self._await(frame, now)
-        return datagram
+        self._frame = frame
+        return frame
 
     def _await(self, frame: bytes, now: float) -> None:
         if self._first_sent is None:
