@@ -24,6 +24,8 @@ class CallFacts:
     """User part of the Request-URI, percent-decoded; empty when there is none."""
     uui: Uui | None
     place: Place
+    host: str = ""
+    """Address that the call comes from; empty when not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,10 @@ class Conduct:
     agent: Scenario | None = None
     """What the agent says and does; None: the echo answers."""
     media: MediaConduct = field(default_factory=MediaConduct)
+    waited: bool = False
+    """The same caller was refused with Retry-After before, ..."""
+    retried: str = ""
+    """... and comes back too early: how much, in words."""
     faults: tuple[Mapping[str, Any], ...] = ()
     """What is done wrong on purpose, as it stands in every verdict that it touches: name, type, parameters."""
 
