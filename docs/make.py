@@ -14,7 +14,8 @@ from pathlib import Path
 from cli_page import cli_markdown
 
 from sbc_sim.rules.explain import as_markdown
-from sbc_sim.settings import Settings, all_settings
+from sbc_sim.settings import Settings, all_settings, sections, shown
+from sbc_sim.settings_maps import MAP_TEXTS, PartnerRegionSettings, PartnerSettings, RegionSettings
 
 HERE = Path(__file__).parent
 
@@ -32,9 +33,7 @@ def _settings_lines() -> Iterator[str]:
     yield "`section.name` is `--section-name` on the command line and `SBC_SIM_SECTION__NAME` in the environment; a secret can also come"
     yield "from the file that `SBC_SIM_SECTION__NAME_FILE` names. Lists are words between commas, mappings `a=b,c=d`."
     yield "`sbc-sim config show` tells where each value came from."
-    for section, about in Settings.model_fields.items():
-        model = about.annotation
-        assert model is not None
+    for section, model in sections().items():
         yield ""
         yield f"## {section}"
         yield ""
@@ -47,6 +46,27 @@ def _settings_lines() -> Iterator[str]:
                 default = f"`{setting.default}`" if setting.default else ""
                 choices = _choices(Settings.model_json_schema()["$defs"][section.capitalize()]["properties"][setting.key.partition(".")[2]])
                 yield f"| `{setting.key}` | {default} | {setting.description}{choices} |"
+
+    yield from _map_lines()
+
+
+def _map_lines() -> Iterator[str]:
+    yield ""
+    yield "# Maps of names"
+    yield ""
+    yield "In the file these are mappings from a name (lower-case letters, digits, `-` and `_`) to what is said of it. In the environment"
+    yield "`SBC_SIM_REGIONS__FRANKFURT__LISTEN=0.0.0.0:5062` sets one member, `SBC_SIM_PARTNERS='{\"acme\": {...}}'` many, as JSON;"
+    yield "on the command line it is `--set regions.frankfurt.listen=0.0.0.0:5062`. A name's `-` is `_` in the environment. What"
+    yield "regions and partners are for: [regions.md](regions.md)."
+    models = {"regions.NAME": RegionSettings, "partners.NAME": PartnerSettings, "partners.NAME.by_region.REGION": PartnerRegionSettings}
+    for section, text in MAP_TEXTS.items():
+        yield from ("", f"## {section}", "", text)
+        for key, model in models.items():
+            if key.startswith(section):
+                yield from ("", "| setting | default | meaning |", "|---|---|---|")
+                for name, info in model.model_fields.items():
+                    default = f"`{shown(info.default)}`" if shown(info.default) else ""
+                    yield f"| `{key}.{name}` | {default} | {info.description} |"
 
 
 def _choices(schema: dict[str, object]) -> str:

@@ -7,150 +7,53 @@ answered with the nearest valid one, and importing that package takes longer tha
 Annotations are evaluated at once here (no `from __future__ import annotations`): pydantic would compile each of them from text at start.
 """
 
-import difflib
 import ipaddress
 import os
-import re
 import socket
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    SecretStr,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from sbc_sim.calls.limits import Limits as CallLimits
+from sbc_sim.calls.region import PUBLIC_DOMAIN
 from sbc_sim.rules.policy import Policy
-from sbc_sim.sip.uri import host_port
+from sbc_sim.settings_maps import (
+    MAP_TEXTS,
+    MAPS,
+    PUBLISHED,
+    Faults,
+    Partners,
+    Regions,
+    Scenarios,
+    contradictions,
+    published_regions,
+)
+from sbc_sim.settings_sources import Known, Setting, Source, from_environment, from_file, from_flags
+from sbc_sim.settings_values import (
+    ALL_SUITES,
+    Address,
+    Listen,
+    Networks,
+    Pairs,
+    Ports,
+    Section,
+    Suites,
+    Words,
+    number,
+)
+from sbc_sim.settings_values import Endpoint as Endpoint
+from sbc_sim.settings_values import PortRange as PortRange
+from sbc_sim.settings_values import SettingsError as SettingsError
+from sbc_sim.settings_values import shown as shown
 
 DEFAULT_FILE = Path("/etc/sbc-sim/config.yaml")
-PREFIX = "SBC_SIM_"
-OTHER_VARIABLES = frozenset(
-    {"SBC_SIM_CONFIG", "SBC_SIM_API", "SBC_SIM_TOKEN", "SBC_SIM_TOKEN_FILE", "SBC_SIM_REQUIRE_PARTNERS", "SBC_SIM_RFC4475"}
-)
-"""Variables with our prefix that are no settings: where the file is, whom the client asks, and what the test suite is told."""
-
-_KUBERNETES_LINK = re.compile(r"SBC_SIM(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT|PORT)(_[A-Z0-9_]+)?")
-"""A pod finds SBC_SIM_SERVICE_HOST and the like in its environment when a Service is called sbc-sim: not ours, not an error."""
-
-
-class SettingsError(Exception):
-    """Settings that cannot be used: one sentence for the person who wrote them. Exit code 2."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An address to listen on. Port 0: any free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        """Return HOST:PORT, an IPv6 host in brackets."""
-        return host_port(self.host, self.port)
-
-    @property
-    def wildcard(self) -> bool:
-        """True when it means every address of the machine."""
-        return ipaddress.ip_address(self.host).is_unspecified
-
-
-@dataclass(frozen=True, slots=True)
-class PortRange:
-    """UDP ports for media, both ends included; 0-0: any free ones."""
-
-    start: int
-    end: int
-
-    def __str__(self) -> str:
-        """Return START-END, or one number."""
-        return str(self.start) if self.start == self.end else f"{self.start}-{self.end}"
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise ValueError(f"{text!r} is not a port number (0 to 65535)")
-    return int(text)
-
-
-def _address(text: str) -> str:
-    """Check an IP address to listen on; names other than localhost would need a look-up."""
-    try:
-        return str(ipaddress.ip_address("127.0.0.1" if text == "localhost" else text.strip("[]")))
-    except ValueError:
-        raise ValueError(f"{text!r} is not an IP address (0.0.0.0 means every address of this machine)") from None
-
-
-def _endpoint(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    host, colon, port = value.rpartition(":")
-    if not colon or not host:
-        raise ValueError(f"{value!r} is not HOST:PORT, for example 0.0.0.0:5061")
-    return Endpoint(_address(host), _port(port))
-
-
-def _port_range(value: object) -> object:
-    if isinstance(value, PortRange):
-        return value
-    first, dash, last = str(value).replace(" ", "").partition("-")
-    ports = PortRange(_port(first), _port(last if dash else first))
-    if ports.start > ports.end or (ports.start == 0 and ports.end != 0):
-        raise ValueError(f"{value!r} is not a port range, for example 31000-31019, or 0 for any free ports")
-    return ports
-
-
-def _network(value: object) -> str:
-    return str(ipaddress.ip_network(str(value), strict=False))
-
-
-def _words(value: object) -> object:
-    """Let the environment and flags write a list as words between commas."""
-    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
-
-
-def _pairs(value: object) -> object:
-    """Let the environment and flags write a mapping as a=b,c=d."""
-    if not isinstance(value, str):
-        return value
-    named = (word.partition("=") for word in value.split(",") if "=" in word)
-    return {name.strip(): member.strip() for name, _, member in named}
-
-
-def _number(value: object) -> object:
-    """Choices among numbers are exact in pydantic, so text has to become a number first."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
-
-
-_TEXT = PlainSerializer(str, return_type=str)
-Listen: TypeAlias = Annotated[Endpoint, BeforeValidator(_endpoint), _TEXT, WithJsonSchema({"type": "string", "pattern": r"^.+:\d+$"})]
-Ports: TypeAlias = Annotated[PortRange, BeforeValidator(_port_range), _TEXT, WithJsonSchema({"type": "string", "pattern": r"^\d+(-\d+)?$"})]
-Address: TypeAlias = Annotated[str, BeforeValidator(lambda value: _address(str(value)))]
-Words: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Networks: TypeAlias = Annotated[tuple[Annotated[str, BeforeValidator(_network)], ...], BeforeValidator(_words)]
-Pairs: TypeAlias = Annotated[dict[str, str], BeforeValidator(_pairs)]
-Suite: TypeAlias = Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM"]
-ALL_SUITES: tuple[Suite, ...] = get_args(Suite)
-Suites: TypeAlias = Annotated[tuple[Suite, ...], BeforeValidator(_words), Field(min_length=1)]
 _DEFAULTS = Policy()
-
-
-class Section(BaseModel):
-    """One group of settings."""
-
-    # The schema of all sections is built once, as part of Settings.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+DIAL_WORDS = "I know that this calls production"
+"""What sip.dial_production must say (requirement 145)."""
 
 
 class Sip(Section):
@@ -163,14 +66,18 @@ class Sip(Section):
     users: Words = Field((), description="User parts of the Request-URI that are served, others get 404. Empty: any.")
     hosts: Words = Field((), description="Hosts of the Request-URI that are served, others get 404. Empty: any.")
     accept_tel: bool = Field(False, description="Accept tel: Request-URIs.")
-    unknown_method: Annotated[Literal[501, 405], BeforeValidator(_number)] = Field(501, description="Answer to an unheard-of method.")
-    refer: Annotated[Literal[405, 603], BeforeValidator(_number)] = Field(405, description="Answer to REFER.")
+    unknown_method: Annotated[Literal[501, 405], BeforeValidator(number)] = Field(501, description="Answer to an unheard-of method.")
+    refer: Annotated[Literal[405, 603], BeforeValidator(number)] = Field(405, description="Answer to REFER.")
     max_forwards_zero: Literal["accept", "refuse"] = Field("accept", description="A call that arrives with Max-Forwards 0.")
     delayed_offer: Literal["accept", "refuse"] = Field("accept", description="An INVITE without SDP.")
     reliable_provisional: bool = Field(True, description="Answer Require: 100rel with RSeq and PRACK (RFC 3262).")
     min_session_expires: int = Field(90, ge=90, description="Shortest session interval, seconds (RFC 4028).")
     ring_seconds: float = Field(0.2, ge=0, le=180, description="From 180 to 200, seconds.")
     caller_number: Literal["warn", "ignore"] = Field("warn", description="A call without a caller's number.")
+    default_region: str = Field("", description="Region of calls that name none. Empty: none.")
+    dial_production: str = Field(
+        "", description=f"Must be the words `{DIAL_WORDS}` before a name below {PUBLIC_DOMAIN} is ever resolved or dialled."
+    )
 
 
 class Media(Section):
@@ -336,6 +243,10 @@ class Settings(BaseModel):
     limits: Limits = Limits()
     rules: Rules = Rules()
     log: Log = Log()
+    regions: Regions = Field(default_factory=published_regions, description=MAP_TEXTS["regions"])
+    partners: Partners = Field(default_factory=dict, description=MAP_TEXTS["partners"])
+    scenarios: Scenarios = Field(default_factory=dict, description=MAP_TEXTS["scenarios"])
+    faults: Faults = Field(default_factory=dict, description=MAP_TEXTS["faults"])
 
     def policy(self) -> Policy:
         """Build what the core enforces: each field of Policy from the setting of its name."""
@@ -358,30 +269,11 @@ class Settings(BaseModel):
         return CallLimits(**{name: getattr(owner, name) for name, owner in owners.items()})
 
     def value(self, key: str) -> object:
-        """Return the value of `section.key`."""
-        section, _, name = key.partition(".")
-        return getattr(getattr(self, section), name)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One key, for flags and documents."""
-
-    key: str
-    """section.key"""
-    description: str
-    default: str
-    secret: bool = False
-
-    @property
-    def variable(self) -> str:
-        """Name in the environment."""
-        return PREFIX + self.key.upper().replace(".", "__")
-
-    @property
-    def flag(self) -> str:
-        """Name on the command line."""
-        return "--" + self.key.replace(".", "-").replace("_", "-")
+        """Return the value of `section.key`, or of `regions.NAME.member` and the like."""
+        found: Any = self
+        for name in key.split("."):
+            found = found[name] if isinstance(found, dict) else getattr(found, name)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,35 +282,26 @@ class Loaded:
 
     settings: Settings
     origins: Mapping[str, str] = field(default_factory=dict)
-    """section.key -> ``default``, ``file /etc/...``, ``environment SBC_SIM_...`` or ``flag --...``."""
+    """section.key -> ``default``, ``file /etc/..., line 3``, ``environment SBC_SIM_...`` or ``flag --...``; of maps what is set, as
+    ``regions.frankfurt.listen``."""
 
 
 def all_settings() -> dict[str, Setting]:
-    """List every setting by its section.key."""
+    """List every setting by its section.key; maps of names (regions, partners, scenarios, faults) are not among them."""
     return dict(_all_settings())
 
 
+def sections() -> dict[str, type[Section]]:
+    """List the sections whose members are all known, by name."""
+    models = {name: about.annotation for name, about in Settings.model_fields.items() if name not in MAPS}
+    return {name: model for name, model in models.items() if isinstance(model, type) and issubclass(model, Section)}
+
+
 def _all_settings() -> Iterator[tuple[str, Setting]]:
-    for section, about in Settings.model_fields.items():
-        model = about.annotation
-        assert isinstance(model, type)
-        assert issubclass(model, Section)
+    for section, model in sections().items():
         for name, info in model.model_fields.items():
             secret = SecretStr in (info.annotation, *get_args(info.annotation))
             yield f"{section}.{name}", Setting(f"{section}.{name}", info.description or "", shown(info.default), secret)
-
-
-def shown(value: object) -> str:
-    """Write a value as a flag or variable would take it; a secret is masked."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    if isinstance(value, dict):
-        return ",".join(f"{k}={v}" for k, v in value.items())
-    return str(value)
 
 
 def load(
@@ -429,105 +312,64 @@ def load(
 ) -> Loaded:
     """Merge all sources and check the result.
 
-    `flags` maps section.key to text. `file` is what --config names (else SBC_SIM_CONFIG, else `default_file` when there).
-    Raises SettingsError.
+    `flags` maps a key to text. `file` is what --config names (else SBC_SIM_CONFIG, else `default_file` when there). Raises SettingsError.
     """
     environment = os.environ if environment is None else environment
     known = all_settings()
-    values: dict[str, object] = {}
-    origins = dict.fromkeys(known, "default")
     path = file or (Path(environment["SBC_SIM_CONFIG"]) if environment.get("SBC_SIM_CONFIG") else None)
     if path is None and default_file.is_file():
         path = default_file
-    sources = [] if path is None else [_from_file(path, known)]
-    sources += [_from_environment(environment, known), _from_flags(flags or {}, known)]
-    for source in sources:
-        for key, (value, origin) in source.items():
-            values[key], origins[key] = value, origin
-    return Loaded(_checked(values, origins, known), origins)
+    found: Source = {} if path is None else from_file(path, known, sections())
+    found |= from_environment(environment, known, {key.split(".")[1] for key in found if key.partition(".")[0] in MAPS})
+    found |= from_flags(flags or {}, known)
+    origins = dict.fromkeys(known, "default") | {key: origin for key, (_, origin) in found.items()}
+    return Loaded(_checked({key: value for key, (value, _) in found.items()}, origins, known), origins)
 
 
-Source: TypeAlias = dict[str, tuple[object, str]]
-
-
-def _from_file(path: Path, known: Mapping[str, Setting]) -> Source:
-    import yaml  # only when there is a file: not every start pays for it
-
+def _checked(values: Mapping[str, object], origins: Mapping[str, str], known: Known) -> Settings:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"the settings file {path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the settings file {path} is not YAML: {' '.join(str(error).split())}") from None
-    found: Source = {}
-    for section, members in _mapping(tree, str(path)).items():
-        if section not in Settings.model_fields:
-            raise _unknown(f"{path}: {section}", section, list(Settings.model_fields))
-        for name, value in _mapping(members, f"{path}: {section}").items():
-            if (key := f"{section}.{name}") not in known:
-                raise _unknown(f"{path}: {key}", key, list(known))
-            found[key] = value, f"file {path}"
-    return found
-
-
-def _mapping(value: object, where: str) -> dict[str, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise SettingsError(f"{where} must be a mapping of names to values, not {type(value).__name__}")
-    return {str(name): member for name, member in value.items()}
-
-
-def _from_environment(environment: Mapping[str, str], known: Mapping[str, Setting]) -> Source:
-    by_name = {setting.variable: setting for setting in known.values()}
-    files = {f"{setting.variable}_FILE": setting for setting in known.values() if setting.secret}
-    found: Source = {}
-    for name, value in environment.items():
-        if not name.startswith(PREFIX) or name in OTHER_VARIABLES:
-            continue
-        if name in by_name:
-            found[by_name[name].key] = value, f"environment {name}"
-        elif name in files:
-            found.setdefault(files[name].key, (_secret(name, value), f"environment {name}"))
-        elif "__" in name or not _KUBERNETES_LINK.fullmatch(name):
-            raise _unknown(f"environment variable {name}", name, [*by_name, *files])
-    return found
-
-
-def _secret(name: str, path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{name} names {path}, which cannot be read: {getattr(error, 'strerror', error)}") from None
-
-
-def _from_flags(flags: Mapping[str, str], known: Mapping[str, Setting]) -> Source:
-    for key in flags:
-        if key not in known:
-            raise _unknown(f"setting {key}", key, list(known))
-    return {key: (value, f"flag {known[key].flag}") for key, value in flags.items()}
-
-
-def _unknown(what: str, word: str, valid: list[str]) -> SettingsError:
-    near = difflib.get_close_matches(word, valid, n=1, cutoff=0.0)
-    return SettingsError(f"{what} is not known; the nearest setting is {near[0]}")
-
-
-def _checked(values: Mapping[str, object], origins: Mapping[str, str], known: Mapping[str, Setting]) -> Settings:
-    tree: dict[str, dict[str, object]] = {}
-    for key, value in values.items():
-        section, _, name = key.partition(".")
-        tree.setdefault(section, {})[name] = value
-    try:
-        return Settings.model_validate(tree)
+        settings = Settings.model_validate(_tree(values))
     except ValidationError as invalid:
-        first = invalid.errors(include_url=False)[0]
+        raise _refusal(invalid, values, origins, known) from None
+    for key, reason in contradictions(settings.regions, settings.partners, settings.sip.default_region):
+        raise SettingsError(f"{_from(key, origins)}: {reason}")
+    return settings
+
+
+def _tree(values: Mapping[str, object]) -> dict[str, Any]:
+    """Make the mapping that the model takes; what is set of a published region comes on top of what is published."""
+    tree: dict[str, Any] = {}
+    if any(key.startswith("regions.") for key in values):
+        tree["regions"] = {name: dict(members) for name, members in PUBLISHED.items()}
+    for key, value in values.items():
+        *path, name = key.split(".")
+        at = tree
+        for part in path:
+            at = at.setdefault(part, {})
+        if value == {} and path[:1] == ["regions"]:
+            at.setdefault(name, {})
+        else:
+            at[name] = value
+    return tree
+
+
+def _refusal(invalid: ValidationError, values: Mapping[str, object], origins: Mapping[str, str], known: Known) -> SettingsError:
+    first = invalid.errors(include_url=False)[0]
     reason = str(first.get("ctx", {}).get("error", "")) or first["msg"][:1].lower() + first["msg"][1:]
-    key = ".".join(str(part) for part in first["loc"][:2])
-    if key not in known:
-        raise SettingsError(reason)
-    given = "" if known[key].secret else f" {shown(values[key])!r}:"
-    raise SettingsError(f"{key} ({origins[key]}):{given} {reason}")
+    where = [str(part) for part in first["loc"]]
+    key = next((key for length in range(len(where), 0, -1) if (key := ".".join(where[:length])) in values), "")
+    if not key:
+        return SettingsError(reason)
+    secret = key in known and known[key].secret
+    value = values[key]
+    given = "" if secret or isinstance(value, dict) else f" {shown(tuple(value) if isinstance(value, list) else value)!r}:"
+    return SettingsError(f"{_from(key, origins)}:{given} {reason}")
+
+
+def _from(key: str, origins: Mapping[str, str]) -> str:
+    """Give a key with the origin of what is set there, or below it."""
+    origin = origins.get(key) or next((origin for set_, origin in origins.items() if set_.startswith(f"{key}.")), "")
+    return f"{key} ({origin})" if origin else key
 
 
 def local_address(names: list[tuple[int, str]] | None = None) -> str:

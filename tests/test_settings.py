@@ -110,7 +110,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_defau
     assert (result.settings.uui.limit, result.settings.uui.max_depth, result.settings.uui.missing) == (3, 4, "warn")
     assert result.origins["uui.limit"] == "flag --uui-limit"
     assert result.origins["uui.max_depth"] == "environment SBC_SIM_UUI__MAX_DEPTH"
-    assert result.origins["uui.missing"] == f"file {file}"
+    assert result.origins["uui.missing"] == f"file {file}, line 1"
     assert result.origins["uui.several"] == "default"
 
 
@@ -177,7 +177,9 @@ def test_packets_cannot_be_shortest_above_their_longest():
     assert loaded({"media.min_ptime": "20", "media.max_ptime": "20"}).settings.media.max_ptime == 20
 
 
-@pytest.mark.parametrize(("text", "part"), [("sip: [1", "is not YAML"), ("- a", "must be a mapping"), ("sip: 5", "sip must be a mapping")])
+@pytest.mark.parametrize(
+    ("text", "part"), [("sip: [1", "line 2: not YAML"), ("- a", "must be a mapping"), ("sip: 5", "sip must be a mapping")]
+)
 def test_a_file_that_is_no_mapping_of_mappings_is_refused_in_one_line(write, text, part):
     sentence = refusal(file=write(text))
     assert part in sentence
@@ -215,10 +217,13 @@ def test_every_setting_is_described_and_its_shown_default_reads_back_as_itself()
 
 def test_the_schema_knows_every_key_and_forbids_others():
     from sbc_sim.settings import Settings
+    from sbc_sim.settings_maps import MAPS
 
     schema = Settings.model_json_schema()
-    keys = {f"{s}.{k}" for s in schema["properties"] for k in schema["$defs"][s.capitalize()]["properties"]}
+    sections = [s for s in schema["properties"] if s not in MAPS]
+    keys = {f"{s}.{k}" for s in sections for k in schema["$defs"][s.capitalize()]["properties"]}
     assert keys == set(all_settings())
+    assert set(MAPS) <= set(schema["properties"])
     assert all(part["additionalProperties"] is False for part in [schema, *schema["$defs"].values()])
     json.dumps(schema)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import getitem
+from typing import Any
+
 import click
 
 from sbc_sim.commands.shared import PASSED, SettingsCommand, Unusable, as_json, loaded, own_version, say, say_json, width
@@ -39,9 +43,8 @@ def config_show(ctx: click.Context, changed: bool, as_json: bool) -> None:
     current = loaded(ctx)
     rows = {key: (current.settings.value(key), origin) for key, origin in current.origins.items() if not changed or origin != "default"}
     if as_json:
-        dumped = current.settings.model_dump(mode="json")
-        parts = {key: key.split(".") for key in rows}
-        say_json({key: {"value": dumped[parts[key][0]][parts[key][1]], "origin": origin} for key, (_, origin) in rows.items()})
+        dumped: Any = current.settings.model_dump(mode="json")
+        say_json({key: {"value": reduce(getitem, key.split("."), dumped), "origin": origin} for key, (_, origin) in rows.items()})
         return
     key_width = max(map(len, rows), default=0)
     value_width = min(40, max((len(shown(value)) for value, _ in rows.values()), default=0))

@@ -1,0 +1,161 @@
+"""Settings that are maps of names: regions and partners have a model each, scenarios and faults are read by those who play them.
+
+Annotations are evaluated at once here (no `from __future__ import annotations`): pydantic would compile each of them from text at start.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from sbc_sim.calls.region import PUBLIC_HOST, PUBLIC_REGIONS
+from sbc_sim.settings_values import Address, Listen, Networks, PortRanges, Ports, Section, Words
+from sbc_sim.sip.errors import MalformedMessage
+from sbc_sim.sip.uri import Uri
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+"""What regions, partners, scenarios and faults may be called: names stand in URLs, metrics and environment variables."""
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+V = TypeVar("V")
+
+
+def _name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError(f"{value!r} cannot be a name: use lower-case letters, digits, - and _, at most 63, a letter or digit first")
+    return value
+
+
+def _host(value: object) -> str:
+    host = str(value).lower().rstrip(".")
+    if not _HOST.fullmatch(host) or ".." in host:
+        raise ValueError(f"{value!r} is not a host name")
+    return host
+
+
+def _uri(value: object) -> str:
+    try:
+        uri = Uri.parse(str(value), "setting")
+    except MalformedMessage as error:
+        raise ValueError(str(error)) from None
+    if uri.scheme not in ("sip", "sips") or not uri.host:
+        raise ValueError(f"{value!r} is not a SIP URI, for example sips:+15550100@sbc.acme.example:5061")
+    return str(uri)
+
+
+Name: TypeAlias = Annotated[str, AfterValidator(_name)]
+Host: TypeAlias = Annotated[str, BeforeValidator(_host)]
+SipUri: TypeAlias = Annotated[str, BeforeValidator(_uri)]
+
+
+class RegionSettings(Section):
+    """One region: how calls find it, and what holds there. Empty: what holds everywhere."""
+
+    enabled: bool = Field(True, description="False: it is not there.")
+    label: str = Field("", description="As people write it. Default: the name.")
+    host: Host | None = Field(None, description="Its host name: in SNI, certificate and Request-URI of calls that mean it.")
+    listen: Listen | None = Field(None, description="A listener of its own. Default: it shares the one of sip.listen.")
+    advertised: str | None = Field(None, description="HOST or HOST:PORT in Contact and Via of its calls.")
+    media_ports: Ports | None = Field(None, description="UDP ports of its own for media.")
+    media_advertised: Address | None = Field(None, description="Address in the SDP of its calls.")
+    allow_from: Networks = Field((), description="Source networks (CIDR) that may call it. Default: those of sip.allow_from.")
+    numbers: Words = Field((), description="User parts of the Request-URI that are served here, others get 404. Default: sip.users.")
+    cert_file: Path | None = Field(None, description="Own server certificate (PEM, leaf first). Default: one is made for its host.")
+    key_file: Path | None = Field(None, description="Its private key (PEM).")
+
+
+class PartnerRegionSettings(Section):
+    """What a partner uses in one region, where it differs."""
+
+    signalling: Networks = Field((), description="Source networks of its signalling.")
+    media: Networks = Field((), description="Source networks of its media.")
+    signalling_ports: PortRanges = Field("", description="Ports of its signalling.")
+    media_ports: PortRanges = Field("", description="Ports of its media.")
+    return_uri: SipUri | None = Field(None, description="Where a call is given back to.")
+
+
+class PartnerSettings(Section):
+    """One partner (contact-centre vendor): who it is, from where it calls, and where a call is given back to."""
+
+    label: str = Field("", description="As people write it. Default: the name.")
+    location: str = Field("", description="Location of the customers' data centre.")
+    provider: str = Field("", description="Name of the contact-centre provider, as the form asks for it.")
+    regions: Words = Field((), description="Regions that it maps. Empty: all.")
+    signalling: Networks = Field((), description="Source networks of its signalling. Empty: from anywhere.")
+    media: Networks = Field((), description="Source networks of its media. Empty: those of signalling.")
+    signalling_ports: PortRanges = Field("5061", description="Ports of its signalling.")
+    media_ports: PortRanges = Field("", description="Ports of its media.")
+    return_uri: SipUri | None = Field(None, description="Where a call is given back to. Default: the Contact of the call.")
+    ca_file: Path | None = Field(None, description="CA bundle (PEM) that its server is checked against. Default: tls.ca_file.")
+    org_id: str = Field("", description="Salesforce organisation of its JWTs.")
+    call_center: str = Field("", description="API name of the call centre, subject of its JWTs.")
+    public_keys: tuple[Path, ...] = Field((), description="Public keys or certificates (PEM files) of its JWTs.")
+    by_region: dict[Name, PartnerRegionSettings] = Field({}, description="REGION: what differs there.")
+
+
+def _scenario(value: object) -> object:
+    if not isinstance(value, str | dict):
+        raise ValueError("a scenario is a mapping, or the name of a file that holds one")
+    return value
+
+
+Regions: TypeAlias = dict[Name, RegionSettings]
+Partners: TypeAlias = dict[Name, PartnerSettings]
+Scenarios: TypeAlias = dict[Name, Annotated[Any, BeforeValidator(_scenario)]]
+Faults: TypeAlias = dict[Name, dict[str, Any]]
+
+MAPS: Mapping[str, type[Section] | None] = {"regions": RegionSettings, "partners": PartnerSettings, "scenarios": None, "faults": None}
+"""Each map and the model of its members; None: they are kept as they are written."""
+MAP_TEXTS: Mapping[str, str] = {
+    "regions": "Regions by name. The ten published ones are there without any settings, on the common listener.",
+    "partners": "Partners by name. Without any there is one, `partner`, from anywhere, for all regions.",
+    "scenarios": "What an agent says and does, by name: a mapping, or the name of a file that holds one.",
+    "faults": "What is done wrong on purpose from the start, by name: members as of PUT /api/v1/faults/NAME.",
+}
+PUBLISHED: Mapping[str, Mapping[str, str]] = {
+    name: {"label": label, "host": PUBLIC_HOST.format(code=code)} for name, label, code in PUBLIC_REGIONS
+}
+"""The published regions as settings."""
+
+
+def published_regions() -> Regions:
+    """Make the ten regions that are there without any settings."""
+    return {name: RegionSettings.model_validate(members) for name, members in PUBLISHED.items()}
+
+
+def contradictions(
+    regions: Mapping[str, RegionSettings], partners: Mapping[str, PartnerSettings], default: str
+) -> Iterator[tuple[str, str]]:
+    """Name each setting that does not go together with another: its key, and a sentence."""
+    there = [name for name, region in regions.items() if region.enabled]
+    if default and default not in there:
+        yield "sip.default_region", _no_region(default, there)
+    for name, region in regions.items():
+        yield from _of_region(name, region)
+    for name, partner in partners.items():
+        for asked in partner.regions:
+            if asked not in there:
+                yield f"partners.{name}.regions", _no_region(asked, there)
+        for asked in partner.by_region:
+            if asked not in there:
+                yield f"partners.{name}.by_region.{asked}", _no_region(asked, there)
+            elif partner.regions and asked not in partner.regions:
+                yield (
+                    f"partners.{name}.by_region.{asked}",
+                    f"partners.{name}.regions does not have {asked}: add it there, or remove it here",
+                )
+
+
+def _of_region(name: str, region: RegionSettings) -> Iterator[tuple[str, str]]:
+    if (region.cert_file is None) != (region.key_file is None):
+        yield f"regions.{name}", "cert_file and key_file belong together: set both, or none"
+    if name not in PUBLISHED and not (region.host or region.listen or region.allow_from):
+        near = difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.0)[0]
+        yield f"regions.{name}", f"no call could reach it: give it a host, listen or allow_from (the nearest published region is {near})"
+
+
+def _no_region(asked: str, there: list[str]) -> str:
+    near = difflib.get_close_matches(asked, there, n=1, cutoff=0.0)
+    return f"there is no region {asked!r}" + (f"; the nearest is {near[0]}" if near else "")

@@ -1,0 +1,140 @@
+"""Values of settings: the types that check them, and how they are written. Lower than `settings`, so that its parts share them."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from sbc_sim.sip.uri import host_port
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: one sentence for the person who wrote them. Exit code 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address to listen on. Port 0: any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return HOST:PORT, an IPv6 host in brackets."""
+        return host_port(self.host, self.port)
+
+    @property
+    def wildcard(self) -> bool:
+        """True when it means every address of the machine."""
+        return ipaddress.ip_address(self.host).is_unspecified
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """UDP ports for media, both ends included; 0-0: any free ones."""
+
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        """Return START-END, or one number."""
+        return str(self.start) if self.start == self.end else f"{self.start}-{self.end}"
+
+
+def port_number(text: str) -> int:
+    """Read a port. Raises ValueError."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ValueError(f"{text!r} is not a port number (0 to 65535)")
+    return int(text)
+
+
+def _address(text: str) -> str:
+    """Check an IP address to listen on; names other than localhost would need a look-up."""
+    try:
+        return str(ipaddress.ip_address("127.0.0.1" if text == "localhost" else text.strip("[]")))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address (0.0.0.0 means every address of this machine)") from None
+
+
+def _endpoint(value: object) -> object:
+    if isinstance(value, Endpoint):
+        return value
+    host, colon, port = str(value).rpartition(":")
+    if not colon or not host:
+        raise ValueError(f"{value!r} is not HOST:PORT, for example 0.0.0.0:5061")
+    return Endpoint(_address(host), port_number(port))
+
+
+def port_range(value: object) -> PortRange:
+    """Read FIRST-LAST, or one number. Raises ValueError."""
+    if isinstance(value, PortRange):
+        return value
+    first, dash, last = str(value).replace(" ", "").partition("-")
+    ports = PortRange(port_number(first), port_number(last if dash else first))
+    if ports.start > ports.end or (ports.start == 0 and ports.end != 0):
+        raise ValueError(f"{value!r} is not a port range, for example 31000-31019, or 0 for any free ports")
+    return ports
+
+
+def _port_ranges(value: object) -> str:
+    """Check one or more ports and ranges between commas, and write them in one form."""
+    found = [port_range(word) for word in str(value).split(",") if word.strip()]
+    if any(ports.start == 0 for ports in found):
+        raise ValueError(f"{value!r} names port 0: a firewall rule needs a real one")
+    return ",".join(map(str, found))
+
+
+def _network(value: object) -> str:
+    return str(ipaddress.ip_network(str(value), strict=False))
+
+
+def words(value: object) -> object:
+    """Let the environment and flags write a list as words between commas."""
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+
+def pairs(value: object) -> object:
+    """Let the environment and flags write a mapping as a=b,c=d."""
+    if not isinstance(value, str):
+        return value
+    named = (word.partition("=") for word in value.split(",") if "=" in word)
+    return {name.strip(): member.strip() for name, _, member in named}
+
+
+def number(value: object) -> object:
+    """Choices among numbers are exact in pydantic, so text has to become a number first."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
+_TEXT = PlainSerializer(str, return_type=str)
+Listen: TypeAlias = Annotated[Endpoint, BeforeValidator(_endpoint), _TEXT, WithJsonSchema({"type": "string", "pattern": r"^.+:\d+$"})]
+Ports: TypeAlias = Annotated[PortRange, BeforeValidator(port_range), _TEXT, WithJsonSchema({"type": "string", "pattern": r"^\d+(-\d+)?$"})]
+Address: TypeAlias = Annotated[str, BeforeValidator(lambda value: _address(str(value)))]
+Words: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(words)]
+Networks: TypeAlias = Annotated[tuple[Annotated[str, BeforeValidator(_network)], ...], BeforeValidator(words)]
+Pairs: TypeAlias = Annotated[dict[str, str], BeforeValidator(pairs)]
+PortRanges: TypeAlias = Annotated[str, BeforeValidator(_port_ranges)]
+Suite: TypeAlias = Literal["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM"]
+ALL_SUITES: tuple[Suite, ...] = get_args(Suite)
+Suites: TypeAlias = Annotated[tuple[Suite, ...], BeforeValidator(words), Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """One group of settings."""
+
+    # The schema of all sections is built once, as part of Settings.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+
+
+def shown(value: object) -> str:
+    """Write a value as a flag or variable would take it; a secret is masked."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, dict):
+        return ",".join(f"{k}={v}" for k, v in value.items())
+    return str(value)
