@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from sbc_sim.exports.journey import escalation_lines, fault_text, voice_call_text
 from sbc_sim.exports.redaction import clean
+from sbc_sim.exports.report_text import AT_LENGTH, rests_on_guess
 from sbc_sim.journal.store import Trace
 from sbc_sim.journal.view import CallView, rfc3339
 from sbc_sim.rules.catalogue import AREAS, area
@@ -51,18 +53,35 @@ def _properties(call: CallView, verdict: Mapping[str, Any]) -> Iterator[str]:
         "sipCallId": call.sip_call_id,
         "from": call.caller,
         "to": call.called,
+        "direction": call.direction if call.direction != "inbound" else None,
+        "region": call.region,
+        "regionChosenBy": call.chosen_by or None,
         "partner": call.partner,
+        "scenario": call.scenario,
+        "scenarioWhy": call.scenario_why or None,
+        "faults": "; ".join(fault_text(fault) for fault in call.faults) or None,
+        "voiceCall": voice_call_text(call.voice_call) if call.voice_call else None,
+        "escalation": "; ".join(escalation_lines(call.escalation)) if call.escalation else None,
+        "escalationOf": call.escalation_of,
         "state": call.state,
         "endReason": call.end_reason,
         "verdict": verdict.get("status"),
         "profile": verdict.get("profile"),
         "ruleSet": verdict.get("ruleSet"),
+        "guesses": " ".join(_guessed(verdict)) or None,
     }
     yield "    <properties>\n"
     for name, value in told.items():
         if value is not None:
             yield f'      <property name="{name}" value={_attribute(value)}/>\n'
     yield "    </properties>\n"
+
+
+def _guessed(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """Rules that failed or warned and rest on a guess about the real SBC."""
+    for finding in verdict.get("findings", ()):
+        if isinstance(finding, Mapping) and finding.get("status") in AT_LENGTH and rests_on_guess(finding):
+            yield str(finding.get("rule", ""))
 
 
 def _case(finding: Mapping[str, Any]) -> str:

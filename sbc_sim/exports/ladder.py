@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sbc_sim.exports.journey import facts as journey_facts
+from sbc_sim.exports.ladder_journey import ONCE, journey_row
 from sbc_sim.exports.ladder_marks import Marks, area
 from sbc_sim.exports.ladder_rows import AT_THE_TOP, NUMBERED, Finding, Ladder, Row, Shape
 from sbc_sim.exports.redaction import clean
@@ -33,7 +35,7 @@ def build_ladder(trace: Trace) -> Ladder:
         heading=_heading(call),
         left=("partner" if call.direction == "inbound" else "SBC (called)", call.peer or "not in the trace"),
         right=("sbc-sim", _local(trace.opened)),
-        facts=_facts(trace.opened),
+        facts=(*_facts(trace.opened), *journey_facts(call)),
         fact_marks=fact_marks,
         rows=tuple(rows),
         loose_marks=marks.taken(lambda finding: True),
@@ -148,7 +150,7 @@ def _add(rows: list[Row], row: Row, agreed: list[Row]) -> None:
     if settles:
         rows += [row, *(replace(media, at=row.at) for media in agreed)]
         agreed.clear()
-    elif row.shape is Shape.ARROW and not belongs:
+    elif row.message is not None and row.shape is Shape.ARROW and not belongs:
         rows += [*agreed, row]
         agreed.clear()
     else:
@@ -176,7 +178,7 @@ def _row(entry: Entry, at: float, message: int) -> Row | None:
         return Row(at, Shape.REMARK, f"unreadable: {clean(data.get('detail', ''))}", True, message=message)
     if entry.kind is Kind.NOTE:
         return Row(at, Shape.REMARK, clean(data.get("text", "")))
-    return None
+    return journey_row(entry, at)
 
 
 def _notes(entry: Entry) -> tuple[str, ...]:
@@ -195,6 +197,8 @@ def _folded(rows: list[Row], row: Row) -> bool:
     """Fold a repetition into the row it repeats, and keys pressed one after the other into one row."""
     if not row.key:
         return False
+    if row.key[0] == ONCE:
+        return any(other.key == row.key for other in rows)
     if row.key == ("key",):
         if rows and rows[-1].key == row.key:
             rows[-1] = replace(rows[-1], label=f"{rows[-1].label} {row.label.removeprefix('key ')}", last_at=row.at)

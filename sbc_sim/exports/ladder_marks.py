@@ -34,6 +34,8 @@ class Marks:
         return [replace(row, marks=(*row.marks, *self.taken(partial(_concerns_media, row)))) for row in beside]
 
     def _beside_messages(self, rows: list[Row]) -> list[Row]:
+        drawn = {(mark.rule, mark.text) for row in rows for mark in row.marks}  # findings of REST requests stand with them already
+        self._left = [finding for finding in self._left if (_mark(finding).rule, _mark(finding).text) not in drawn]
         found = self.by_row(rows)
         return [replace(row, marks=(*row.marks, *map(_mark, found[n]))) if n in found else row for n, row in enumerate(rows)]
 

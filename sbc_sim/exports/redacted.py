@@ -19,6 +19,16 @@ from typing import Any
 
 from sbc_sim.exports.filling import filled, filled_member, stars
 from sbc_sim.exports.header_fields import DEFINED, HEADER, USER_TO_USER, divided
+from sbc_sim.exports.journey_masked import (
+    JOURNEY,
+    hidden_from_strangers,
+    host_of_target,
+    names_in,
+    records,
+    starred,
+    targets_in,
+    without_pressed_keys,
+)
 from sbc_sim.exports.keys import body_without_keys, finding_without_keys, without_key, without_keys
 from sbc_sim.exports.loose_numbers import LooseNumbers
 from sbc_sim.exports.numbers import Numbers, number_text, numbers_in
@@ -87,32 +97,36 @@ def _mask_of(trace: Trace, level: Redaction) -> _Share:
     cname = str((call.media or {}).get("peerCname") or "")
     texts = [call.caller, call.called, call.request_uri, *(entry.raw.decode("latin-1") for entry in trace.entries if entry.raw)]
     numbers = [number_text(value) for value in (*call.numbers.values(), cname.partition("@")[0]) if isinstance(value, str)]
+    told = list(records(trace))
     if level is Redaction.SHARE:
-        return _share(texts, numbers)
+        return _share(texts, numbers, told)
     peer = (trace.opened.data.get("peer") or {}) if trace.opened else {}
     tls = (trace.opened.data.get("tls") or {}) if trace.opened else {}
     hosts = [peer.get("host"), peer.get("localHost"), tls.get("serverName"), (call.peer or "").rpartition(":")[0].strip("[]")]
     names = [call.user_agent, cname, tls.get("clientCertificate"), *_scalars((call.uui or {}).get("fields"))]
-    names += _scalars(((call.uui or {}).get("jwt") or {}).get("claims"))
-    return _strict([*texts, *(f"@{host}" for host in hosts if host)], numbers, [str(name) for name in names if name])
+    names += [*_scalars(((call.uui or {}).get("jwt") or {}).get("claims")), call.partner, *names_in(told)]
+    hosts += targets_in(trace)
+    return _strict([*texts, *(f"@{host}" for host in hosts if host)], numbers, [str(name) for name in names if name], told)
 
 
-def _share(texts: list[str], numbers: Iterable[str]) -> _Share:
-    known, loose = [*numbers, *numbers_in(texts)], _learned(texts)
+def _share(texts: list[str], numbers: Iterable[str], told: Iterable[Any] = ()) -> _Share:
+    known, loose = [*numbers, *numbers_in(texts)], _learned(texts, told)
     return _Share(Numbers(known), loose, Numbers([*known, *loose.found]))
 
 
-def _strict(texts: list[str], numbers: Iterable[str], names: Iterable[str]) -> _Strict:
+def _strict(texts: list[str], numbers: Iterable[str], names: Iterable[str], told: Iterable[Any] = ()) -> _Strict:
     agents = [match["value"] for text in texts for match in _AGENT.finditer(text)]
     known = [*names, *(name.encode("utf-8", "surrogateescape").decode("latin-1") for name in names), *agents]
-    sure, loose = [*numbers, *numbers_in(texts)], _learned(texts)
+    sure, loose = [*numbers, *numbers_in(texts)], _learned(texts, told)
     return _Strict(Numbers(sure, whole=True), loose, Numbers([*sure, *loose.found], whole=True), Strangers(texts, known))
 
 
-def _learned(texts: Iterable[str]) -> LooseNumbers:
+def _learned(texts: Iterable[str], told: Iterable[Any]) -> LooseNumbers:
     loose = LooseNumbers()
     for text in texts:
         loose.message(text)
+    for record in told:
+        loose.value(record)
     return loose
 
 
@@ -158,6 +172,8 @@ class _Share:
     def entry(self, entry: Entry) -> Entry:
         """Mask octets and data of an entry."""
         raw = self.octets(entry.raw) if entry.raw else entry.raw
+        if entry.kind in JOURNEY:
+            return replace(entry, raw=raw, data=self.journey(entry.kind, entry.data))
         data = self.uui(entry.data) if entry.kind is Kind.UUI else self.value(entry.data)
         if entry.kind is Kind.DTMF:
             data = without_key(data)
@@ -167,7 +183,22 @@ class _Share:
         """Mask the members of a call that come from outside."""
         copied = {one.name: self.member(one.name, getattr(call, one.name)) for one in fields(call) if one.name not in _OURS}
         kept = {name: getattr(call, name) for name in _OURS}
-        return CallView(**{**copied, **kept, "uui": None if call.uui is None else self.uui(call.uui)})
+        return CallView(**{**copied, **self._journey_of(call), **kept, "uui": None if call.uui is None else self.uui(call.uui)})
+
+    def _journey_of(self, call: CallView) -> dict[str, Any]:
+        scenario = self.journey(Kind.SCENARIO, {"why": call.scenario_why, "faults": call.faults})
+        return {
+            "scenario_why": scenario["why"],
+            "faults": scenario["faults"],
+            "agent": [self.journey(Kind.AGENT, event) for event in call.agent],
+            "escalation": None if call.escalation is None else self.journey(Kind.ESCALATION, call.escalation),
+            "voice_call": None if call.voice_call is None else self.journey(Kind.VOICE_CALL, call.voice_call),
+        }
+
+    def journey(self, kind: Kind, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Mask what an entry tells that is no message: any text in it may hold numbers, tokens and keys that were pressed."""
+        shown: dict[str, Any] = self.value(self._loose.value(without_pressed_keys(kind, data)))
+        return shown
 
     def octets(self, raw: bytes) -> bytes:
         """Mask the octets of a message; a repeated one is not read twice."""
@@ -280,6 +311,8 @@ class _Strict(_Share):
 
     def member(self, name: str, value: Any) -> Any:
         """Mask a member by its name."""
+        if isinstance(value, str) and name == "partner":
+            return stars(value)
         if isinstance(value, str) and name in _SOFTWARE:
             return value if value in _ECHOED else stars(value)
         if isinstance(value, str) and name in _PLACES:
@@ -312,6 +345,14 @@ class _Strict(_Share):
         hidden = "user-to-user" in header or (header and not header.startswith(_NO_HEADERS) and header not in DEFINED)
         return {**self.value(quote), "text": _quote_hidden(text) if hidden else self.text(text)}
 
+    def journey(self, kind: Kind, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Hide what only the parties of a call may know: what was said, what a REST request brought, where a call went."""
+        shown = super().journey(kind, hidden_from_strangers(kind, data))
+        if isinstance(data.get("target"), str):
+            host = host_of_target(data["target"])
+            shown["target"] = data["target"].replace(host, self._strangers.hosts.stand_in(host), 1)
+        return shown
+
     def uui(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Hide the content of a User-to-User; names of members and lengths stay."""
         shown = super().uui(data)
@@ -319,7 +360,7 @@ class _Strict(_Share):
             if name == "raw" and isinstance(value, str):
                 shown[name] = uui_hidden(value)
             elif name in ("decoded", "fields", "jwt"):
-                shown[name] = _starred(value)
+                shown[name] = starred(value)
         shown["problems"] = [
             {**problem, "detail": _QUOTED.sub(lambda match: f'"{stars(match[1])}"', problem.get("detail", ""))}
             for problem in shown.get("problems") or ()
@@ -338,13 +379,3 @@ _NO_HEADERS = ("start line", "header line", "sdp", "rtp", "rtcp", "tls", "body",
 def _free_text(match: re.Match[str]) -> str:
     value = match["user"] or match["text"] or match["cname"]
     return match[0] if value in ("-", *_ECHOED) else match[0][: -len(value)] + stars(value)
-
-
-def _starred(value: Any) -> Any:
-    if isinstance(value, str):
-        return stars(value)
-    if isinstance(value, Mapping):
-        return {name: _starred(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_starred(inner) for inner in value]
-    return 0 if isinstance(value, int | float) and not isinstance(value, bool) else value

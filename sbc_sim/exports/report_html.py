@@ -74,6 +74,7 @@ def html_of(trace: Trace, data: Mapping[str, Any]) -> str:
         numbers=list(_numbers((data["media"] or {}).get("report"))),
         descriptions=list(_descriptions(data["messages"])),
         messages=[{**message, "pieces": list(pieces(message["text"], message["marks"]))} for message in data["messages"]],
+        guessed={guess["rule"] for guess in data["guesses"]},
         shown=visible,
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any
 
+from sbc_sim.exports.journey import journey_lines
 from sbc_sim.exports.ladder import duration_text
 from sbc_sim.exports.redaction import clean
 from sbc_sim.journal.view import CallView, address_text
@@ -18,8 +19,15 @@ ORDER = ("fail", "warn", "unknown", "pass", "skip")
 AT_LENGTH = ("fail", "warn")
 """Findings that are told with their evidence, why and fix."""
 COUNTED = {"fail": "failed", "warn": "with a warning", "pass": "passed", "skip": "not reached", "unknown": "undecided"}
+GUESS = "guess"
+"""Word by which the catalogue says that a source is one."""
 INDENT = " " * 6
 NARROWEST = 60
+
+
+def rests_on_guess(finding: Mapping[str, Any]) -> bool:
+    """Tell whether a finding rests on a guess about the real SBC: its source says so, or nobody could decide it (requirement 147)."""
+    return finding.get("status") == "unknown" or GUESS in str(finding.get("source") or "")
 
 
 def verdict_text(verdict: Mapping[str, Any], width: int = 100, everything: bool = True) -> str:
@@ -55,6 +63,11 @@ def echo_text(call: CallView) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def journey_text(call: CallView) -> str:
+    """Write what goes with the call beside its messages, a line each; empty for a plain echo call."""
+    return "".join(f"{line}\n" for line in journey_lines(call))
+
+
 def _place(status: object) -> int:
     return ORDER.index(status) if status in ORDER else len(ORDER)
 
@@ -65,6 +78,9 @@ def _head(verdict: Mapping[str, Any]) -> Iterator[str]:
     yield f"verdict: {str(verdict['status']).upper()}" + (f"  ({', '.join(origin)})" if origin else "")
     counts = verdict.get("counts") or {}
     yield ", ".join(f"{counts[status]} {word}" for status, word in COUNTED.items() if counts.get(status)) or "no rule applied"
+    guessed = [finding for finding in verdict.get("findings", ()) if finding.get("status") in AT_LENGTH and rests_on_guess(finding)]
+    if guessed:
+        yield f"resting on a guess about the real SBC: {', '.join(clean(finding.get('rule', '')) for finding in guessed)}"
 
 
 def _line(finding: Mapping[str, Any], width: int) -> str:
