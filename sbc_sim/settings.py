@@ -11,13 +11,14 @@ import ipaddress
 import os
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from sbc_sim.calls.escalation_settings import EscalationPlan
 from sbc_sim.calls.limits import Limits as CallLimits
 from sbc_sim.calls.region import PUBLIC_DOMAIN
 from sbc_sim.rules.policy import Policy
@@ -52,6 +53,7 @@ from sbc_sim.settings_values import shown as shown
 
 DEFAULT_FILE = Path("/etc/sbc-sim/config.yaml")
 _DEFAULTS = Policy()
+_PLAN = EscalationPlan()
 DIAL_WORDS = "I know that this calls production"
 """What sip.dial_production must say (requirement 145)."""
 
@@ -214,6 +216,41 @@ class Limits(Section):
     media_timeout_seconds: float = Field(60.0, gt=0, description="No media for so long, hold excepted: BYE.")
 
 
+def _plan_check(name: str) -> Callable[[Any], Any]:
+    """Check a value of the escalation by the function of that name; only who sets one pays for the import."""
+
+    def check(value: Any) -> Any:
+        from sbc_sim.calls import escalation_plan
+
+        return getattr(escalation_plan, name)(value)
+
+    return check
+
+
+class Escalation(Section):
+    """Giving a call back to the partner. Templates may hold {orgId}, {voiceCallId}, {vendorCallKey} and {why}."""
+
+    mode: Literal["bye", "bye+data", "invite-back", "refer"] = Field(
+        "bye", description="How: BYE, BYE with data, a new INVITE to the partner and then BYE, or REFER (profile extended only)."
+    )
+    reason: Annotated[str, AfterValidator(_plan_check("check_reason"))] = Field(
+        "", description="Reason of the BYE in modes bye and bye+data, template (RFC 3326). Default: our own words and Q.850 cause 16."
+    )
+    data: Annotated[str, AfterValidator(_plan_check("check_data"))] = Field(
+        _PLAN.data, description="User-to-User in clear, template; sent as hex in BYE, INVITE and Refer-To. Empty: left out."
+    )
+    headers: Annotated[Pairs, AfterValidator(_plan_check("check_headers"))] = Field(
+        {}, description="X-headers of the BYE in mode bye+data: name = template."
+    )
+    return_uri: Annotated[str, AfterValidator(_plan_check("check_return_uri"))] = Field(
+        "",
+        description="Where a call is given back to when its partner names nothing (sips:USER@HOST:PORT). Default: the Contact of the call.",
+    )
+    seconds: float = Field(20.0, ge=0, le=3600, description="A call back by INVITE is ended by our BYE after this.")
+    ring_seconds: float = Field(30.0, ge=1, le=180, description="Longest wait for the answer to INVITE or REFER, and for the transfer.")
+    check_seconds: float = Field(30.0, ge=0, le=600, description="How long the partner check waits after an escalation.")
+
+
 class Rules(Section):
     """Which rules hold."""
 
@@ -241,12 +278,24 @@ class Settings(BaseModel):
     capture: Capture = Capture()
     hep: Hep = Hep()
     limits: Limits = Limits()
+    escalation: Escalation = Escalation()
     rules: Rules = Rules()
     log: Log = Log()
     regions: Regions = Field(default_factory=published_regions, description=MAP_TEXTS["regions"])
     partners: Partners = Field(default_factory=dict, description=MAP_TEXTS["partners"])
     scenarios: Scenarios = Field(default_factory=dict, description=MAP_TEXTS["scenarios"])
     faults: Faults = Field(default_factory=dict, description=MAP_TEXTS["faults"])
+
+    @model_validator(mode="after")
+    def _refer_is_extended(self) -> Self:
+        if self.escalation.mode == "refer" and self.rules.profile != "extended":
+            raise ValueError("escalation.mode refer needs rules.profile extended: the published guide ends calls with BYE")
+        return self
+
+    def escalation_plan(self) -> EscalationPlan:
+        """Build how calls are given back."""
+        values: dict[str, Any] = {name: getattr(self.escalation, name) for name in EscalationPlan.__dataclass_fields__}
+        return EscalationPlan(**{**values, "headers": tuple(self.escalation.headers.items())})
 
     def policy(self) -> Policy:
         """Build what the core enforces: each field of Policy from the setting of its name."""

@@ -1,11 +1,12 @@
 """The catalogue: every rule by its id. Ids are never reused; a rule that is given up leaves its number free for ever.
 
-The words stand in `entries/`; the judges in `tls`, `network`, `signalling`, `headers`, `uui`, `offer`, `media`, `dialog`.
+The words stand in `entries/`; the judges in `tls`, `network`, `signalling`, `headers`, `uui`, `offer`, `media`, `dialog`, `escalation`.
 """
 
 from __future__ import annotations
 
 from sbc_sim.rules.entries.dialog import DLG, HDR
+from sbc_sim.rules.entries.e2e_return import E2E_RETURN
 from sbc_sim.rules.entries.media import MEDIA
 from sbc_sim.rules.entries.sdp import SDP, SRTP
 from sbc_sim.rules.entries.sip import FORM, REQUEST
@@ -27,10 +28,13 @@ AREAS = {
     "SRTP": "SRTP and its keys",
     "MEDIA": "audio, the echo, RTCP, DTMF",
     "DLG": "the dialog from answer to BYE",
+    "E2E": "the whole flow: voice call, escalation, the way back to a human rep",
 }
 """Areas in the order in which a call meets them: the middle part of an id and what it is about."""
 
-RULES: dict[str, Rule] = {r.id: r for r in (*TLS, *NET, *FORM, *REQUEST, *HDR, *UUI_FORM, *UUI_CONTENT, *SDP, *SRTP, *MEDIA, *DLG)}
+RULES: dict[str, Rule] = {
+    r.id: r for r in (*TLS, *NET, *FORM, *REQUEST, *HDR, *UUI_FORM, *UUI_CONTENT, *SDP, *SRTP, *MEDIA, *DLG, *E2E_RETURN)
+}
 
 
 def rule(rule_id: str) -> Rule:

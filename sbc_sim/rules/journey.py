@@ -4,7 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
+
+
+class ReturnTrouble(StrEnum):
+    """Why a call could not be given back to the partner by an INVITE or REFER of ours."""
+
+    NO_TARGET = "no-target"
+    NO_PORT = "no-port"
+    """Our own media ports are all in use."""
+    DEAD = "dead"
+    SLOW = "slow"
+    CLEAR_TEXT = "clear-text"
+    CHAIN = "chain"
+    NAME = "name"
+    DATES = "dates"
+    INSISTS = "insists"
+    """On a client certificate."""
+    TLS = "tls"
+    """Any other failure of the handshake."""
+    LOST = "lost"
+    """The connection broke before the INVITE was answered."""
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    NOT_SRTP = "not-srtp"
+    HUNG_UP = "hung-up"
+    """The partner ended the first leg before the return was up: nobody is left to be given back."""
+    REFER_REFUSED = "refer-refused"
+    REFER_FAILED = "refer-failed"
+
+
+@dataclass(slots=True)
+class Returning:
+    """The way back of a call that is escalated, as both legs know it."""
+
+    call: str = ""
+    """Id of the new leg; empty when it never came to an INVITE."""
+    target: str = ""
+    """``host:port``."""
+    chosen_by: str = ""
+    """What named the target: API, partner, escalation.return_uri, Contact."""
+    trouble: ReturnTrouble | None = None
+    detail: str = ""
+    """The trouble in a sentence."""
+    connected: bool = False
+    """TCP and TLS were up."""
+    asked_for_certificate: bool = False
+    """The partner's server asked for a client certificate."""
+    status: int | None = None
+    """Final answer to the INVITE."""
+    up_at: float | None = None
+    reported: int | None = None
+    """Mode refer: the last status that a NOTIFY told."""
 
 
 @dataclass(slots=True)
@@ -20,6 +72,8 @@ class Journey:
     escalated_at: float | None = None
     mode: str = ""
     """bye | bye+data | invite-back | refer"""
+    why: str = ""
+    """Why it was escalated, in words."""
     trouble: str = ""
     """Why the return failed, in a sentence."""
     checked: str = ""
@@ -30,3 +84,12 @@ class Journey:
     linked: bool | None = None
     """The rep's voice call refers to the first one."""
     rep_call: str = ""
+    returning: Returning | None = None
+    """Modes invite-back and refer."""
+    is_return: bool = False
+    """This is the new leg of an escalation: the first leg answers for what comes of it."""
+    bye_status: int | None = None
+    """How the partner answered the BYE of the escalation."""
+    check_text: str = ""
+    """What the partner check saw, in words."""
+    check_seconds: float = 0.0

@@ -19,7 +19,7 @@ from sbc_sim.sip.responses import REASONS
 
 ROOT = Path(__file__).parents[2]
 PLATFORMS = {value for name, value in vars(platforms).items() if name.isupper() and isinstance(value, str)}
-LISTS = ("TLS", "NET", "FORM", "REQUEST", "HDR", "UUI_FORM", "UUI_CONTENT", "SDP", "SRTP", "MEDIA", "DLG")
+LISTS = ("TLS", "NET", "FORM", "REQUEST", "HDR", "UUI_FORM", "UUI_CONTENT", "SDP", "SRTP", "MEDIA", "DLG", "E2E_RETURN")
 GUESS = re.compile(
     r"unknown|guess|not published|publishes none|not say|our (choice|limit|setting)|a setting|third party|drawn from",
     re.IGNORECASE,
@@ -29,7 +29,7 @@ ENTRIES: list[Rule] = [entry for name in LISTS for entry in getattr(catalogue, n
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)
 def test_an_entry_says_all_that_an_engineer_needs(entry: Rule) -> None:
-    assert re.fullmatch(r"SBC-(TLS|SIP|SDP|SRTP|UUI|HDR|DLG|NET|MEDIA)-\d{3}", entry.id)
+    assert re.fullmatch(r"SBC-(TLS|SIP|SDP|SRTP|UUI|HDR|DLG|NET|MEDIA|E2E)-\d{3}", entry.id)
     assert entry.severity in {"must", "profile", "advice"}
     assert 10 < len(entry.title) < 110
     assert not entry.title.endswith(".")
