@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sbc_sim.exports.redaction import clean
+from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.store import Trace
 from sbc_sim.journal.view import CallView, rfc3339
 
 ECHO = "echo"
@@ -42,6 +44,8 @@ ANSWERS: tuple[tuple[str, str, str], ...] = (
     ("linked", "the rep's voice call is linked", "the rep's voice call is not linked"),
 )
 """Member of a partner check, and what true and false mean."""
+MOST_REQUESTS = 200
+"""Requests to the Telephony Integration API that are listed."""
 SAYS_ITSELF = frozenset({"name", "type", "createdAt", "hits", "remaining", "expiresAt"})
 """Members of a fault that are told by name and type, or that only the list of faults tells."""
 
@@ -145,8 +149,26 @@ def flow_input(call: CallView) -> dict[str, Any]:
     return {str(name): value for name, value in fields.items() if name not in taken}
 
 
-def journey_data(call: CallView) -> dict[str, Any]:
-    """The same for programs: the member `journey` of a report."""
+def journey_of(trace: Trace) -> dict[str, Any]:
+    """The same for programs, with words for people: the member `journey` of a report."""
+    call = trace.call
+    escalation, voice_call = call.escalation or {}, call.voice_call or {}
+    requests = [entry for entry in trace.entries if entry.kind is Kind.TELEPHONY]
+    words = {
+        "faults": [clean(fault_text(fault)) for fault in call.faults],
+        "escalation": [_state_text(entry) for entry in trace.entries if entry.kind is Kind.ESCALATION],
+        "check": check_text(escalation["check"]) if isinstance(escalation.get("check"), Mapping) else None,
+        "voiceCall": voice_call_text(voice_call) if voice_call else None,
+    }
+    told = [{"at": rfc3339(entry.at), "words": request_text(entry.data), **entry.data} for entry in requests[:MOST_REQUESTS]]
+    return {"any": has_journey(call), **_journey_data(call), "requests": told, "words": words}
+
+
+def _state_text(entry: Entry) -> dict[str, Any]:
+    return {"at": rfc3339(entry.at), "words": escalation_text(entry.data)}
+
+
+def _journey_data(call: CallView) -> dict[str, Any]:
     return {
         "region": call.region,
         "chosenBy": call.chosen_by or None,

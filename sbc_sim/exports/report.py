@@ -12,12 +12,12 @@ from importlib.resources import files
 from typing import Any
 
 from sbc_sim.exports.capture import Capture
-from sbc_sim.exports.journey import check_text, escalation_text, fault_text, has_journey, journey_data, request_text, voice_call_text
+from sbc_sim.exports.journey import journey_of
 from sbc_sim.exports.ladder import build_ladder
 from sbc_sim.exports.ladder_rows import NUMBERED, Ladder, Mark
 from sbc_sim.exports.marks import all_marks
 from sbc_sim.exports.redacted import HIDDEN, Redaction, redacted
-from sbc_sim.exports.redaction import clean, message_text, visible
+from sbc_sim.exports.redaction import message_text, visible
 from sbc_sim.exports.report_text import ORDER, rests_on_guess
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Trace
@@ -31,8 +31,6 @@ LONGEST_MESSAGE = 32 * 1024
 MOST_MESSAGES = 400
 MOST_MESSAGE_OCTETS = 4 * 1024 * 1024
 """Of all messages together; later ones are listed without their text."""
-MOST_REQUESTS = 200
-"""Requests to the Telephony Integration API that are listed."""
 
 
 @cache
@@ -60,7 +58,7 @@ def data_of(trace: Trace, capture: Capture | None, level: Redaction) -> dict[str
             "verdict": verdict,
             "guesses": guesses(verdict["findings"]),
             "connection": _connection(trace.opened),
-            "journey": _journey(trace),
+            "journey": journey_of(trace),
             "media": _media(call),
             "series": _series(trace, capture, level),
             "ladder": _ladder(ladder),
@@ -168,25 +166,6 @@ def guesses(findings: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
         if rests_on_guess({**finding, "source": source}):
             listed.append({"rule": str(finding.get("rule")), "status": str(finding.get("status")), "source": source})
     return sorted(listed, key=lambda guess: guess["rule"])
-
-
-def _journey(trace: Trace) -> dict[str, Any]:
-    """What goes with the call beside its messages, with words for people."""
-    call = trace.call
-    escalation, voice_call = call.escalation or {}, call.voice_call or {}
-    requests = [entry for entry in trace.entries if entry.kind is Kind.TELEPHONY]
-    words = {
-        "faults": [clean(fault_text(fault)) for fault in call.faults],
-        "escalation": [_state_text(entry) for entry in trace.entries if entry.kind is Kind.ESCALATION],
-        "check": check_text(escalation["check"]) if isinstance(escalation.get("check"), Mapping) else None,
-        "voiceCall": voice_call_text(voice_call) if voice_call else None,
-    }
-    told = [{"at": rfc3339(entry.at), "words": request_text(entry.data), **entry.data} for entry in requests[:MOST_REQUESTS]]
-    return {"any": has_journey(call), **journey_data(call), "requests": told, "words": words}
-
-
-def _state_text(entry: Entry) -> dict[str, Any]:
-    return {"at": rfc3339(entry.at), "words": escalation_text(entry.data)}
 
 
 def _connection(opened: Entry | None) -> dict[str, Any] | None:

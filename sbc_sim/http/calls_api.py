@@ -75,6 +75,8 @@ class CallsApi:
             Route("GET", f"{one}/verdict", self.verdict, "What the rules say", response="Verdict"),
             Route("GET", f"{one}/uui", self.uui, "Its User-to-User header", ("secrets",), response="CallUuiDecoded"),
             Route("GET", f"{one}/media", self.media, "Its media: what was agreed and what was seen", response="Media"),
+            Route("GET", f"{one}/journey", self.journey, "Its flow beside the messages: region, scenario, agent, escalation, voice call",
+                  response="Journey", problems=(503,)),
             Route("GET", f"{one}/ladder.txt", self.ladder, "The ladder as text", ("width", "redaction"), TEXT, problems=(503,)),
             Route("POST", f"{one}/hangup", self.hang_up, "End a live call with BYE", response="HangUp", status=HTTPStatus.ACCEPTED,
                   problems=(409,)),
@@ -147,6 +149,17 @@ class CallsApi:
         keys = [_shown(key) for key in view.keys_pressed]
         now = agreed[-1] if agreed else None
         return json_reply({"call": view.id, "agreed": now, "earlier": agreed[:-1], "report": report, "dtmf": keys})
+
+    def journey(self, asked: Asked) -> Deferred[Reply]:
+        """Tell what goes with the call beside its messages."""
+        trace = self._trace(asked)
+
+        def tell() -> Reply:
+            from sbc_sim.exports.journey import journey_of
+
+            return json_reply({"call": trace.call.id, **mask_values(journey_of(trace))})
+
+        return self._views.share(same(asked, trace), tell)
 
     def ladder(self, asked: Asked) -> Deferred[Reply]:
         """Draw the ladder."""

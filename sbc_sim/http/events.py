@@ -115,6 +115,8 @@ class Events:
     # --- what happened -------------------------------------------------------------------------------------------------
 
     def _heard(self, entry: Entry) -> None:
+        if entry.kind in _OF_NO_CALL:
+            self._tell(Event(_OF_NO_CALL[entry.kind], None, {"at": rfc3339(entry.at), **entry.data}))
         name = _NAMES.get(entry.kind)
         if name is None or (entry.call is None) != (entry.kind is Kind.ATTEMPT):
             return
@@ -298,4 +300,7 @@ _NAMES: Mapping[Kind, str] = {
     Kind.PARSE_ERROR: "message",
     Kind.ATTEMPT: "attempt",
     **dict.fromkeys((Kind.CALL_STATE, Kind.UUI, Kind.MEDIA_AGREED, Kind.MEDIA, Kind.DTMF, Kind.FINDING), "call.updated"),
+    **dict.fromkeys((Kind.SCENARIO, Kind.AGENT, Kind.ESCALATION, Kind.PARTNER_CHECK, Kind.VOICE_CALL, Kind.TELEPHONY), "call.updated"),
 }
+_OF_NO_CALL: Mapping[Kind, str] = {Kind.FAULT_CHANGED: "fault.changed", Kind.VOICE_CALL: "voice.call"}
+"""What is told with its data whether or not it belongs to a call."""

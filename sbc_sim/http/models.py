@@ -430,6 +430,52 @@ class Media(Out):
     dtmf: list[KeyPressed]
 
 
+class AgentEvent(Out):
+    """One thing that the agent said, heard or did."""
+
+    model_config = ConfigDict(alias_generator=to_camel, defer_build=True, extra="allow")
+    at: Time | None
+    offset_s: float | None = Field(description="Seconds since the call began.")
+    words: str
+
+
+class Told(Out):
+    """Something that happened, in words for people."""
+
+    model_config = ConfigDict(alias_generator=to_camel, defer_build=True, extra="allow")
+    at: Time | None
+    words: str
+
+
+class JourneyWords(Out):
+    """The same for people."""
+
+    faults: list[str]
+    escalation: list[Told]
+    check: str | None
+    voice_call: str | None
+
+
+class Journey(Out):
+    """What goes with a call beside its messages. Secrets are masked."""
+
+    call: str
+    any: bool = Field(description="False for a plain echo call: there is nothing to tell.")
+    region: str | None
+    chosen_by: str | None
+    partner: str | None
+    scenario: str | None
+    why: str | None
+    faults: list[dict[str, Any]]
+    flow_input: dict[str, Any] = Field(description="Members of the User-to-User object beyond those that Salesforce reads.")
+    agent: list[AgentEvent]
+    escalation: dict[str, Any] | None
+    escalation_of: str | None
+    voice_call: dict[str, Any] | None
+    requests: list[Told] = Field(description="Requests to the Telephony Integration API that belong to it.")
+    words: JourneyWords
+
+
 Column = list[float | None]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from sbc_sim.journal.entries import Entry, Kind
 from tests.http.conftest import START, Lab, answered, ended, message, started
+from tests.support.flow import TOKEN, first_leg
 from tests.support.sip import Exchange
 
 KEY = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
@@ -274,3 +275,16 @@ def test_ten_thousand_octets_of_json_depth_are_a_400_and_no_crash(lab: Lab) -> N
     body = b"[" * 100_000
     response = lab.client.post("/api/v1/calls/wait", content=body, headers={"Content-Type": "application/json"})
     assert (response.status_code, response.json()["code"]) == (400, "bad-json")
+
+
+def test_what_goes_with_a_call_beside_its_messages_is_told_with_words_and_masked(lab: Lab) -> None:
+    lab.tell(*first_leg().entries)
+    told = get(lab, "/api/v1/calls/c1/journey")
+    assert (told["call"], told["any"], told["region"], told["chosenBy"]) == ("c1", True, "frankfurt", "SNI")
+    assert [event["words"] for event in told["agent"]][1] == 'agent says: "Hello, how can I help?"'  # type: ignore[attr-defined,index]
+    assert told["words"]["check"].startswith("partner check: the customer's leg lives")  # type: ignore[index,call-overload]
+    assert TOKEN in json.dumps(first_leg().call.voice_call)
+    assert TOKEN.rpartition(".")[2] not in json.dumps(told)
+    lab.tell(started("c9"))
+    assert get(lab, "/api/v1/calls/c9/journey")["any"] is False
+    problem(lab, "/api/v1/calls/none/journey", 404, "no-such-call")

@@ -64,6 +64,24 @@ def test_an_attempt_is_told_as_attempts_lists_it(lab: Lab) -> None:
     assert told[1] == lab.client.get("/api/v1/attempts").json()["attempts"][0]
 
 
+def test_faults_and_voice_calls_are_told_and_what_goes_with_a_call_updates_it(lab: Lab) -> None:
+    with following(lab.port) as stream:
+        stream.opened()
+        lab.tell(
+            Entry(START, Kind.FAULT_CHANGED, None, {"name": "slow", "change": "set", "fault": {"name": "slow", "type": "slow-answer"}})
+        )
+        (fault,) = stream.until("fault.changed")
+        assert (fault[1]["name"], fault[1]["change"], fault[1]["at"]) == ("slow", "set", "2023-11-14T22:13:20.000Z")
+        lab.tell(Entry(START, Kind.VOICE_CALL, None, {"voiceCallId": "0LQ1", "state": "created"}))
+        (record,) = stream.until("voice.call")
+        assert record[1]["voiceCallId"] == "0LQ1"
+        lab.tell(started("c1"))
+        stream.until("call.started")
+        lab.tell(Entry(START, Kind.ESCALATION, "c1", {"mode": "bye", "state": "began"}))
+        updated = stream.until("call.updated", "c1")[-1]
+        assert updated[1]["escalation"]["mode"] == "bye"
+
+
 def test_secrets_are_masked_in_events_too(lab: Lab) -> None:
     token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIwMEQifQ.c2lnbmF0dXJlLXRoYXQtbm9ib2R5LXNob3VsZC1yZWFk"
     with following(lab.port) as stream:
