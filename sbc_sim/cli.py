@@ -25,6 +25,7 @@ _MODULES: Mapping[str, str] = {
     "ready": "serve",
     "demo": "demo",
     "call": "call",
+    "answer": "answer",
     "calls": "calls",
     "doctor": "doctor",
     "judge": "judge",

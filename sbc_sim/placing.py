@@ -27,7 +27,8 @@ from sbc_sim.net.shell import Shell, unix_clock
 from sbc_sim.net.sip_tls import SipDialler
 from sbc_sim.net.tls_contexts import ClientTls
 from sbc_sim.partner.caller import Caller
-from sbc_sim.partner.placed_call import CallPlan, CallResult
+from sbc_sim.partner.partner_call import CallResult
+from sbc_sim.partner.placed_call import CallPlan
 from sbc_sim.rtp.audio import tone
 from sbc_sim.rtp.leg import LegDescription
 from sbc_sim.rtp.play import EchoProof, PlayLeg

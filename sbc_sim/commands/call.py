@@ -30,7 +30,7 @@ from sbc_sim.journal.view import camel
 from sbc_sim.sip.uri import host_port
 
 if TYPE_CHECKING:
-    from sbc_sim.partner.placed_call import CallResult
+    from sbc_sim.partner.partner_call import CallResult
     from sbc_sim.placing import Order, Placement
     from sbc_sim.rtp.play import EchoProof
     from sbc_sim.sip.peer import TlsFailure

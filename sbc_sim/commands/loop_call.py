@@ -16,7 +16,7 @@ from sbc_sim.sip.uri import host_port
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sbc_sim.partner.placed_call import CallResult
+    from sbc_sim.partner.partner_call import CallResult
     from sbc_sim.settings import Settings
     from sbc_sim.sip.peer import TlsFailure
 

@@ -41,6 +41,8 @@ class ClientCertificates(StrEnum):
     """Ask, and tell in `TlsFacts.client_certificate`."""
     IGNORE = "ignore"
     """Do not ask."""
+    REQUIRE = "require"
+    """Mutual TLS: end the handshake of whoever presents none. No SBC may do so towards us, nor we: for a partner that does it wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,8 @@ class ServerConnections:
         context.set_tlsext_servername_callback(self._named)
         _log_keys(context, self._key_log)
         if self.options.client_certificates is not ClientCertificates.IGNORE:
-            context.set_verify(SSL.VERIFY_PEER, self._presented)
+            insists = SSL.VERIFY_FAIL_IF_NO_PEER_CERT if self.options.client_certificates is ClientCertificates.REQUIRE else 0
+            context.set_verify(SSL.VERIFY_PEER | insists, self._presented)
             _always_call_for_the_leaf(context)
         return context
 
@@ -154,7 +157,7 @@ class ServerConnections:
             return True
         handshake = handshake_of(connection)
         handshake.client_certificate = _subject_of_x509(certificate)
-        return self.options.client_certificates is ClientCertificates.REPORT or bool(ok)
+        return self.options.client_certificates in (ClientCertificates.REPORT, ClientCertificates.REQUIRE) or bool(ok)
 
     def _named(self, connection: SSL.Connection) -> None:
         name = connection.get_servername()

@@ -6,29 +6,21 @@ true for the one side's SDP, dialogs and SRTP is true for the other's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from sbc_sim.calls import telling
-from sbc_sim.calls.outbox import Outbox
-from sbc_sim.calls.outputs import Environment, StartMedia, StopMedia
 from sbc_sim.calls.session import Session, seen_by
 from sbc_sim.journal.entries import Kind
-from sbc_sim.rtp.leg import LegReport
-from sbc_sim.rtp.play import EchoProof
-from sbc_sim.rules.policy import Policy
+from sbc_sim.partner.partner_call import Booth, PartnerCall
 from sbc_sim.sip.body import sdp_body
 from sbc_sim.sip.dialog import Dialog
-from sbc_sim.sip.effects import ClientTransaction, Effect, ServerTransaction
+from sbc_sim.sip.effects import ClientTransaction
 from sbc_sim.sip.errors import InvalidInput, MalformedMessage
-from sbc_sim.sip.headers import Reason
-from sbc_sim.sip.inspection import inspect
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.text import parse_number
-from sbc_sim.sip.uri import host_port
-from sbc_sim.sip.user_agent import UserAgent
 
 
 class PlacedState(StrEnum):
@@ -93,6 +85,8 @@ class CallPlan:
     """Whole header value; None leaves the header out."""
     seconds: float = 5.0
     """From the answer to our BYE."""
+    awaits_bye: bool = False
+    """The SBC is to end the call, as an agent does that escalates; our own BYE after `seconds` is a last resort then, and a problem."""
     ring_seconds: float = 60.0
     """Longest wait for a final answer, then CANCEL."""
     extra: Extra = ()
@@ -102,57 +96,14 @@ class CallPlan:
     suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80",)
 
 
-@dataclass(slots=True)
-class CallResult:
-    """What came of a placed call. Times are unix seconds."""
-
-    call: str
-    sip_call_id: str = ""
-    status: int | None = None
-    """Final answer to the INVITE; 408 when none came, 503 when the connection failed."""
-    reason: str = ""
-    warning: str | None = None
-    """Warning header of a refusal: the rule that was broken, in the SBC's own words."""
-    started_at: float = 0.0
-    answered_at: float | None = None
-    ended_at: float | None = None
-    ended_by: str = ""
-    """partner (us), sbc, or network."""
-    bye_status: int | None = None
-    suite: str | None = None
-    report: LegReport | None = None
-    proof: EchoProof | None = None
-    problems: list[str] = field(default_factory=list)
-    """Sentences about what went wrong, in order."""
-
-
-ReadProof = Callable[[str], EchoProof | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Booth:
-    """What every placed call of a caller shares."""
-
-    agent: UserAgent
-    outbox: Outbox
-    policy: Policy
-    environment: Environment
-    read_proof: ReadProof
-
-
-class PlacedCall:
-    """One call of ours."""
+class PlacedCall(PartnerCall):
+    """One call that we place."""
 
     def __init__(self, call_id: str, plan: CallPlan, booth: Booth) -> None:
         """Do nothing yet: `place` begins."""
-        self.id = call_id
+        super().__init__(call_id, booth)
         self.state = PlacedState.WAITING
-        self.result = CallResult(call_id)
-        self.dialog: Dialog | None = None
-        self.deadline: float | None = None
         self._plan = plan
-        self._booth = booth
-        self._session: Session | None = None
         self._invite: ClientTransaction | None = None
         self._hang_up_at: float | None = None
         self._give_up_at: float | None = None
@@ -199,9 +150,7 @@ class PlacedCall:
         if transaction is self._invite:
             self._invite_answered(transaction, response, dialog, now)
         elif transaction.request.method == "BYE" and response.status >= 200 and self.state is PlacedState.ENDING:
-            self.result.bye_status = response.status
-            if response.status >= 300:
-                self.result.problems.append(f"our BYE was answered {response.status} {response.reason}")
+            self._bye_answered(response)
             self._move(PlacedInput.OVER)
             self._finish("partner", "normal", now)
 
@@ -270,11 +219,7 @@ class PlacedCall:
             self.result.problems.append(f"the answer cannot be used: {why}")
             return False
         session.settle(sdp, agreed)
-        assert session.leg is not None
-        self.result.suite = session.leg.receive_key.suite
-        self._booth.outbox.put(StartMedia(session.leg))
-        local = host_port(session.address.host, session.address.rtp_port)
-        self._record(Kind.MEDIA_AGREED, now, telling.agreed(session.leg, agreed, local, False))
+        self._start_media(agreed, now)
         return True
 
     def unanswered(self, transaction: ClientTransaction, status: int, why: str, now: float) -> None:
@@ -286,50 +231,19 @@ class PlacedCall:
             self._move(PlacedInput.OVER)
             self._finish("partner", "normal", now)
 
-    # --- requests of the SBC -----------------------------------------------------------------------------------------
+    # --- the SBC hangs up -----------------------------------------------------------------------------------------------
 
-    def requested(self, transaction: ServerTransaction, now: float) -> None:
-        """Take a request within the dialog: BYE, a re-INVITE or UPDATE of the SBC, or anything else that is allowed."""
-        agent, request = self._booth.agent, transaction.request
-        if inspect(request) is not None:
-            self._carry(agent.server.respond(transaction, 405, now), now)
-        elif request.method == "BYE":
-            self._carry(agent.server.respond(transaction, 200, now), now)
-            ending = self.state is PlacedState.ENDING
-            self._move(PlacedInput.PEER_BYE)
-            if not ending:
-                self._note_reason(request)
-                self._finish("sbc", "normal", now)
-        elif request.method in ("INVITE", "UPDATE"):
-            self._renegotiate(transaction, now)
-        else:
-            self._carry(agent.server.respond(transaction, 200, now), now)
+    def _peer_bye(self, bye: Request, now: float) -> None:
+        ending = self.state is PlacedState.ENDING
+        self._move(PlacedInput.PEER_BYE)
+        if not ending:
+            self._note_reason(bye)
+            self._finish("sbc", "normal", now)
 
     def _note_reason(self, bye: Request) -> None:
         reason = bye.headers.first("Reason")
-        if self.result.answered_at is not None and self._hang_up_at is not None:
+        if self.result.answered_at is not None and self._hang_up_at is not None and not self._plan.awaits_bye:
             self.result.problems.append(f"the SBC hung up first{f': {reason}' if reason else ''}")
-
-    def _renegotiate(self, transaction: ServerTransaction, now: float) -> None:
-        session, agent = self._session, self._booth.agent
-        assert session is not None
-        try:
-            sdp = sdp_body(transaction.request)
-        except MalformedMessage:
-            self._carry(agent.server.respond(transaction, 400, now), now)
-            return
-        if sdp is None:
-            body = b"" if transaction.request.method == "UPDATE" else session.offer()
-            self._carry(agent.server.respond(transaction, 200, now, (), body), now)
-            return
-        agreed = session.read(sdp)
-        if not agreed.usable:
-            self._carry(agent.server.respond(transaction, 488, now), now)
-            return
-        body = session.answer(sdp, agreed)
-        assert session.leg is not None
-        self._booth.outbox.put(StartMedia(session.leg))
-        self._carry(agent.server.respond(transaction, 200, now, (), body), now)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -341,10 +255,7 @@ class PlacedCall:
             self._carry(self._booth.agent.client.cancel(self._invite, now), now)
         elif self.state is PlacedState.UP and self.dialog is not None:
             self._move(PlacedInput.HANG_UP)
-            self._take_report()
-            reason = str(Reason("Q.850", 16, "Normal call clearing"))
-            _, effects = self._booth.agent.client.request(self.dialog, "BYE", now, (("Reason", reason),))
-            self._carry(effects, now)
+            self._say_bye(now)
         self._rearm()
 
     def abandon(self, why: str, now: float) -> None:
@@ -359,6 +270,8 @@ class PlacedCall:
         """Do what is due: hang up, or give up."""
         if self.state is PlacedState.UP and self._hang_up_at is not None and now >= self._hang_up_at:
             self._hang_up_at = None
+            if self._plan.awaits_bye:
+                self.result.problems.append(f"the SBC did not hang up within {self._plan.seconds:g} s")
             self.hang_up(now)
         elif self._give_up_at is not None and now >= self._give_up_at:
             self._give_up_at = None
@@ -373,32 +286,8 @@ class PlacedCall:
         waits = {PlacedState.UP: self._hang_up_at, PlacedState.INVITING: self._give_up_at, PlacedState.CANCELLING: self._give_up_at}
         self.deadline = waits.get(self.state)
 
-    def _take_report(self) -> None:
-        self.result.report = self._booth.environment.read_media(self.id) or self.result.report
-        self.result.proof = self._booth.read_proof(self.id) or self.result.proof
-
-    def _finish(self, by: str, reason: str, now: float) -> None:
-        if self._session is not None:
-            if self.result.proof is None:
-                self._take_report()
-            if self.result.report is not None:
-                self._record(Kind.MEDIA, now, telling.media(self.result.report, True))
-            self._booth.outbox.put(StopMedia(self.id))
-        self.result.ended_at = now
-        self.result.ended_by = by
-        answered = self.result.answered_at is not None
-        data = {"endedBy": by, "endReason": reason, "state": "ended" if answered else "rejected", "status": self.result.status}
-        self._record(Kind.CALL_ENDED, now, data)
-        self.deadline = None
-
     def _move(self, what: PlacedInput) -> None:
         try:
             self.state = PLACED[self.state, what]
         except KeyError:
             raise InvalidInput(f"placed call: no {what} in state {self.state}") from None
-
-    def _record(self, kind: Kind, now: float, data: Mapping[str, object]) -> None:
-        self._booth.outbox.record(kind, self.id, now, data)
-
-    def _carry(self, effects: list[Effect], now: float) -> None:
-        self._booth.outbox.carry(effects, now)

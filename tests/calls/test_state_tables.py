@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc_sim.calls.call_states import CALL, CallInput, CallState
+from sbc_sim.partner.answered_call import TAKEN, AnsweredInput, AnsweredState
 from sbc_sim.partner.placed_call import PLACED, PlacedInput, PlacedState
 from sbc_sim.sip.dialog import DIALOG, Dialog, DialogInput, DialogState
 from sbc_sim.sip.errors import InvalidInput
@@ -14,6 +15,7 @@ from sbc_sim.sip.errors import InvalidInput
 TABLES = [
     (CALL, CallState, CallInput, {CallState.ENDED, CallState.REJECTED}),
     (PLACED, PlacedState, PlacedInput, {PlacedState.DONE}),
+    (TAKEN, AnsweredState, AnsweredInput, {AnsweredState.DONE}),
     (DIALOG, DialogState, DialogInput, {DialogState.TERMINATED}),
 ]
 
@@ -27,7 +29,7 @@ def test_every_state_can_come_to_an_end_and_every_input_is_used(table, states, i
     assert {what for _, what in table} == set(inputs)
 
 
-@pytest.mark.parametrize(("table", "states", "inputs", "last"), TABLES[:2])
+@pytest.mark.parametrize(("table", "states", "inputs", "last"), TABLES[:3])
 def test_nothing_leaves_the_last_states(table, states, inputs, last):
     assert not [pair for pair in table if pair[0] in last]
 
