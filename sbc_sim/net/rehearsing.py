@@ -1,0 +1,165 @@
+"""Rehearsals in a running simulator: fed from the journal, told to the journal, woken when a step's time is over.
+
+What is appended while others are told of an entry would reach them out of order, so entries wait for the next turn of the reactor.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from twisted.logger import Logger
+
+from sbc_sim.calls.rehearsal import Rehearsal
+from sbc_sim.calls.rehearsal_plan import FORM, Wanted
+from sbc_sim.calls.rehearsal_steps import StepState
+from sbc_sim.calls.rehearsals import Rehearsals
+from sbc_sim.journal.entries import Entry
+from sbc_sim.journal.store import Store
+
+MOST_WAITING = 10_000
+"""Entries that wait for a turn; a reactor that is so far behind has other troubles."""
+
+CheckForm = Callable[[Rehearsal], Iterable[str]]
+"""What is missing in the form of a rehearsal, or contradicts the traffic: a sentence each."""
+
+
+class Rehearsing:
+    """The shell around `Rehearsals`."""
+
+    _log = Logger()
+
+    def __init__(
+        self, rehearsals: Rehearsals, store: Store, reactor: Any, now: Callable[[], float], check_form: CheckForm = lambda one: ()
+    ) -> None:
+        """`now`: unix seconds. Nothing is observed yet."""
+        self.rehearsals = rehearsals
+        self._store, self._reactor, self._now, self._check_form = store, reactor, now, check_form
+        self._waiting: deque[Entry] = deque(maxlen=MOST_WAITING)
+        self._alarm: Any = None
+        self._alarm_at: float | None = None
+        self._turn: Any = None
+        self._copy_due = False
+        self._end: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Go on with what a process before this one left, and listen."""
+        if self._store.health().kind != "memory":
+            self._append(self.rehearsals.restore(_outside(self._store), self._now()))
+        self._end = self._store.subscribe(self._heard)
+        self._wake_later()
+
+    def stop(self) -> None:
+        """Tell what is not told yet, and listen no more."""
+        if self._end is not None:
+            self._look()
+            self._end()
+            self._end = None
+        for call in (self._turn, self._alarm):
+            if call is not None and call.active():
+                call.cancel()
+
+    # --- asked by the API --------------------------------------------------------------------------------------------------
+
+    def listed(self) -> list[Rehearsal]:
+        """All of them, newest first."""
+        self._look()
+        return self.rehearsals.listed()
+
+    def get(self, name: str) -> Rehearsal | None:
+        """One by its id."""
+        self._look()
+        return self.rehearsals.get(name)
+
+    def begin(self, wanted: Wanted) -> Rehearsal:
+        """Begin one. Raises TooMany and InvalidInput."""
+        self._look()
+        made, entries = self.rehearsals.begin(wanted, self._now())
+        self._append(entries)
+        self._after()
+        return made
+
+    def act(self, name: str, what: Callable[[Rehearsal, float], None]) -> Rehearsal:
+        """Do something with one. Raises KeyError, InvalidInput and TooMany."""
+        self._look()
+        now = self._now()
+        self._append(self.rehearsals.act(name, lambda one: what(one, now), now))
+        self._after()
+        return self.rehearsals.get(name) or self.rehearsals.listed()[0]
+
+    def clear(self) -> None:
+        """Forget those that are over: the store was emptied."""
+        self._append(self.rehearsals.clear(self._now()))
+
+    # --- what happens ------------------------------------------------------------------------------------------------------
+
+    def _heard(self, entry: Entry) -> None:
+        wanted = self.rehearsals.wants(entry)
+        if wanted:
+            self._waiting.append(entry)
+        self._copy_due |= self.rehearsals.kept_outside(entry)
+        if (wanted or self._copy_due) and self._turn is None:
+            self._turn = self._reactor.callLater(0, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        self._look()
+
+    def _look(self) -> None:
+        """Observe what waits. A fault of ours must not stop the simulator: it is logged, and the entry is passed over."""
+        while self._waiting:
+            entry = self._waiting.popleft()
+            try:
+                view = self._store.call(entry.call) if entry.call is not None else None
+                if entry.call is None or view is not None:
+                    self._append(self.rehearsals.observe(entry, view))
+            except Exception:
+                self._log.failure("a rehearsal met a fault of its own at {kind}, please report it", kind=entry.kind)
+        if self._copy_due:
+            self._copy_due = False
+            self._append(self.rehearsals.copies(self._now()))
+        self._after()
+
+    def _after(self) -> None:
+        for one in self.rehearsals.running:
+            step = one.steps.get(FORM)
+            if step is not None and step.state is StepState.WAITING:
+                self._settle_form(one)
+        self._wake_later()
+
+    def _settle_form(self, one: Rehearsal) -> None:
+        now, flags = self._now(), list(self._check_form(one))
+        self._append(self.rehearsals.act(one.id, lambda rehearsal: rehearsal.form_checked(flags, now), now))
+
+    def _append(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._store.append(entry)
+
+    # --- time --------------------------------------------------------------------------------------------------------------
+
+    def _wake_later(self) -> None:
+        at = self.rehearsals.deadline
+        if at == self._alarm_at and self._alarm is not None and self._alarm.active():
+            return
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = None if at is None else self._reactor.callLater(max(0.0, at - self._now()), self._wake)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        self._look()
+        self._append(self.rehearsals.advance(self._now()))
+        self._after()
+
+
+def _outside(store: Store) -> Iterator[Entry]:
+    """Entries outside of calls, newest first."""
+    cursor: str | None = None
+    while True:
+        page = store.outside(500, cursor)
+        yield from page.entries
+        cursor = page.next
+        if cursor is None:
+            return
