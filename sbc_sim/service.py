@@ -38,6 +38,7 @@ from sbc_sim.net.sip_connection import ConnectionLimits
 from sbc_sim.net.sip_tls import ListenError, SipDialler, SipListener
 from sbc_sim.net.store_watch import StoreWatch
 from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
+from sbc_sim.places import directory_of
 from sbc_sim.rtp.leg import LegDescription, Prompt
 from sbc_sim.settings import Settings
 from sbc_sim.sip.connections import Identity
@@ -136,7 +137,8 @@ class Service:
             clock=self.clock,
             new_recording=self.recordings.new,
         )
-        environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes)
+        self.directory = directory_of(settings)
+        environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes, locate=self.directory.locate)
         identity = Identity(in_uri(self.addresses.sip_host), self.addresses.sip_port)
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)
         limits = self._connection_limits()

@@ -305,6 +305,7 @@ class Settings(BaseModel):
             "served_users": self.sip.users,
             "served_hosts": self.sip.hosts,
             "uui_aliases": tuple(self.uui.aliases.items()),
+            "source_lists": (),  # of regions and partners: calls/directory
         }
         for name in set(Policy.__dataclass_fields__) - set(values):
             short = name.removeprefix("uui_")

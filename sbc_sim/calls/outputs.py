@@ -91,10 +91,12 @@ class Environment:
     """`new_key(n)`: n random octets for key and salt."""
     choices: Choices | None = None
     """Offline: what the far end of a trace chose. None: chance decides, and sessions are refreshed when their timer says so."""
-    locate: Callable[[Peer | None, Request], Place] = nowhere
-    """Find region and partner of a new call."""
+    locate: Callable[[Peer | None, Request | None], Place] = nowhere
+    """Find region and partner of a new call, of another request, or of a connection on which nothing has come yet (None)."""
     choose: Choose = plain
     """Choose how to behave towards it."""
+    renew_certificate: Callable[[], object] = lambda: None
+    """Show another server certificate on new connections from now on (test number 1020)."""
 
 
 class Core(Protocol):

@@ -14,6 +14,7 @@ from sbc_sim.rules.answers import RETRY_AFTER_S
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding
 from sbc_sim.rules.judge import first_refusal, judge_options, judge_source
+from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import quote, quote_header
 from sbc_sim.rules.signalling import judge_malformed, request_finding
 from sbc_sim.rules.tls import judge_attempt
@@ -43,7 +44,7 @@ class Outside:
         desk = self._desk
         peer = desk.agent.peer(transaction.connection)
         evidence = Evidence(peer=peer, invite=transaction.request, invited_at=now, overloaded=self._busy(now, len(self._calls)))
-        stands_against = first_refusal(judge_options(evidence, desk.policy))
+        stands_against = first_refusal(judge_options(evidence, self._policy(peer, transaction.request)))
         if stands_against is not None:
             self.refuse(transaction, stands_against[0], now)
             return
@@ -52,7 +53,7 @@ class Outside:
     def from_elsewhere(self, transaction: ServerTransaction, now: float) -> bool:
         """Refuse a request from a source that is not on the allow-list; for INVITE and OPTIONS the judge sees to that."""
         evidence = Evidence(peer=transaction.peer, invite=transaction.request, invited_at=now)
-        stands_against = first_refusal(judge_source(evidence, self._desk.policy))
+        stands_against = first_refusal(judge_source(evidence, self._policy(transaction.peer, transaction.request)))
         if stands_against is not None:
             self.refuse(transaction, stands_against[0], now)
         return stands_against is not None
@@ -118,13 +119,17 @@ class Outside:
     def attempt(self, peer: Peer, failure: TlsFailure, now: float) -> None:
         """Write down a connection that never became one for SIP."""
         desk = self._desk
-        findings = judge_attempt(peer, failure, desk.policy)
+        findings = judge_attempt(peer, failure, self._policy(peer, None))
         number = f"{int(now * 1000):012x}-{desk.environment.new_token(4)}"
         desk.outbox.record(Kind.ATTEMPT, None, now, telling.attempt(number, peer, failure, findings))
 
     def is_allowed(self, peer: Peer) -> bool:
         """Tell whether a peer may send anything at all."""
-        return first_refusal(judge_source(Evidence(peer=peer), self._desk.policy)) is None
+        return first_refusal(judge_source(Evidence(peer=peer), self._policy(peer, None))) is None
+
+    def _policy(self, peer: Peer | None, request: Request | None) -> Policy:
+        """What holds where a request, or a connection, belongs."""
+        return self._desk.environment.locate(peer, request).policy or self._desk.policy
 
 
 def _demanded(obstacle: inspection.Obstacle) -> Extra:

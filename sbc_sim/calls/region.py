@@ -38,6 +38,10 @@ class Region:
     """The public host name: in SNI, certificate and Request-URI of calls that mean this region."""
     listeners: tuple[str, ...] = ()
     """Names of its own listeners (`Peer.listener`); empty: it shares the common one."""
+    allow_from: tuple[str, ...] = ()
+    """Networks in CIDR form that may call it, and that mean it; empty: as everywhere."""
+    numbers: tuple[str, ...] = ()
+    """User parts that are served here; empty: as everywhere."""
     policy: Policy | None = None
     """What holds here, when it differs from what holds everywhere: allow-list, served numbers and hosts."""
 
@@ -50,13 +54,15 @@ class Place:
     partner: Partner | None = None
     chosen_by: str = ""
     """``listener``, ``SNI``, ``Request-URI``, ``source network`` or ``default``; empty without a region."""
+    own_policy: Policy | None = None
+    """What holds for this partner in this region, when it differs from what holds in the region."""
 
     @property
     def policy(self) -> Policy | None:
-        """The region's own policy."""
-        return None if self.region is None else self.region.policy
+        """What holds here; None: what holds everywhere."""
+        return self.own_policy or (None if self.region is None else self.region.policy)
 
 
-def nowhere(peer: Peer | None, invite: Request) -> Place:
+def nowhere(peer: Peer | None, request: Request | None) -> Place:
     """No region and no partner: for who is told of none."""
     return Place()

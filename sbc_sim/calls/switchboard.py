@@ -132,7 +132,7 @@ class Switchboard:
     def connected(self, connection: int, peer: Peer, now: float) -> list[Output]:
         """Take a connection whose TLS handshake is over."""
         if not peer.dialled and self._policy.off_list == "close" and not self._outside.is_allowed(peer):
-            self._outside.attempt(peer, TlsFailure(TlsProblem.OFF_LIST, f"{peer.host} is not on the allow-list (sip.allow_from)"), now)
+            self._outside.attempt(peer, TlsFailure(TlsProblem.OFF_LIST, f"{peer.host} is not on the allow-list"), now)
             self._outbox.put(Close(connection, "source address is not allowed", abort=True))
             return self._outbox.take()
         sizes = StreamLimits(self._limits.header_bytes, self._limits.body_bytes, self._limits.uri_bytes)

@@ -8,7 +8,7 @@ from sbc_sim.rules.answers import RETRY_AFTER_S, refusal
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Quote
 from sbc_sim.rules.outcome import failed, passed, skipped
-from sbc_sim.rules.policy import Policy
+from sbc_sim.rules.policy import Policy, SourceList
 from sbc_sim.sip.inspection import RequestFault
 from sbc_sim.sip.uri import host_port
 
@@ -23,22 +23,37 @@ def judge_source(evidence: Evidence, policy: Policy) -> Finding:
     peer = evidence.peer
     if peer is None:
         return skipped("SBC-NET-001", "Nothing is known about the source address.")
-    if not _allowed(peer.host, policy.allow_from):
-        detail = f"Source {peer.host} is in none of the allowed networks: {', '.join(policy.allow_from) or 'none is set'}."
+    against = off_list(peer.host, policy)
+    if against:
         shown = Quote(host_port(peer.host, peer.port), "source address", None, "TCP")
-        return failed("SBC-NET-001", detail, shown, refused=refusal(RequestFault.OFF_LIST, policy))
-    if not policy.allow_from:
+        return failed("SBC-NET-001", against, shown, refused=refusal(RequestFault.OFF_LIST, policy))
+    lists = ", ".join(listed.setting for listed in _lists(policy))
+    if not lists:
         return passed("SBC-NET-001", f"Source {peer.host}; no allow-list is set.")
-    return passed("SBC-NET-001", f"Source {peer.host} is on the allow-list.")
+    return passed("SBC-NET-001", f"Source {peer.host} is on the allow-list ({lists}).")
 
 
-def _allowed(host: str, networks: tuple[str, ...]) -> bool:
-    """Tell whether an address is in one of the networks; without networks every address is."""
+def off_list(host: str, policy: Policy) -> str:
+    """Say in one sentence which allow-list does not have a source address; empty when all have it."""
+    for listed in _lists(policy):
+        if listed.why:
+            return f"Source {host} {listed.why}."
+        if not _has(listed.networks, host):
+            return f"Source {host} is in none of the allowed networks of {listed.setting}: {', '.join(listed.networks) or 'none is set'}."
+    return ""
+
+
+def _lists(policy: Policy) -> tuple[SourceList, ...]:
+    common = (SourceList("sip.allow_from", policy.allow_from),) if policy.allow_from else ()
+    return (*common, *policy.source_lists)
+
+
+def _has(networks: tuple[str, ...], host: str) -> bool:
     try:
         address = ip_address(host)
     except ValueError:
-        return not networks
-    return not networks or any(address in ip_network(network, strict=False) for network in networks)
+        return False
+    return any(address in ip_network(network, strict=False) for network in networks)
 
 
 def _room(evidence: Evidence, policy: Policy) -> Finding:

@@ -6,6 +6,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class SourceList:
+    """One list of networks that a source must be on."""
+
+    setting: str
+    """By which it is known: ``regions.frankfurt.allow_from``."""
+    networks: tuple[str, ...]
+    """In CIDR form; empty: nobody."""
+    why: str = ""
+    """Why nobody is on it, as the end of "Source 192.0.2.1 ..."."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Each field names the setting it comes from. Defaults are the ``published`` profile."""
 
@@ -13,6 +25,9 @@ class Policy:
 
     # sip
     allow_from: tuple[str, ...] = ()  # sip.allow_from: networks in CIDR form; empty = everyone
+    source_lists: tuple[
+        SourceList, ...
+    ] = ()  # regions.NAME.allow_from, partners.NAME.signalling: further lists, each of which must have it
     off_list: str = "403"  # sip.off_list: 403 | 503 | close
     served_users: tuple[str, ...] = ()  # sip.users: empty = any user
     served_hosts: tuple[str, ...] = ()  # sip.hosts: empty = any host

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from sbc_sim.rules.alerts import alert_named
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Quote, Status
+from sbc_sim.rules.network import off_list
 from sbc_sim.rules.outcome import failed, found, passed, skipped, warned
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.quoting import quote, quote_octets, sentence
@@ -61,9 +62,7 @@ def _alert_sentence(failure: TlsFailure) -> str:
 
 
 def _source(peer: Peer, failure: TlsFailure, policy: Policy) -> str:
-    if failure.problem is not TlsProblem.OFF_LIST:
-        return ""
-    return f"Source {peer.host} is in none of the allowed networks: {', '.join(policy.allow_from) or 'none is set'}."
+    return off_list(peer.host, policy) if failure.problem is TlsProblem.OFF_LIST else ""
 
 
 def _advice(failure: TlsFailure) -> str:

@@ -78,7 +78,7 @@ def test_plain_sip_is_quoted_with_its_line_ends_visible() -> None:
 def test_a_source_that_is_not_on_the_list_is_named_with_the_list() -> None:
     (finding,) = judge_attempt(PEER, TlsFailure(TlsProblem.OFF_LIST, "Closed"), Policy(allow_from=("198.51.100.0/24",)))
     assert finding.rule == "SBC-NET-001"
-    assert "192.0.2.10 is in none of the allowed networks: 198.51.100.0/24" in finding.detail
+    assert "192.0.2.10 is in none of the allowed networks of sip.allow_from: 198.51.100.0/24" in finding.detail
 
 
 def test_octets_that_are_no_text_are_quoted_in_hex() -> None:
