@@ -31,6 +31,12 @@ class NotTaken(ValueError):
         self.reason = reason
 
 
+class Lined(dict[str, Any]):
+    """A mapping that still knows the line of each of its names; lines are from 1, and not there when they are not known."""
+
+    lines: dict[str, int]
+
+
 @dataclass(slots=True)
 class Written:
     """One value: text, a list, a mapping, or nothing (None)."""
@@ -55,10 +61,13 @@ class Written:
         """Give it as JSON would have it: unquoted numbers, true and false mean what they say.
 
         As in the core schema of YAML 1.2, but a leading plus or zero makes no number: it would be lost, and telephone numbers have them.
+        Mappings are `Lined`.
         """
         match self.value:
             case dict():
-                return {name: member.data() for name, member in self.value.items()}
+                found = Lined({name: member.data() for name, member in self.value.items()})
+                found.lines = {name: member.line for name, member in self.value.items() if member.line}
+                return found
             case list():
                 return [member.data() for member in self.value]
             case str() if not self.quoted:

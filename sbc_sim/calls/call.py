@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sbc_sim.calls import telling
 from sbc_sim.calls.book import Book
 from sbc_sim.calls.call_states import CALL, SHOWN_STATES, CallInput, CallState
-from sbc_sim.calls.companion import Companion
+from sbc_sim.calls.companion import NO_DATA, Companion
 from sbc_sim.calls.companions import companions
 from sbc_sim.calls.conduct import CallFacts, Conduct
 from sbc_sim.calls.limits import Limits
@@ -133,6 +133,8 @@ class Call:
         """Choose how to behave towards this call: what it reaches, and what is done wrong on purpose."""
         facts = CallFacts(self.id, telling.user_of_uri(invite.uri) or "", self.evidence.uui, self.place)
         self._conduct = self._desk.environment.choose(facts, now)
+        self.evidence.scenario = self._conduct.scenario
+        self.evidence.journey.expected = self._conduct.agent is not None
         self._companions = companions(self._conduct, self)
         self._book.record(Kind.SCENARIO, now, telling.scenario(self._conduct))
 
@@ -418,7 +420,7 @@ class Call:
         """Play a prompt towards the partner, instead of what plays; None: be silent."""
         self._desk.outbox.put(Say(self.id, prompt))
 
-    def escalate(self, mode: str, why: str, now: float) -> None:
+    def escalate(self, mode: str, why: str, now: float, data: Mapping[str, str] = NO_DATA) -> None:
         """Give the call back to the partner: for now by BYE whatever the mode."""
         self.hang_up("escalated", why, now)
 
@@ -575,11 +577,11 @@ class Call:
         """Take the last report and free the port; the verdict may still wait for the answer to our BYE."""
         if self.evidence.ended_at is not None:
             return
-        for companion in self._companions:
-            companion.over(now)
         self.evidence.ended_at = now
         self.evidence.ended_by = by
         self.evidence.end_reason = reason
+        for companion in self._companions:
+            companion.over(now)
         if self._watch is not None:
             self._watch.close(now)
         if self._session is not None:

@@ -13,6 +13,8 @@ from sbc_sim.journal.entries import Kind
 from sbc_sim.rtp.leg import LegEvent, Prompt
 from sbc_sim.rules.evidence import Evidence
 
+NO_DATA: Mapping[str, str] = {}
+
 
 class Acts(Protocol):
     """What a companion can do with its call, and know of it."""
@@ -29,8 +31,23 @@ class Acts(Protocol):
     def say(self, prompt: Prompt | None, now: float) -> None:
         """Play a prompt towards the partner, instead of what plays; None: be silent. Its end is heard as PROMPT_OVER."""
 
-    def escalate(self, mode: str, why: str, now: float) -> None:
-        """Give the call back to the partner. `mode`: bye, bye+data, invite-back, refer; empty: as set for the call."""
+    def refresh(self, method: str, now: float) -> None:
+        """Refresh the session by UPDATE or INVITE; empty: as the partner allows."""
+
+    def hold(self, held: bool, now: float) -> None:
+        """Put the call on hold by re-INVITE, or resume it."""
+
+    def drop_connection(self, now: float) -> None:
+        """Drop the TCP connection of the dialog at once (RST)."""
+
+    def renew_certificate(self, now: float) -> None:
+        """Show another server certificate on new connections from now on."""
+
+    def escalate(self, mode: str, why: str, now: float, data: Mapping[str, str] = NO_DATA) -> None:
+        """Give the call back to the partner. `mode`: bye, bye+data, invite-back, refer; empty: as set for the call.
+
+        `data`: what a scenario gives the partner with it by name, in modes that carry data.
+        """
 
 
 class Companion(Protocol):

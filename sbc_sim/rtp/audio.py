@@ -191,15 +191,23 @@ def wav_frames(data: bytes, ptime_ms: int = 20) -> list[bytes]:
 
     Raise ValueError with the reason when it is no such file, is empty, or lasts longer than ten minutes.
     """
+    return cut(wav_pcmu(data), ptime_ms)
+
+
+def wav_pcmu(data: bytes, longest_s: int = LONGEST_WAV_S) -> bytes:
+    """Convert a WAV file (linear PCM of 8 to 32 bits, any rate, mono or stereo) to PCMU octets.
+
+    Raise ValueError with the reason when it is no such file, is empty, or lasts longer than `longest_s`.
+    """
     try:
         with wave.open(io.BytesIO(data)) as source:
             channels, width, rate = source.getnchannels(), source.getsampwidth(), source.getframerate()
-            if not 0 < source.getnframes() <= LONGEST_WAV_S * rate:
-                raise ValueError(f"the WAV file must hold audio for at most {LONGEST_WAV_S} s")
+            if not 0 < source.getnframes() <= longest_s * rate:
+                raise ValueError(f"the WAV file must hold audio for at most {longest_s} s")
             samples = source.readframes(source.getnframes())
     except (wave.Error, EOFError, OSError, RuntimeError, ZeroDivisionError, OverflowError, MemoryError) as error:
         raise ValueError(f"not a WAV file of linear PCM: {str(error) or 'it is damaged'}") from error
-    return cut(_to_pcmu(samples, channels, width, rate), ptime_ms)
+    return _to_pcmu(samples, channels, width, rate)
 
 
 def _to_pcmu(samples: bytes, channels: int, width: int, rate: int) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sbc_sim.rtp.leg import LegDescription, LegReport
 from sbc_sim.rules.journey import Journey
+from sbc_sim.rules.provocation import Provocation
 from sbc_sim.sdp.answer import Negotiation
 from sbc_sim.sip.message import Request
 from sbc_sim.sip.peer import Peer
@@ -30,6 +31,8 @@ class Evidence:
     leg: LegDescription | None = None
     report: LegReport | None = None
     """None until media was started; the last report otherwise."""
+    scenario: str = "echo"
+    """What the call reached: echo, agent or the name of a test number. Whether it was an agent: `journey.expected`."""
     invited_at: float | None = None
     answered_at: float | None = None
     """200 sent."""
@@ -38,7 +41,8 @@ class Evidence:
     ended_by: str = ""
     """partner | sbc"""
     end_reason: str = ""
-    """normal | cancelled | no-ack | no-prack | media-timeout | max-duration | session-expired | refused | api | shutdown"""
+    """normal | cancelled | no-ack | no-prack | media-timeout | max-duration | session-expired | refused | api | shutdown
+    | fault (ended on purpose)"""
     refused_status: int | None = None
     held_s: float = 0.0
     """Seconds on hold between answer and end."""
@@ -52,5 +56,6 @@ class Evidence:
     dialog_errors: list[str] = field(default_factory=list)
     """Sentences about in-dialog mistakes of the peer: old CSeq, offer while pending, ACK with another CSeq ..."""
     journey: Journey = field(default_factory=Journey)
+    provocation: Provocation = field(default_factory=Provocation)
     overloaded: str = ""
     """Non-empty: why no call can be taken now (limits.calls, limits.calls_per_second, media ports), quoted in the 503."""
