@@ -1,0 +1,195 @@
+"""Members of request bodies, read one by one: what is missing or wrong is named with what was expected (facts 2.2)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sbc_sim.sip.text import printable
+from sbc_sim.telephony.remark import ATTRIBUTES, MEMBERS, WARN, Refused, Remark, bad_member
+
+LONGEST_TEXT = 1024
+LONGEST_KEY = 255
+LONGEST_CONTENT = 32 * 1024
+"""Characters of one member; longer is refused."""
+DEEPEST = 32
+_E164 = re.compile(r"\+[1-9]\d{6,14}")
+_MILLISECONDS = 100_000_000_000
+"""Times below are taken for seconds: in milliseconds they would lie before 1973."""
+
+Body = Mapping[str, Any]
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """Read a JSON object; an empty body and ``null`` are the empty one (real clients send both). Raises Refused."""
+    if not raw.strip():
+        return {}
+    try:
+        value = json.loads(raw, parse_constant=_constant)
+    except (ValueError, RecursionError) as error:
+        said = printable(str(error), 120)
+        raise bad_member(f"The body is not JSON: {said}.", "Send one JSON object in UTF-8.", "JSON_PARSER_ERROR") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise bad_member(f"The body is JSON, but {_kind(value)} and no object.", 'Send {"name": value, ...}.', "JSON_PARSER_ERROR")
+    if _depth(value, 1) > DEEPEST:
+        raise bad_member(f"The body is nested deeper than {DEEPEST}.", "Send a flatter object.", "JSON_PARSER_ERROR")
+    return value
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _depth(value: Any, depth: int) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth if depth > DEEPEST else max((_depth(one, depth + 1) for one in inner), default=depth)
+
+
+def _kind(value: object) -> str:
+    names: dict[type, str] = {str: "text", bool: "true or false", list: "an array", dict: "an object", int: "a number", float: "a number"}
+    return "null" if value is None else names.get(type(value), "a value")
+
+
+def text(body: Body, name: str, longest: int = LONGEST_TEXT, example: str = "") -> str:
+    """Read text that must be there. Raises Refused."""
+    if body.get(name) in (None, ""):
+        raise missing(name, example)
+    return checked_text(name, body[name], longest, example)
+
+
+def missing(name: str, example: str = "") -> Refused:
+    """Return the 400 for a member that must be there."""
+    shown = f', for example "{name}": {example}' if example else ""
+    return bad_member(f"The required member {name} is missing.", f"Add {name}{shown}.", "REQUIRED_FIELD_MISSING")
+
+
+def checked_text(name: str, value: object, longest: int = LONGEST_TEXT, example: str = "") -> str:
+    """Check that a value is text, and not too long. Raises Refused."""
+    if not isinstance(value, str):
+        shown = f", for example {example}" if example else ""
+        raise bad_member(f"{name} is {_kind(value)}; text is expected.", f"Send {name} as text{shown}.")
+    if len(value) > longest:
+        raise bad_member(f"{name} has {len(value)} characters; at most {longest} are taken.", f"Shorten {name}.")
+    return value
+
+
+def optional_text(body: Body, name: str, longest: int = LONGEST_TEXT) -> str:
+    """Read text that may be missing: empty then. Raises Refused."""
+    return "" if body.get(name) is None else checked_text(name, body[name], longest)
+
+
+def choice(name: str, value: str, allowed: Sequence[str]) -> str:
+    """Check one of several words; letter case counts. Raises Refused."""
+    if value in allowed:
+        return value
+    near = next((word for word in allowed if word.lower() == value.lower()), None)
+    fix = f"Write {near}: letter case counts." if near else f"Use one of {', '.join(allowed)}."
+    raise bad_member(f"{name} is {printable(value, 40)!r}; {' or '.join(allowed)} is expected.", fix)
+
+
+def iso_time(name: str, value: object) -> str:
+    """Check a time as ISO 8601, UTC. Raises Refused."""
+    example = "2026-01-31T12:00:00.000Z"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        detail = f"{name} is a number; here times are ISO 8601 text in UTC (milliseconds since 1970 are for messages)."
+        raise bad_member(detail, f"Send {name} as {example}.")
+    written = checked_text(name, value, 64, example)
+    try:
+        datetime.fromisoformat(written)
+    except ValueError:
+        raise bad_member(f"{name} is {printable(written, 40)!r}, which is no ISO 8601 time.", f"Send {name} as {example}.") from None
+    return written
+
+
+def epoch_ms(name: str, value: object, remarks: list[Remark]) -> int:
+    """Check milliseconds since 1970, a whole number. Raises Refused."""
+    if value is None:
+        raise missing(name, "1769860800000")
+    if isinstance(value, bool) or not (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
+        detail = f"{name} is {_kind(value)} ({printable(str(value), 30)}); milliseconds since 1970 as a whole number are expected."
+        raise bad_member(detail, f"Send {name} as a number such as 1769860800000 (Date.now() in JavaScript).")
+    if not 0 <= value < 10**15:
+        raise bad_member(f"{name} is {printable(str(value), 30)}, which is no time.", "Send milliseconds since 1970.")
+    if 0 < value < _MILLISECONDS:
+        detail = (
+            f"{name} is {value:.0f}, which looks like seconds: in milliseconds it is in the year {1970 + int(value // 31_556_952_000)}."
+        )
+        remarks.append(Remark(MEMBERS, WARN, detail, "Multiply by 1000: milliseconds since 1970."))
+    return int(value)
+
+
+def number(name: str, value: object) -> int | float:
+    """Check a number that is not negative. Raises Refused."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e15:
+        raise bad_member(f"{name} is {printable(str(value), 30)}; a number of 0 or more is expected.", f"Send {name} as a number.")
+    return value
+
+
+def truth(name: str, value: object) -> bool:
+    """Check true or false. Raises Refused."""
+    if not isinstance(value, bool):
+        raise bad_member(f"{name} is {_kind(value)}; true or false is expected.", f"Send {name} as true or false, without quotes.")
+    return value
+
+
+def mapping(name: str, value: object) -> Mapping[str, Any]:
+    """Check an object. Raises Refused."""
+    if not isinstance(value, dict):
+        raise bad_member(f"{name} is {_kind(value)}; an object is expected.", f'Send {name} as {{"name": value, ...}}.')
+    return value
+
+
+def objects(name: str, value: object, most: int, code: str = "INVALID_FIELD") -> list[Mapping[str, Any]]:
+    """Check an array of objects, not empty. Raises Refused."""
+    if value is None:
+        raise missing(name, "[{...}]")
+    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
+        raise bad_member(f"{name} is {_kind(value)}; a list of objects is expected, one at least.", f"Send {name} as [{{...}}].")
+    if len(value) > most:
+        raise bad_member(f"{name} has {len(value)} elements; at most {most} are taken.", "Send the rest with another request.", code)
+    return value
+
+
+def phone_number(name: str, value: str, remarks: list[Remark]) -> None:
+    """Remark on a number that is not E.164; it is taken nevertheless."""
+    if not _E164.fullmatch(value):
+        detail = f"{name} is {printable(value, 40)!r}, which is no E.164 number."
+        remarks.append(Remark(MEMBERS, WARN, detail, "Send + and country code, digits only: +15550100."))
+
+
+def attributes(value: object, remarks: list[Remark]) -> tuple[Mapping[str, Any] | None, str]:
+    """Read callAttributes, which is JSON inside a string: what it says, and why it cannot be used, a sentence."""
+    fix = 'Send callAttributes as text that holds a JSON object: JSON.stringify({...}), so "{\\"name\\":\\"value\\"}".'
+    if value is None or value == "":
+        return None, ""
+    trouble = ""
+    read: Any = None
+    if not isinstance(value, str):
+        trouble = f"callAttributes is {_kind(value)}; JSON inside a string is expected"
+    elif len(value) > LONGEST_CONTENT:
+        trouble = f"callAttributes has {len(value)} characters; at most {LONGEST_CONTENT} are taken"
+    else:
+        try:
+            read = json.loads(value, parse_constant=_constant)
+        except (ValueError, RecursionError) as error:
+            trouble = f"callAttributes holds no JSON: {printable(str(error), 80)}"
+    if not trouble and (not isinstance(read, dict) or _depth(read, 1) > DEEPEST):
+        trouble = f"callAttributes holds {_kind(read)}; a JSON object that is not deep is expected"
+    if trouble:
+        remarks.append(Remark(ATTRIBUTES, WARN, f"{trouble}.", fix))
+        return None, trouble
+    return read, ""
+
+
+def unknown(body: Body, known: Sequence[str], remarks: list[Remark]) -> None:
+    """Remark on members that are not documented; they are ignored."""
+    strange = [name for name in body if name not in known]
+    if strange:
+        listed = ", ".join(printable(name, 40) for name in strange[:5])
+        near = next((f"Did you mean {word}? " for name in strange for word in known if word.lower() == name.lower()), "")
+        remarks.append(Remark(MEMBERS, WARN, f"Not documented here, and ignored: {listed}.", f"{near}Known: {', '.join(known)}."))
