@@ -24,7 +24,6 @@ from sbc_sim.sip.effects import (
     Incoming,
     Obstructed,
     Overflow,
-    ProvisionalAcknowledged,
     ServerTransaction,
     Stray,
     Unacknowledged,
@@ -199,10 +198,8 @@ class PartnerSide(Generic[C]):
                 self._outbox.carry(self._agent.server.refuse_statelessly(event, 503, ()), now)
             case Stray(_, message, why, _):
                 self._note(message, why, now)
-            case Acknowledged() | ProvisionalAcknowledged():
-                pass  # nothing waits for it
             case _:
-                raise AssertionError(f"an effect that is no event: {event}")
+                pass  # acknowledgements that nothing waits for
 
     def _with(self, transaction: ClientTransaction | ServerTransaction, act: Callable[[C], None]) -> None:
         call = self._by_call_id.get(transaction.request.headers.first("Call-ID") or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sbc_sim.rtp.leg import DtmfEvent
@@ -22,6 +23,32 @@ MOST_NEW = 16
 
 MOST_STREAMS = 16
 """SSRCs of which it is known which key is pressed."""
+
+
+USUAL_MS = 160
+"""How long a key is pressed: enough for any receiver, which may ask for 40 ms and more."""
+VOLUME = 10
+"""Of the tone that the event stands for, -dBm0."""
+END_PACKETS = 3
+"""So often the last packet is sent, for it may be lost (section 2.5.1.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key to press, among the frames that a leg plays."""
+
+    digit: str
+    ms: int = USUAL_MS
+
+
+def event_payloads(key: Key, ptime_ms: int = 20) -> Iterator[bytes]:
+    """Yield the payloads of one event, one a packet time, its duration growing (section 2.5.1). Raises ValueError for what is no key."""
+    code = DIGITS.index(key.digit.upper())
+    step, whole = ptime_ms * CLOCK_RATE // 1000, min(key.ms * CLOCK_RATE // 1000, _LONGEST)
+    for duration in range(step, whole, step):
+        yield bytes((code, VOLUME)) + duration.to_bytes(2, "big")
+    for _ in range(END_PACKETS):
+        yield bytes((code, 0x80 | VOLUME)) + whole.to_bytes(2, "big")
 
 
 @dataclass(slots=True)

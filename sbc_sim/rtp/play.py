@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from sbc_sim.rtp.dtmf import Key, event_payloads
 from sbc_sim.rtp.leg import LegDescription
 from sbc_sim.rtp.paced import PacedLeg
 from sbc_sim.rtp.reception import Heard
@@ -61,11 +62,19 @@ class EchoProof:
 class PlayLeg(PacedLeg):
     """A leg that sends frames of PCMU, one every packet time, and waits for them."""
 
-    def __init__(self, description: LegDescription, now: float, frames: Iterable[bytes]) -> None:
-        """Begin; the first frame is due at once. `frames` may be endless; each should last `description.ptime_ms`."""
+    def __init__(self, description: LegDescription, now: float, frames: Iterable[bytes | Key]) -> None:
+        """Begin; the first frame is due at once. `frames` may be endless; each should last `description.ptime_ms`.
+
+        A `Key` among them is pressed as a telephone-event (RFC 4733); where none was agreed on it is passed over.
+        """
         super().__init__(description, now)
-        self._frames: Iterator[bytes] = iter(frames)
-        self._frame = b""
+        self._frames: Iterator[bytes | Key] = iter(frames)
+        self._frame: bytes | None = None
+        self._press: Iterator[bytes] = iter(())
+        """What is left to send of the key that is pressed."""
+        self._pressed_at = 0
+        """Its timestamp."""
+        self._sent = 0
         self._latest = now
         self.finished = False
         """True when the last frame was sent."""
@@ -86,20 +95,43 @@ class PlayLeg(PacedLeg):
         return datagrams
 
     def _next_packet(self, now: float) -> bytes | None:
+        if self._may_send:
+            event = next(self._press, None) or self._look_ahead()
+            if event is not None:
+                return self._send_event(event, now)
         datagram = super()._next_packet(now)
-        if datagram is not None:
+        if datagram is not None and self._frame is not None:
             self._await(self._frame, now)
         return datagram
 
+    def _look_ahead(self) -> bytes | None:
+        """Take the next frame; the first payload of an event when it is a key."""
+        self._frame = None
+        while not self.finished:
+            item = next(self._frames, None)
+            if not isinstance(item, Key):
+                self._frame = item
+                self.finished = item is None
+                break
+            if self.description.dtmf_payload_type is not None:
+                self._press, self._pressed_at = event_payloads(item, self.description.ptime_ms), self._next_timestamp
+                self.transmission.marker = True
+                return next(self._press)
+        return None
+
+    def _send_event(self, payload: bytes, now: float) -> bytes | None:
+        """Send one packet of a telephone-event: another payload type, and the same timestamp throughout."""
+        sent, self.transmission.payload_type = self.transmission, self.description.dtmf_payload_type or 0
+        try:
+            return sent.send(payload, sent.sequence, self._pressed_at, now, self.destination)
+        finally:
+            sent.payload_type = self.description.payload_type
+
     def _next_frame(self, now: float) -> bytes | None:
-        frame = None if self.finished else next(self._frames, None)
-        if frame is None:
-            self.finished = True
-            return None
-        self._frame = frame
-        return frame
+        return self._frame
 
     def _await(self, frame: bytes, now: float) -> None:
+        self._sent += 1
         if self._first_sent is None:
             self._first_sent = now
         self._waiting.setdefault(frame, deque()).append(now)
@@ -137,7 +169,7 @@ class PlayLeg(PacedLeg):
         in_flight = sum(self._latest - sent_at < PATIENCE_S for sent_at in waiting)
         identical, first = self._identical, self._first_sent
         return EchoProof(
-            sent=self.transmission.packets,
+            sent=self._sent,
             returned=self._returned,
             identical=identical,
             altered=self._returned - identical,
