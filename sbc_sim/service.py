@@ -20,6 +20,10 @@ from twisted.internet.task import deferLater
 
 from sbc_sim.addresses import Ports, addresses, certificate_names, in_uri
 from sbc_sim.announcing import Announcement
+from sbc_sim.calls.agents import Agents
+from sbc_sim.calls.choosing import Choosing
+from sbc_sim.calls.faults import FaultTable
+from sbc_sim.calls.numbers import NumberTable
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.http.metrics import Gauges, Metrics
@@ -39,7 +43,8 @@ from sbc_sim.net.sip_tls import ListenError, SipDialler, SipListener
 from sbc_sim.net.store_watch import StoreWatch
 from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
 from sbc_sim.places import directory_of
-from sbc_sim.rtp.leg import LegDescription, Prompt
+from sbc_sim.rtp.leg import LegDescription, LegEvent, Prompt
+from sbc_sim.rtp.legs import make_leg
 from sbc_sim.settings import Settings
 from sbc_sim.sip.connections import Identity
 
@@ -135,10 +140,21 @@ class Service:
             str(media.ports),
             media.mode,
             clock=self.clock,
+            make_leg=make_leg,
             new_recording=self.recordings.new,
+            on_event=self._heard,
         )
         self.directory = directory_of(settings)
-        environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes, locate=self.directory.locate)
+        self.agents = Agents(settings.agent_settings(), settings.scenarios)
+        self.agents.check()
+        environment = Environment(
+            self.plane.open,
+            self.plane.report,
+            secrets.token_hex,
+            secrets.token_bytes,
+            locate=self.directory.locate,
+            choose=Choosing(NumberTable(), FaultTable(), self.agents, settings.uui.echo_org),
+        )
         identity = Identity(in_uri(self.addresses.sip_host), self.addresses.sip_port)
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)
         limits = self._connection_limits()
@@ -155,6 +171,10 @@ class Service:
         self.store.subscribe(self.recordings.observe)
         if self.hep is not None:
             self.store.subscribe(self.hep.hear)
+
+    def _heard(self, call: str, event: LegEvent) -> None:
+        """Pass on what the leg of a call has heard."""
+        self.shell.ask(lambda now: self.switchboard.heard(call, event, now))
 
     def _recordings(self) -> Recordings:
         capture = self.settings.capture

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from sbc_sim.calls.agents import AgentSettings
 from sbc_sim.calls.escalation_settings import EscalationPlan
 from sbc_sim.calls.limits import Limits as CallLimits
 from sbc_sim.calls.region import PUBLIC_DOMAIN
@@ -251,6 +252,19 @@ class Escalation(Section):
     check_seconds: float = Field(30.0, ge=0, le=600, description="How long the partner check waits after an escalation.")
 
 
+class Agent(Section):
+    """The simulated agent: which scenario it follows, and how it listens."""
+
+    scenario: str = Field("support", description="Scenario of calls that reach the agent: `support`, `escalate`, or one of `scenarios`.")
+    by_partner: Pairs = Field({}, description="PARTNER = scenario of its calls.")
+    by_region: Pairs = Field({}, description="REGION = scenario of its calls, unless the partner has one.")
+    prompts_dir: Path | None = Field(
+        None, description="Folder of own prompts (WAV); NAME.wav there goes before the shipped prompt. Default: beside the scenario's file."
+    )
+    speech_dbfs: float = Field(-40.0, ge=-90, le=0, description="A packet louder than this is speech.")
+    pause_ms: int = Field(700, ge=100, le=10_000, description="So much without speech and the other side has finished, ms.")
+
+
 class Rules(Section):
     """Which rules hold."""
 
@@ -281,6 +295,7 @@ class Settings(BaseModel):
     escalation: Escalation = Escalation()
     rules: Rules = Rules()
     log: Log = Log()
+    agent: Agent = Agent()
     regions: Regions = Field(default_factory=published_regions, description=MAP_TEXTS["regions"])
     partners: Partners = Field(default_factory=dict, description=MAP_TEXTS["partners"])
     scenarios: Scenarios = Field(default_factory=dict, description=MAP_TEXTS["scenarios"])
@@ -312,6 +327,10 @@ class Settings(BaseModel):
             sections: tuple[Section, ...] = (self.uui,) if name != short else (self.sip, self.media, self.uui)
             values[name] = next(getattr(section, short) for section in sections if short in type(section).model_fields)
         return Policy(**values)
+
+    def agent_settings(self) -> AgentSettings:
+        """Build what chooses the scenarios of agents."""
+        return AgentSettings(**{name: getattr(self.agent, name) for name in AgentSettings.__dataclass_fields__})
 
     def call_limits(self) -> CallLimits:
         """Build the bounds of the switchboard."""
