@@ -14,11 +14,12 @@ from sbc_sim.calls.book import Book
 from sbc_sim.calls.call_states import CALL, SHOWN_STATES, CallInput, CallState
 from sbc_sim.calls.companion import NO_DATA, Companion
 from sbc_sim.calls.companions import companions
-from sbc_sim.calls.conduct import CallFacts, Conduct
+from sbc_sim.calls.conduct import Answer, CallFacts, Conduct
 from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.media_watch import MediaWatch
 from sbc_sim.calls.outbox import Outbox
-from sbc_sim.calls.outputs import Environment, Say, StartMedia, StopMedia
+from sbc_sim.calls.outputs import Close, Environment, Say, StartMedia, StopMedia
+from sbc_sim.calls.provoking import LONGEST_RING_S, Provoking
 from sbc_sim.calls.region import Place
 from sbc_sim.calls.renewal import Renewal
 from sbc_sim.calls.session import Session, capabilities, seen_by
@@ -94,7 +95,7 @@ class Call:
         self._desk = desk
         self._policy = place.policy or desk.policy
         self._book = Book(call_id, self.evidence, desk.outbox, self._policy)
-        self._conduct = Conduct()
+        self._provoking = self._forks(Conduct())
         self._companions: list[Companion] = []
         self._watch: MediaWatch | None = None
         self._session: Session | None = None
@@ -127,16 +128,25 @@ class Call:
             self._refuse_with(transaction, *stands_against, now)
             return
         self._choose(transaction.request, now)
-        self._take_port(transaction, now)
+        if self._provoking.conduct.answer is not None:
+            self._decline(transaction, self._provoking.conduct.answer, now)
+        else:
+            self._take_port(transaction, now)
 
     def _choose(self, invite: Request, now: float) -> None:
         """Choose how to behave towards this call: what it reaches, and what is done wrong on purpose."""
-        facts = CallFacts(self.id, telling.user_of_uri(invite.uri) or "", self.evidence.uui, self.place)
-        self._conduct = self._desk.environment.choose(facts, now)
-        self.evidence.scenario = self._conduct.scenario
-        self.evidence.journey.expected = self._conduct.agent is not None
-        self._companions = companions(self._conduct, self)
-        self._book.record(Kind.SCENARIO, now, telling.scenario(self._conduct))
+        host = self.evidence.peer.host if self.evidence.peer is not None else ""
+        facts = CallFacts(self.id, telling.user_of_uri(invite.uri) or "", self.evidence.uui, self.place, host)
+        conduct = self._desk.environment.choose(facts, now)
+        self._provoking = self._forks(conduct)
+        self.evidence.scenario = conduct.scenario
+        self.evidence.journey.expected = conduct.agent is not None
+        self._companions = companions(conduct, self)
+        self._book.record(Kind.SCENARIO, now, telling.scenario(conduct))
+
+    def _forks(self, conduct: Conduct) -> Provoking:
+        desk = self._desk
+        return Provoking(conduct, self.evidence, desk.agent, desk.outbox, desk.environment)
 
     def _gather(self, invite: Request) -> None:
         """Read what the INVITE carries. Raises MalformedMessage for a body that cannot be taken apart."""
@@ -161,7 +171,7 @@ class Call:
             self.refuse(transaction, finding, now)
             return
         at = seen_by(address, self.evidence.peer)
-        self._session = Session(self.id, at, self._policy, desk.environment, self._conduct.media)
+        self._session = Session(self.id, at, self._policy, desk.environment, self._provoking.conduct.media)
         self._ring(transaction, now)
 
     def _ring(self, transaction: ServerTransaction, now: float) -> None:
@@ -169,11 +179,18 @@ class Call:
         choices = self._desk.environment.choices
         if choices is not None and choices.rseq(transaction.request) is None:
             reliable = False
+        conduct = self._provoking.conduct
         self._move(CallInput.RING, now)
-        self._carry(self._desk.agent.server.respond(transaction, 180, now, reliable=reliable), now)
+        if conduct.early_media and self._offer is not None:
+            body = self._open_media(self._offer, now)
+            self._carry(self._desk.agent.server.respond(transaction, 183, now, (), body, reliable=reliable), now)
+            self.say(self._provoking.ringing(), now)
+        elif not conduct.silent:
+            self._carry(self._desk.agent.server.respond(transaction, 180, now, reliable=reliable), now)
         self.dialog = transaction.dialog
-        self._awaits_prack = reliable
-        self._ring_until = now + self._desk.limits.ring_seconds
+        self._awaits_prack = reliable and not conduct.silent
+        rings = self._desk.limits.ring_seconds if conduct.ring_seconds is None else conduct.ring_seconds
+        self._ring_until = now + (LONGEST_RING_S if self._provoking.seen.unanswered else rings)
         self._expires = _expires_at(transaction.request, now)
         self._rearm()
         self.advance(now)
@@ -186,15 +203,40 @@ class Call:
         if self._offer is None:
             body = session.offer()
             self._awaits_answer = True
+        elif session.leg is None:
+            body = self._open_media(self._offer, now)
         else:
-            assert self.evidence.negotiation is not None
-            body = session.answer(self._offer, self.evidence.negotiation)
-            self._start_media(self.evidence.negotiation, False, now)
+            body = session.local  # as in the 183
+            self.say(None, now)
         extra = self._renewal.agree(transaction.request, now)
         self.evidence.answered_at = now
         self._watch = self._watch or MediaWatch(self._book, self._desk.limits, self._desk.environment, now)
         self._move(CallInput.ANSWER, now)
         self._carry(self._desk.agent.server.respond(transaction, 200, now, extra, body), now)
+
+    def _open_media(self, offer: bytes, now: float) -> bytes:
+        """Begin the media that the partner's offer asks for; give our answer."""
+        session, negotiation = self._session, self.evidence.negotiation
+        assert session is not None
+        assert negotiation is not None
+        body = session.answer(offer, negotiation)
+        self._start_media(negotiation, False, now)
+        return body
+
+    def _decline(self, transaction: ServerTransaction, answer: Answer, now: float) -> None:
+        """Refuse or redirect on purpose; the verdict waits for the ACK."""
+        extra = self._provoking.refusal(answer, transaction, self._desk.warn_host)
+        self._carry(self._desk.agent.server.respond(transaction, answer.status, now, extra, reason=answer.reason), now)
+        self.evidence.refused_status = answer.status
+        self._provoking.seen.refused_at = now
+        self._move(CallInput.DECLINE, now)
+
+    def _let_go(self, reason: str, now: float) -> None:
+        """Give the verdict on a call that only waited for a reaction of the partner."""
+        by = "sbc" if self.state is CallState.DECLINED else "partner"
+        self._provoking.leave(now)
+        self._move(CallInput.OVER, now)
+        self._finish(by, reason if by == "sbc" else "normal", now)
 
     def refuse(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
         """Refuse the INVITE for a finding that carries its refusal."""
@@ -245,6 +287,7 @@ class Call:
         if self._hang_up is not None and self.state is CallState.ESTABLISHED:
             reason, text, extra = self._hang_up
             self.hang_up(reason, text, now, extra)
+        self._rearm()
 
     def _unexpected_ack(self, ack: Request) -> None:
         """An ACK may come again, but with the CSeq of an INVITE."""
@@ -290,10 +333,14 @@ class Call:
                     self.found_out(finding, now)
         return findings
 
-    def provisional_acknowledged(self, now: float) -> None:
-        """Go on after the PRACK to our reliable 180."""
-        self._awaits_prack = False
-        self.advance(now)
+    def response_acknowledged(self, now: float) -> None:
+        """Go on after the PRACK to our reliable 180, or the ACK to a refusal on purpose."""
+        if self.state is CallState.DECLINED:
+            self._provoking.seen.refusal_acknowledged_at = now
+            self._let_go("fault", now)
+        else:
+            self._awaits_prack = False
+            self.advance(now)
 
     def cancelled(self, reason: str | None, now: float) -> None:
         """The partner gave up while it rang; 487 was sent."""
@@ -306,6 +353,7 @@ class Call:
         """Take a request within the dialog."""
         method = transaction.request.method
         self.evidence.methods[method] = self.evidence.methods.get(method, 0) + 1
+        self._provoking.came_back(now)
         if method == "BYE":
             self._bye(transaction, now)
         elif method == "INVITE":
@@ -320,6 +368,11 @@ class Call:
     def _bye(self, transaction: ServerTransaction, now: float) -> None:
         agent = self._desk.agent
         self.evidence.bye_reason = ", ".join(transaction.request.headers.all("Reason")) or None
+        if self._provoking.conduct.ignore_bye and self.state in (CallState.ESTABLISHED, CallState.IGNORING):
+            self._move(CallInput.IGNORE_BYE, now)
+            self._provoking.ignore(transaction, now)
+            self._rearm()
+            return
         pending = agent.server.unanswered_within(transaction.dialog) if transaction.dialog else []
         self._carry(agent.server.respond(transaction, 200, now), now)
         for other in pending:
@@ -405,7 +458,7 @@ class Call:
         self.evidence.leg = session.leg
         self._watch = self._watch or MediaWatch(self._book, self._desk.limits, self._desk.environment, now)
         expects = session.leg.direction in (Direction.SENDRECV, Direction.RECVONLY)
-        self._watch.changed(negotiation.held, expects, now)
+        self._watch.changed(negotiation.held or session.on_hold, expects, now)
         self._desk.outbox.put(StartMedia(session.leg))
         local = host_port(session.address.host, session.address.rtp_port)
         self._book.record(Kind.MEDIA_AGREED, now, telling.agreed(session.leg, negotiation, local, change))
@@ -435,6 +488,8 @@ class Call:
         """End the call from our side: refuse while it rings, BYE later, never before the ACK (section 15)."""
         if self.state is CallState.RINGING and self._invite is not None:
             self._give_up_ringing(480, reason, text, now)
+        elif self.state in (CallState.DECLINED, CallState.IGNORING):
+            self._let_go(reason, now)
         elif self.state is CallState.ANSWERED and reason != "no-ack":
             self._hang_up = (reason, text, extra)
         elif self.state in (CallState.ANSWERED, CallState.ESTABLISHED) and self.dialog is not None:
@@ -444,9 +499,27 @@ class Call:
             self._carry(effects, now)
 
     def refresh(self, method: str, now: float) -> None:
-        """Refresh the session now by UPDATE or INVITE, as the far end of a trace did."""
+        """Refresh the session now by UPDATE or INVITE, as the far end of a trace did; empty: as the partner allows."""
         if self.state is CallState.ESTABLISHED and self.dialog is not None and self._session is not None:
-            self._renewal.refresh(method, self.dialog, self._session.local, now)
+            self._renewal.refresh(method or self._renewal.method, self.dialog, self._session.local, now)
+
+    def hold(self, held: bool, now: float) -> None:
+        """Put the call on hold by re-INVITE, or resume it."""
+        if self.state is CallState.ESTABLISHED and self.dialog is not None and self._session is not None:
+            self._provoking.hold(held, self.dialog, self._session, now)
+
+    def drop_connection(self, now: float) -> None:
+        """Drop the TCP connection of the dialog at once (RST)."""
+        connection = None if self.dialog is None else self.dialog.connection
+        if connection is not None:
+            self._provoking.seen.reset_at = now
+            self._desk.outbox.put(Close(connection, "reset on purpose", abort=True))
+
+    def renew_certificate(self, now: float) -> None:
+        """Show another server certificate on new connections from now on."""
+        self._desk.environment.renew_certificate()
+        text = "The server certificate was renewed: new connections see the new one, this call goes on"
+        self._book.record(Kind.NOTE, now, {"text": text})
 
     def conclude(self, status: int | None, now: float) -> None:
         """Give the verdict on what was reached: a trace tells no more, or its far end refused the call with `status` where we rang."""
@@ -478,7 +551,7 @@ class Call:
             return
         if transaction.request.method == "BYE":
             self._bye_over(now)
-        elif self._renewal.owns(transaction):
+        elif self._renewal.owns(transaction) or self._provoking.owns(transaction):
             self._refreshed(transaction, response, now)
 
     def unanswered(self, transaction: ClientTransaction, status: int, why: str, now: float) -> None:
@@ -486,6 +559,9 @@ class Call:
         self._book.mistake(why)
         if transaction.request.method == "BYE":
             self._bye_over(now)
+        elif self._provoking.owns(transaction):
+            self._provoking.unanswered()
+            self.hang_up("fault", f"hold: {why}", now)
         elif self._renewal.owns(transaction):
             self.hang_up(*self._renewal.unanswered(why), now)
 
@@ -500,15 +576,25 @@ class Call:
             self._carry(self._desk.agent.client.acknowledge(transaction, self.dialog), now)
             if not self._settle_answer(response, now):
                 self._book.mistake("the answer to our refresh cannot be used; the session goes on as it was")
+        if self._provoking.owns(transaction):
+            self._refused_change(self._provoking.held(response, now))
+            return
         ending = self._renewal.answered(response, now)
         if ending is not None:
             self.hang_up(*ending, now)
+        self._rearm()
+
+    def _refused_change(self, why: str) -> None:
+        if why:
+            self._book.mistake(why)
         self._rearm()
 
     def unacknowledged(self, transaction: ServerTransaction, provisional: bool, now: float) -> None:
         """64*T1 passed without ACK to our final answer, or without PRACK to our 180."""
         if transaction.last is not None and transaction.last.status >= 300:
             self._book.mistake(f"our {transaction.last.status} was never acknowledged")
+            if self.state is CallState.DECLINED:
+                self._let_go("no-ack", now)
         elif provisional and self._invite is not None and self.state is CallState.RINGING:
             text = "our reliable 180 was never acknowledged by PRACK"
             self._book.mistake(text)
@@ -530,9 +616,13 @@ class Call:
             if ending is not None and self.state is CallState.ESTABLISHED:
                 self.hang_up(*ending, now)
         if self.state is CallState.ESTABLISHED and self.dialog is not None:
+            if self._session is not None:
+                self._provoking.try_again(self.dialog, self._session, now)
             expired = self._renewal.look(self.dialog, self._session.local if self._session else b"", now)
             if expired is not None:
                 self.hang_up(*expired, now)
+        if self.state is CallState.IGNORING and self._provoking.ignored_long_enough(now):
+            self._let_go("normal", now)
         for companion in self._companions:
             if self.state is CallState.ESTABLISHED and companion.deadline is not None and now >= companion.deadline:
                 companion.advance(now)
@@ -545,7 +635,11 @@ class Call:
             detail = "the INVITE's Expires ran out before the call was answered"
             self.refuse(transaction, request_finding(RequestFault.EXPIRED, detail, self._policy), now)
         elif not self._awaits_prack and self._ring_until is not None and now >= self._ring_until:
-            self._answer(transaction, now)
+            if self._provoking.seen.unanswered:
+                status = 408 if self._provoking.conduct.silent else 480
+                self._give_up_ringing(status, "fault", f"{self._provoking.cause}: no CANCEL came", now)
+            else:
+                self._answer(transaction, now)
 
     def _rearm(self) -> None:
         """Keep the earliest of what the state waits for."""
@@ -557,6 +651,8 @@ class Call:
                 self._watch.deadline if self._watch else None,
                 self._renewal.deadline if self.state is CallState.ESTABLISHED else None,
             ]
+        if self.state in (CallState.ESTABLISHED, CallState.IGNORING):
+            waits.append(self._provoking.deadline)
         if self.state is CallState.ESTABLISHED:
             waits += [companion.deadline for companion in self._companions]
         self.deadline = min((w for w in waits if w is not None), default=None)

@@ -14,6 +14,10 @@ class CallState(StrEnum):
     ANSWERED = "answered"
     """200 sent, ACK not yet."""
     ESTABLISHED = "established"
+    DECLINED = "declined"
+    """Refused on purpose, the ACK not yet."""
+    IGNORING = "ignoring"
+    """The partner's BYE waits for an answer that it does not get."""
     ENDING = "ending"
     """Our BYE waits for its answer."""
     ENDED = "ended"
@@ -30,12 +34,16 @@ class CallInput(StrEnum):
     CANCEL = "cancel"
     PEER_BYE = "peer-bye"
     OUR_BYE = "our-bye"
+    DECLINE = "decline"
+    IGNORE_BYE = "ignore-bye"
     OVER = "over"
-    """Our BYE was answered or never will be."""
+    """Our BYE was answered or never will be; a refusal acknowledged; enough of a BYE ignored."""
 
 
 CALL: Mapping[tuple[CallState, CallInput], CallState] = {
     (CallState.INVITED, CallInput.REFUSE): CallState.REJECTED,
+    (CallState.INVITED, CallInput.DECLINE): CallState.DECLINED,
+    (CallState.DECLINED, CallInput.OVER): CallState.REJECTED,
     (CallState.INVITED, CallInput.RING): CallState.RINGING,
     (CallState.RINGING, CallInput.REFUSE): CallState.REJECTED,
     (CallState.RINGING, CallInput.ANSWER): CallState.ANSWERED,
@@ -48,6 +56,9 @@ CALL: Mapping[tuple[CallState, CallInput], CallState] = {
     (CallState.ANSWERED, CallInput.OUR_BYE): CallState.ENDING,
     (CallState.ESTABLISHED, CallInput.PEER_BYE): CallState.ENDED,
     (CallState.ESTABLISHED, CallInput.OUR_BYE): CallState.ENDING,
+    (CallState.ESTABLISHED, CallInput.IGNORE_BYE): CallState.IGNORING,
+    (CallState.IGNORING, CallInput.IGNORE_BYE): CallState.IGNORING,
+    (CallState.IGNORING, CallInput.OVER): CallState.ENDED,
     # both hang up at once
     (CallState.ENDING, CallInput.PEER_BYE): CallState.ENDING,
     (CallState.ENDING, CallInput.ACK): CallState.ENDING,

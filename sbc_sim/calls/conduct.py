@@ -65,6 +65,8 @@ class Conduct:
     """Hold by re-INVITE so long after the ACK, and resume as much later."""
     refresh_after: float | None = None
     """Refresh the session so long after the ACK."""
+    renew_certificate_after: float | None = None
+    """Show another server certificate on new connections so long after the ACK."""
     escalate_after: float | None = None
     escalate_mode: str = ""
     """Empty: as set."""

@@ -18,6 +18,8 @@ Value = float | str | None
 """The strength of a fault: a number, or a word."""
 
 MOST_SECONDS = 3600.0
+RENEWED_S = 2.0
+"""Seconds from the ACK to the new certificate, by test number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class FaultType:
     words: tuple[str, ...] = ()
     """When the value is a word: which ones there are; any text up to 256 characters when `unit` is ``URI``."""
     make: Callable[[Conduct, Any], Conduct | None] | None = None
-    """Change the conduct towards a call; None: something stronger stands there already. Not for TLS and telephony."""
+    """Change the conduct towards a call; None: something stronger stands there already. Not for telephony, and for TLS by number only."""
 
 
 def _refusing(status: int) -> Callable[[Conduct, Any], Conduct | None]:
@@ -76,14 +78,18 @@ def _slow(conduct: Conduct, seconds: float) -> Conduct | None:
 
 
 def _early(conduct: Conduct, seconds: float) -> Conduct | None:
-    return None if conduct.ring_seconds is not None else replace(conduct, ring_seconds=seconds, early_media=True)
+    if conduct.ring_seconds is not None:
+        return None
+    kind = "ringing" if conduct.media.kind == "echo" else conduct.media.kind
+    return replace(conduct, ring_seconds=seconds, early_media=True, media=replace(conduct.media, kind=kind))
 
 
 def _after(member: str) -> Callable[[Conduct, Any], Conduct | None]:
     """Something that happens so many seconds after the ACK; two of a kind: the first one holds."""
 
     def make(conduct: Conduct, seconds: float) -> Conduct | None:
-        return None if getattr(conduct, member) is not None else replace(conduct, **{member: float(seconds)})
+        changed: dict[str, Any] = {member: float(seconds)}
+        return None if getattr(conduct, member) is not None else replace(conduct, **changed)
 
     return make
 
@@ -150,7 +156,8 @@ _TYPES = (
               words=tuple(ONE_WAY), make=_media("one-way")),
     FaultType("wrong-key", "media", "protects its SRTP and SRTCP with another key than the answer names", make=_media("wrong-key")),
     FaultType("tls-certificate", "tls", "shows another server certificate on new connections", "what is wrong with it", "renewed",
-              words=("renewed", "expired", "wrong-name", "self-signed", "missing-intermediate")),
+              words=("renewed", "expired", "wrong-name", "self-signed", "missing-intermediate"),
+              make=lambda conduct, value: replace(conduct, renew_certificate_after=RENEWED_S)),
     FaultType("telephony-slow", "telephony", "answers the Telephony Integration API late", "seconds", 5.0, 0.0, 120.0),
     FaultType("telephony-500", "telephony", "answers the Telephony Integration API with a server error", "status, 500 to 599", 500.0,
               500.0, 599.0),

@@ -61,7 +61,7 @@ class Outbox:
                 self.message(effect.connection, effect.message, raw, False, now, effect.repeated)
                 self._outputs.append(Send(effect.connection, raw))
             elif isinstance(effect, Dial):
-                self._outputs.append(Connect(effect.connection, effect.host, effect.port, effect.host))
+                self._outputs.append(Connect(effect.connection, effect.host, effect.port, effect.host, effect.trust))
             else:
                 self.events.append(effect)
 

@@ -6,9 +6,9 @@ at once is a function passed in (`Environment`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from sbc_sim.calls.conduct import Choose, plain
 from sbc_sim.calls.region import Place, nowhere
@@ -44,6 +44,8 @@ class Connect:
     host: str
     port: int
     server_name: str
+    trust: str = ""
+    """CA bundle (path of a PEM file) that the server is checked against; empty: the common one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,11 @@ class Say:
 Output = Send | Close | Connect | Record | StartMedia | StopMedia | Say
 
 
+def no_voice_calls(first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """None at all: for who has no Telephony Integration API."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What the core must ask at once."""
@@ -95,6 +102,8 @@ class Environment:
     """Find region and partner of a new call, of another request, or of a connection on which nothing has come yet (None)."""
     choose: Choose = plain
     """Choose how to behave towards it."""
+    voice_calls: Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = no_voice_calls
+    """Give the voice calls that may have to do with one, for the partner check: see `partner_check.VoiceCalls`."""
     renew_certificate: Callable[[], object] = lambda: None
     """Show another server certificate on new connections from now on (test number 1020)."""
 

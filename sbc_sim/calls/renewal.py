@@ -38,6 +38,11 @@ class Renewal:
         timer = self._timer
         return timer.alarm if timer is not None and (self._by_itself or not timer.ours) else None
 
+    @property
+    def method(self) -> str:
+        """By what a refresh is sent: UPDATE when the partner allows it, else INVITE."""
+        return "UPDATE" if self._update else "INVITE"
+
     def agree(self, request: Request, now: float) -> Extra:
         """Agree to what an INVITE or UPDATE asks for; give the headers of its 2xx. A refresh without an interval ends the timer."""
         self._timer = timer_for(request, now)
@@ -53,7 +58,7 @@ class Renewal:
         if now >= timer.expires:
             who = "our refresh was not answered in time" if timer.ours else f"no refresh within {timer.interval} s"
             return "session-expired", who
-        self.refresh("UPDATE" if self._update else "INVITE", dialog, local, now)
+        self.refresh(self.method, dialog, local, now)
         return None
 
     def refresh(self, method: str, dialog: Dialog, local: bytes, now: float) -> None:
@@ -75,6 +80,8 @@ class Renewal:
         if status in (408, 481):
             return "session-expired", f"the refresh was answered {status}"
         if timer is None:
+            if status >= 300:
+                self._book.mistake(f"our refresh of the session was refused with {status}")
             return None
         if status < 300:
             self._timer = timer_after_refresh(response, now)

@@ -13,6 +13,7 @@ from sbc_sim.calls.outputs import Environment
 from sbc_sim.rtp.leg import Direction, LegDescription, MediaAddress, MediaConduct, SrtpKey
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sdp.answer import KEY_SALT_LENGTH, Capabilities, LocalMedia, Negotiation, build_answer, build_offer, negotiate
+from sbc_sim.sdp.negotiation import Direction as SdpDirection
 from sbc_sim.sip.peer import Peer
 
 _PLAIN = MediaConduct()
@@ -52,6 +53,8 @@ class Session:
     def __init__(self, call: str, address: MediaAddress, policy: Policy, environment: Environment, conduct: MediaConduct = _PLAIN) -> None:
         """Draw the random constants of the stream; `address` was taken with `open_media`."""
         self._conduct = conduct
+        self.on_hold = False
+        """Our last offer put the call on hold."""
         self.address = address
         self.leg: LegDescription | None = None
         self.local: bytes = b""
@@ -82,14 +85,21 @@ class Session:
         self.leg = self._leg(agreed, key)
         return self._versioned(lambda version: build_answer(offer, agreed, self._local_media(key, version, self._ptime(agreed))))
 
-    def offer(self) -> bytes:
-        """Write an offer: every suite that we may use, or just the agreed one once the session stands."""
+    def offer(self, held: bool | None = None) -> bytes:
+        """Write an offer: every suite that we may use, or just the agreed one once the session stands.
+
+        `held` puts the call on hold or takes it off; None leaves that as it is.
+        """
+        self.on_hold = self.on_hold if held is None else held
+        direction = SdpDirection.SENDONLY if self.on_hold else SdpDirection.SENDRECV
         suites = (self.leg.receive_key.suite,) if self.leg else self._policy.suites
         keys = tuple(self._key(suite) for suite in suites)
         dtmf = self.leg.dtmf_payload_type if self.leg else 101
         previous = self.local or None
         return self._versioned(
-            lambda version: build_offer(self._local_media(b"", version, 20), suites, keys, self._policy.codecs, dtmf, previous=previous)
+            lambda version: build_offer(
+                self._local_media(b"", version, 20), suites, keys, self._policy.codecs, dtmf, direction, previous=previous
+            )
         )
 
     def settle(self, sdp: bytes, agreed: Negotiation) -> None:

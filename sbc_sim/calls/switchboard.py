@@ -34,6 +34,7 @@ from sbc_sim.sip.effects import (
     Obstructed,
     Overflow,
     ProvisionalAcknowledged,
+    RefusalAcknowledged,
     ServerTransaction,
     Stray,
     Unacknowledged,
@@ -335,8 +336,8 @@ class Switchboard:
                 self._with(self._owners.get(dialog), now, lambda call: call.acknowledged(request, invite, now))
             case Overflow():
                 self._outside.overflow(event, now)
-            case ProvisionalAcknowledged(transaction):
-                self._with(self._owner(transaction), now, lambda call: call.provisional_acknowledged(now))
+            case ProvisionalAcknowledged(transaction) | RefusalAcknowledged(transaction):
+                self._with(self._owner(transaction), now, lambda call: call.response_acknowledged(now))
             case Cancelled(transaction, reason):
                 self._with(self._owner(transaction), now, lambda call: call.cancelled(reason, now))
             case Unacknowledged(transaction, provisional):

@@ -53,13 +53,13 @@ class Connections:
         self._waiting.pop(connection, None)
         self._reached_as.pop(connection, None)
 
-    def dial(self, host: str, port: int, instead_of: Peer | None) -> tuple[int, list[Effect]]:
-        """Ask for a new connection, perhaps in place of one that is gone."""
+    def dial(self, host: str, port: int, instead_of: Peer | None, trust: str = "") -> tuple[int, list[Effect]]:
+        """Ask for a new connection, perhaps in place of one that is gone; `trust` names the CA bundle for its server."""
         self._dialled -= 1
         self._waiting[self._dialled] = []
         if instead_of is not None:
             self._reached_as[self._dialled] = instead_of
-        return self._dialled, [Dial(self._dialled, host, port)]
+        return self._dialled, [Dial(self._dialled, host, port, trust)]
 
     def send(self, transmit: Transmit) -> list[Effect]:
         """Transmit now, or once the connection is open."""
@@ -68,10 +68,11 @@ class Connections:
             return []
         return [transmit]
 
-    def contact(self, connection: int, secure: bool) -> str:
-        """Our Contact on a connection (8.1.1.8, 12.1.1)."""
+    def contact(self, connection: int, secure: bool, user: str = "") -> str:
+        """Our Contact on a connection (8.1.1.8, 12.1.1); `user`: another user part than our own."""
         host, port = self._own_address(connection)
-        at = f"{self.identity.user}@" if self.identity.user else ""
+        user = user or self.identity.user
+        at = f"{user}@" if user else ""
         # transport=tls is deprecated (26.2.2), yet it is what keeps a partner from answering a sip: URI over UDP.
         return f"<sips:{at}{host}:{port}>" if secure else f"<sip:{at}{host}:{port};transport=tls>"
 

@@ -75,6 +75,8 @@ class Dial:
     connection: int
     host: str
     port: int
+    trust: str = ""
+    """CA bundle (path of a PEM file) that its server is checked against; empty: the common one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,13 @@ class Acknowledged:
     request: Request
     transaction: ServerTransaction | None
     """The INVITE; None when the ACK came again, or its CSeq is of no INVITE that waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalAcknowledged:
+    """The ACK to a final answer of 300 or more to an INVITE."""
+
+    transaction: ServerTransaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +190,7 @@ Effect = (
     | Unreadable
     | Overflow
     | Acknowledged
+    | RefusalAcknowledged
     | ProvisionalAcknowledged
     | Cancelled
     | Unacknowledged

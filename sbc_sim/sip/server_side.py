@@ -19,6 +19,7 @@ from sbc_sim.sip.effects import (
     Obstructed,
     Overflow,
     ProvisionalAcknowledged,
+    RefusalAcknowledged,
     ServerTransaction,
     Stray,
     Transmit,
@@ -39,6 +40,7 @@ from sbc_sim.sip.transaction import (
     TIMEOUT,
     Action,
     Input,
+    State,
     Transaction,
     response_input,
 )
@@ -195,13 +197,14 @@ class ServerSide:
 
     def _repeated(self, known: ServerTransaction, request: Request, now: float) -> list[Effect]:
         what = Input.ACK if request.method == "ACK" else Input.REQUEST
+        refused = known.machine.state is State.COMPLETED
         action = known.machine.feed(what, now) if known.machine.allows(what) else Action.NOTHING
         self._settle(known)
         if action is Action.RESEND and known.last is not None:
             return self._connections.send(Transmit(known.connection, known.last, True, known.dialog))
         if action is Action.PASS:
             return self._acknowledge(known.connection, request)
-        return []
+        return [RefusalAcknowledged(known)] if refused and what is Input.ACK else []
 
     def _acknowledge(self, connection: int, request: Request) -> list[Effect]:
         dialog = self._dialogs.get(dialog_id(request))
@@ -325,6 +328,14 @@ class ServerSide:
         host = transaction.peer.host if transaction.peer else via.host
         transaction.connection, effects = self._connections.dial(host, via.port or DEFAULT_PORT, transaction.peer)
         return effects
+
+    def leave(self, transaction: ServerTransaction, now: float) -> None:
+        """Never answer a request that waits: forget it, and with a BYE its dialog."""
+        if not transaction.answered:
+            transaction.machine.feed(Input.TRANSPORT_ERROR, now)
+            self._settle(transaction)
+        if transaction.request.method == "BYE" and transaction.dialog is not None:
+            self.end(transaction.dialog)
 
     def end(self, dialog: Dialog) -> None:
         """A BYE was taken: the dialog is over; our 2xx is not repeated any more."""

@@ -70,6 +70,14 @@ class UserAgent:
         """Tell who is at the other end."""
         return self._connections.peer(connection)
 
+    def contact(self, connection: int, user: str, secure: bool) -> str:
+        """Contact value of a user part at our own address, as it is reached by a connection: for a redirection (8.3)."""
+        return self._connections.contact(connection, secure, user)
+
+    def dial(self, host: str, port: int, trust: str = "") -> tuple[int, list[Effect]]:
+        """Ask for a new connection; `trust` names the CA bundle for its server, empty: the common one."""
+        return self._connections.dial(host, port, None, trust)
+
     def connected(self, connection: int, peer: Peer) -> list[Effect]:
         """Take a connection into use; what waited for it goes out."""
         return self._connections.opened(connection, peer)
