@@ -25,6 +25,7 @@ from sbc_sim.calls.choosing import Choosing
 from sbc_sim.calls.faults import FaultTable
 from sbc_sim.calls.numbers import NumberTable
 from sbc_sim.calls.outputs import Environment
+from sbc_sim.calls.rehearsals import Rehearsals, rehearsed
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.http.metrics import Gauges, Metrics
 from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
@@ -37,14 +38,16 @@ from sbc_sim.net.key_log import key_log_files
 from sbc_sim.net.media_udp import MediaPlane
 from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.net.recordings import RecordingLimits, Recordings
+from sbc_sim.net.rehearsing import Rehearsing
 from sbc_sim.net.shell import Shell, unix_clock
 from sbc_sim.net.sip_connection import ConnectionLimits
 from sbc_sim.net.sip_tls import ListenError, SipDialler, SipListener
 from sbc_sim.net.store_watch import StoreWatch
 from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
-from sbc_sim.places import directory_of
+from sbc_sim.places import directory_of, partners_of, regions_of
 from sbc_sim.rtp.leg import LegDescription, LegEvent, Prompt
 from sbc_sim.rtp.legs import make_leg
+from sbc_sim.rules.catalogue import RULE_SET_VERSION
 from sbc_sim.settings import Settings
 from sbc_sim.sip.connections import Identity
 
@@ -147,13 +150,15 @@ class Service:
         self.directory = directory_of(settings)
         self.agents = Agents(settings.agent_settings(), settings.scenarios)
         self.agents.check()
+        self.rehearsing = self._rehearsing()
+        choose = Choosing(NumberTable(), FaultTable(), self.agents, settings.uui.echo_org)
         environment = Environment(
             self.plane.open,
             self.plane.report,
             secrets.token_hex,
             secrets.token_bytes,
             locate=self.directory.locate,
-            choose=Choosing(NumberTable(), FaultTable(), self.agents, settings.uui.echo_org),
+            choose=rehearsed(choose, self.rehearsing.rehearsals),
         )
         identity = Identity(in_uri(self.addresses.sip_host), self.addresses.sip_port)
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)
@@ -175,6 +180,19 @@ class Service:
     def _heard(self, call: str, event: LegEvent) -> None:
         """Pass on what the leg of a call has heard."""
         self.shell.ask(lambda now: self.switchboard.heard(call, event, now))
+
+    def _rehearsing(self) -> Rehearsing:
+        """Build what runs the endorsement checklists."""
+        settings = self.settings
+        rehearsals = Rehearsals(
+            lambda now: f"{int(now * 1000):012x}-{secrets.token_hex(4)}",
+            {partner.name: partner for partner in partners_of(settings)},
+            [(region.name, region.label) for region in regions_of(settings)],
+            settings.rules.profile,
+            RULE_SET_VERSION,
+            settings.rehearsal.step_seconds,
+        )
+        return Rehearsing(rehearsals, self.store, self._reactor, self.clock)
 
     def _recordings(self) -> Recordings:
         capture = self.settings.capture
@@ -254,6 +272,7 @@ class Service:
             raise ServiceError(f"there is no way to hep.target {self.settings.hep.target}: {error.strerror or error}") from None
         self.shell.start(self.listener)
         self._store_watch.start()
+        self.rehearsing.start()
         self._running = True
 
     def _site(self) -> Any:
@@ -269,6 +288,7 @@ class Service:
             setup=lambda: self.announcement.setup(),
             reset=self.reset,
             policy=self.settings.policy(),
+            rehearsals=self.rehearsing,
         )
         options = SiteOptions(
             self.token,
@@ -294,7 +314,9 @@ class Service:
     def reset(self) -> int:
         """Forget calls that are over and what was captured of them; return how many."""
         self.recordings.clear()
-        return self.store.clear()
+        forgotten = self.store.clear()
+        self.rehearsing.clear()
+        return forgotten
 
     def stop(self, grace: float = 2.0) -> Deferred[None]:
         """End calls with BYE, close everything; fires when all is closed."""
@@ -313,6 +335,7 @@ class Service:
 
     def _close_store(self, result: Any) -> Any:
         """Write what waits: the calls have ended by now."""
+        self.rehearsing.stop()
         self.recordings.close()
         self.store.close()
         self._store_watch.stop()

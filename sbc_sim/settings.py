@@ -265,6 +265,12 @@ class Agent(Section):
     pause_ms: int = Field(700, ge=100, le=10_000, description="So much without speech and the other side has finished, ms.")
 
 
+class Rehearsal(Section):
+    """The endorsement checklist."""
+
+    step_seconds: float = Field(600.0, gt=0, le=86400, description="How long a step waits for its call or request.")
+
+
 class Rules(Section):
     """Which rules hold."""
 
@@ -296,6 +302,7 @@ class Settings(BaseModel):
     rules: Rules = Rules()
     log: Log = Log()
     agent: Agent = Agent()
+    rehearsal: Rehearsal = Rehearsal()
     regions: Regions = Field(default_factory=published_regions, description=MAP_TEXTS["regions"])
     partners: Partners = Field(default_factory=dict, description=MAP_TEXTS["partners"])
     scenarios: Scenarios = Field(default_factory=dict, description=MAP_TEXTS["scenarios"])

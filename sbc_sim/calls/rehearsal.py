@@ -484,7 +484,7 @@ class Rehearsal:
             "partner": wanted.partner,
             "regions": list(wanted.regions),
             "parts": list(wanted.parts),
-            "escalations": list(wanted.escalations),
+            "escalations": list(self.journeys),
             "stepSeconds": wanted.step_seconds,
             "tries": wanted.tries,
             "profile": self.profile,

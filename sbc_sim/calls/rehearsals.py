@@ -6,12 +6,14 @@ One that runs takes the calls and requests of its partner, so each partner has o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from sbc_sim.calls.conduct import CallFacts, Choose, Conduct
 from sbc_sim.calls.partner import Partner
 from sbc_sim.calls.region import PUBLIC_REGIONS
 from sbc_sim.calls.rehearsal import Rehearsal, rehearsal_of
-from sbc_sim.calls.rehearsal_plan import END_TO_END, Wanted
+from sbc_sim.calls.rehearsal_plan import END_TO_END, STEP_SECONDS, Wanted
 from sbc_sim.calls.rehearsal_steps import step_of, unix
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.view import CallView
@@ -51,10 +53,12 @@ class Rehearsals:
         regions: Sequence[tuple[str, str]] = (),
         profile: str = "published",
         rule_set: str = "",
+        step_seconds: float = STEP_SECONDS,
     ) -> None:
-        """`regions`: name and label of those that are played here; none: the published ones."""
+        """`regions`: name and label of those that are played here; none: the published ones. `step_seconds`: unless one is asked for."""
         self.partners = dict(partners or {"partner": Partner("partner")})
         self.labels = dict(regions) or {name: label for name, label, _ in PUBLIC_REGIONS}
+        self.step_seconds = step_seconds
         self._new_id = new_id
         self._profile, self._rule_set = profile, rule_set
         self._kept: dict[str, Rehearsal] = {}
@@ -105,6 +109,7 @@ class Rehearsals:
         made = Rehearsal(self._new_id(now), wanted, self.labels, now, partner)
         made.profile, made.rule_set = self._profile, self._rule_set
         made.told_whole = True
+        made.changed.clear()
         self._kept[made.id] = made
         return made, self.entries(now)
 
@@ -198,16 +203,27 @@ class Rehearsals:
         return made
 
 
+def rehearsed(choose: Choose, rehearsals: Rehearsals) -> Choose:
+    """Let the agent give calls back as the end-to-end test under way wants it, unless the call's own conduct says how."""
+
+    def chosen(facts: CallFacts, now: float) -> Conduct:
+        conduct = choose(facts, now)
+        if conduct.agent is None or conduct.escalate_mode:
+            return conduct
+        return replace(conduct, escalate_mode=rehearsals.escalation_for(facts.place.partner.name if facts.place.partner else ""))
+
+    return chosen
+
+
 def _entries(one: Rehearsal, now: float) -> Iterable[Entry]:
     changed, whole = list(one.changed), one.told_whole
     one.changed.clear()
     one.told_whole = False
     about = {"rehearsal": one.id, "rehearsalState": one.state.value, "counts": one.counts, "updatedAt": one.head()["updatedAt"]}
-    if whole:
-        yield Entry(now, Kind.REHEARSAL, None, {**about, "change": "whole", "whole": one.data()})
-        return
     for name in changed:
         yield Entry(now, Kind.REHEARSAL, None, {**about, "change": "step", "step": one.steps[name].data()})
+    if whole:
+        yield Entry(now, Kind.REHEARSAL, None, {**about, "change": "whole", "whole": one.data()})
 
 
 def _latest(newest_first: Iterable[Entry]) -> Iterable[tuple[Mapping[str, Any], dict[str, Mapping[str, Any]]]]:

@@ -117,6 +117,8 @@ class Events:
     def _heard(self, entry: Entry) -> None:
         if entry.kind in _OF_NO_CALL:
             self._tell(Event(_OF_NO_CALL[entry.kind], None, {"at": rfc3339(entry.at), **entry.data}))
+        if entry.kind is Kind.REHEARSAL:
+            self._tell(_rehearsal_event(entry))
         name = _NAMES.get(entry.kind)
         if name is None or (entry.call is None) != (entry.kind is Kind.ATTEMPT):
             return
@@ -281,6 +283,15 @@ class Events:
         if (_kind_of(health.told), health.durable) != (_kind_of(self._health.told), self._health.durable):
             self._health = health
             self._tell(Event("store", None, health_json(health)))
+
+
+def _rehearsal_event(entry: Entry) -> Event:
+    """A step as it is now; or that the rehearsal began, stopped, goes on or ended: without its steps, for a page asks for those."""
+    step, whole = entry.data.get("step"), entry.data.get("whole") or {}
+    about = {"at": rfc3339(entry.at), **{name: value for name, value in entry.data.items() if name not in ("step", "whole", "change")}}
+    if step:
+        return Event("rehearsal.step", None, {**about, **step, "step": step.get("id")})
+    return Event("rehearsal.changed", None, {**about, **{name: value for name, value in whole.items() if name != "steps"}})
 
 
 def _kind_of(trouble: str) -> str:

@@ -36,16 +36,16 @@ class JudgeApi:
     def __init__(self, store: Store, policy: Policy, work: Work, upload_limit: int) -> None:
         """`upload_limit`: octets of a trace."""
         self._store = store
-        self._policy = policy
+        self.policy = policy
         self._work = work
-        self._upload_limit = upload_limit
+        self.upload_limit = upload_limit
 
     def routes(self) -> tuple[Route, ...]:
         """The lines for the route table."""
-        in_json = self._upload_limit * 4 // 3 + 1024 * 1024  # Base64, and room for a key log
+        in_json = self.upload_limit * 4 // 3 + 1024 * 1024  # Base64, and room for a key log
         return (
             Route("POST", "/api/v1/judge", self.judge, "Judge a trace", consumes=(JSON, *TRACES), body_limit=in_json,
-                  raw_limit=self._upload_limit, request="TraceBody", response="Judged", problems=(422, 503)),
+                  raw_limit=self.upload_limit, request="TraceBody", response="Judged", problems=(422, 503)),
             Route("POST", "/api/v1/compare", self.compare, "Hold a trace against a call", body_limit=in_json,
                   request="CompareRequest", response="Comparison", problems=(404, 422, 503)),
         )  # fmt: skip
@@ -59,7 +59,7 @@ class JudgeApi:
             from sbc_sim.offline.judge import judge
             from sbc_sim.offline.telling import judged_data
 
-            judged = judge(self._recording(asked, patience), self._policy, spent=patience.spent)
+            judged = judge(self.recording(asked, patience), self.policy, spent=patience.spent)
             _check_time(patience)
             told = judged_data(replace(judged, calls=judged.calls[:MOST_CALLS]))
             if len(judged.calls) > MOST_CALLS:
@@ -85,13 +85,14 @@ class JudgeApi:
         def work() -> Reply:
             from sbc_sim.offline.compare import compare, comparison_data
 
-            compared = compare(self._from_model(wanted.theirs, patience), kept, self._policy, patience.spent)
+            compared = compare(self._from_model(wanted.theirs, patience), kept, self.policy, patience.spent)
             _check_time(patience)
             return json_reply(mask_values(comparison_data(compared)))
 
         return work
 
-    def _recording(self, asked: Asked, patience: Patience) -> Recording:
+    def recording(self, asked: Asked, patience: Patience) -> Recording:
+        """Read the trace that a request brings. Raises Problem."""
         if asked.media_type in TRACES:
             return self._read(asked.body, "", patience)
         return self._from_model(read_body(asked.body, "TraceBody"), patience)
@@ -109,9 +110,9 @@ class JudgeApi:
         from sbc_sim.traces.reading import read_trace
         from sbc_sim.traces.recording import TraceError
 
-        if len(data) > self._upload_limit:
+        if len(data) > self.upload_limit:
             fix = "Cut the trace to the call, or raise http.upload_bytes."
-            raise Problem(413, "body-too-large", f"The trace is larger than {self._upload_limit} octets.", fix, limit=self._upload_limit)
+            raise Problem(413, "body-too-large", f"The trace is larger than {self.upload_limit} octets.", fix, limit=self.upload_limit)
         if not data:
             raise bad_request("no-trace", "The body is empty.", "Send SIP messages as text, or a pcap or pcapng file.")
         try:

@@ -137,6 +137,27 @@ class CompareRequest(In):
     call: str = Field(max_length=200, description="Id of a call.")
 
 
+Region = Annotated[str, Field(max_length=64)]
+
+
+class RehearsalRequest(In):
+    """What is to be rehearsed. What is left out is chosen."""
+
+    partner: str | None = Field(None, max_length=64, description="Name of a partner. Default: the only one.")
+    regions: list[Region] | None = Field(None, max_length=100, description="Default: all that the partner maps.")
+    parts: list[Literal["connectivity", "end-to-end", "compare", "form"]] | None = Field(
+        None, min_length=1, max_length=4, description="Default: connectivity and end-to-end."
+    )
+    escalations: list[Literal["bye", "bye+data", "invite-back", "refer"]] | None = Field(
+        None, min_length=1, max_length=4, description="An end-to-end test for each. Default: bye and invite-back."
+    )
+    step_seconds: float | None = Field(None, gt=0, le=86400, description="How long a step waits from when its turn has come. Default: 600.")
+    tries: int | None = Field(
+        None, ge=0, le=1000, description="Failed tries after which a step is given up. Default: 0, until its time is over."
+    )
+    name: str | None = Field(None, max_length=200, description="What people call it.")
+
+
 # --- calls ---------------------------------------------------------------------------------------------------------------
 
 
@@ -775,6 +796,112 @@ class Setup(Out):
     allow_list: list[Allowed]
     numbers: list[TestNumber]
     snippets: list[Snippet]
+
+
+class AttemptFinding(Out):
+    """What was not in order in a try."""
+
+    rule: str
+    status: str
+    detail: str
+
+
+class AttemptCheck(Out):
+    """One thing that a step demands."""
+
+    name: str
+    status: Literal["pass", "fail", "skip"]
+    text: str
+
+
+class StepAttempt(Out):
+    """One try of a step: a call, or a request."""
+
+    at: Time
+    call: str | None = Field(description="Id of a call.")
+    voice_call: str | None = Field(description="voiceCallId.")
+    status: Literal["running", "passed", "failed"]
+    text: str
+    findings: list[AttemptFinding]
+    checks: list[AttemptCheck]
+    faults: list[dict[str, Any]] = Field(description="What was done wrong on purpose.")
+
+
+class RehearsalStep(Out):
+    """A step of a rehearsal."""
+
+    id: str
+    kind: str
+    region: str | None
+    title: str
+    expects: str
+    needs: str = Field(description="Id of the step before whose success this one cannot be done; empty: none.")
+    state: Literal["pending", "waiting", "running", "passed", "failed", "skipped"]
+    missing: list[str] = Field(description="What still has to come, a sentence each.")
+    why: str = Field(description="Why the last try failed, or why the step was left out.")
+    deadline: Time | None = Field(description="Until then a try counts, also after one that failed.")
+    attempts: list[StepAttempt] = Field(description="The first and the newest.")
+    tried: int = Field(description="How many tries there were.")
+    call: str | None
+    voice_call: str | None
+    started_at: Time | None
+    ended_at: Time | None
+
+
+class RehearsalNote(Out):
+    """A call or connection that belonged to no step."""
+
+    at: Time
+    call: str | None
+    text: str
+
+
+class RehearsalHead(Out):
+    """A rehearsal without its steps."""
+
+    id: str
+    name: str
+    partner: str
+    regions: list[str]
+    parts: list[str]
+    escalations: list[str]
+    step_seconds: float
+    tries: int
+    profile: str
+    rule_set: str
+    state: Literal["running", "passed", "failed", "stopped"]
+    created_at: Time
+    updated_at: Time
+    ended_at: Time | None
+    counts: dict[str, int] = Field(description="Steps by state; a running one counts as waiting.")
+    notes: list[RehearsalNote]
+
+
+class Rehearsal(RehearsalHead):
+    """A rehearsal. Secrets are masked."""
+
+    steps: list[RehearsalStep]
+
+
+class RehearsalList(Out):
+    """Rehearsals, newest first."""
+
+    rehearsals: list[RehearsalHead]
+
+
+class CallComparison(Comparison):
+    """A trace held against one call."""
+
+    call: str = Field(description="Id of our call.")
+
+
+class RehearsalComparison(Out):
+    """A trace held against the calls of a rehearsal."""
+
+    rehearsal: Rehearsal
+    fine: bool = Field(description="Nothing broke on the way.")
+    text: str
+    comparisons: list[CallComparison]
 
 
 class Reset(Out):

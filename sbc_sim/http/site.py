@@ -26,6 +26,7 @@ from sbc_sim.http.judge_api import JudgeApi
 from sbc_sim.http.metrics import Metrics
 from sbc_sim.http.openapi import OpenApi
 from sbc_sim.http.page_files import PageFiles
+from sbc_sim.http.rehearsals_api import RehearsalDesk, RehearsalsApi
 from sbc_sim.http.reset_api import ResetApi
 from sbc_sim.http.routes import RouteTable
 from sbc_sim.http.service_api import ServiceApi
@@ -93,6 +94,8 @@ class Sources:
     """Forget what is over and say how many calls that were; None: `store.clear`."""
     policy: Policy = field(default_factory=Policy)
     """By which traces and User-to-User values are judged."""
+    rehearsals: RehearsalDesk | None = None
+    """What keeps and feeds the rehearsals; None: there are none here."""
 
 
 def token_needed(host: str) -> bool:
@@ -111,13 +114,15 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
     waiting = Waiting(store, reactor, options.waiters)
     events = Events(store, reactor, token_hex(4), options.listeners)
     guard = Guard(options.token, tuple(name.lower() for name in options.hosts), options.origins, options.base_path)
+    judge = JudgeApi(store, sources.policy, traces, options.upload_limit)
     parts = (
         ServiceApi(sources.info, sources.unready, sources.metrics, sources.ca_file, sources.setup, store, page.index),
         CallsApi(store, waiting, sources.hang_up, options.longest_wait, views),
         DocumentsApi(store, sources.capture, work, views),
         events,
         UuiApi(sources.policy),
-        JudgeApi(store, sources.policy, traces, options.upload_limit),
+        judge,
+        RehearsalsApi(sources.rehearsals, store, judge, traces),
         ResetApi(sources.reset or store.clear, events),
         SessionApi(guard),
         page,

@@ -6,11 +6,12 @@ What is appended while others are told of an entry would reach them out of order
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from twisted.logger import Logger
 
+from sbc_sim.calls.partner import Partner
 from sbc_sim.calls.rehearsal import Rehearsal
 from sbc_sim.calls.rehearsal_plan import FORM, Wanted
 from sbc_sim.calls.rehearsal_steps import StepState
@@ -61,6 +62,21 @@ class Rehearsing:
                 call.cancel()
 
     # --- asked by the API --------------------------------------------------------------------------------------------------
+
+    @property
+    def partners(self) -> Mapping[str, Partner]:
+        """Those that can rehearse, by name."""
+        return self.rehearsals.partners
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Regions as published, by name."""
+        return self.rehearsals.labels
+
+    @property
+    def step_seconds(self) -> float:
+        """How long a step waits unless it is said."""
+        return self.rehearsals.step_seconds
 
     def listed(self) -> list[Rehearsal]:
         """All of them, newest first."""
