@@ -22,9 +22,8 @@ from sbc_sim.addresses import Ports, addresses, certificate_names, in_uri
 from sbc_sim.announcing import Announcement
 from sbc_sim.calls.agents import Agents
 from sbc_sim.calls.choosing import Choosing
-from sbc_sim.calls.faults import FaultTable
-from sbc_sim.calls.numbers import NumberTable
 from sbc_sim.calls.outputs import Environment
+from sbc_sim.calls.production import DIAL_WORDS
 from sbc_sim.calls.rehearsals import Rehearsals, rehearsed
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.http.metrics import Gauges, Metrics
@@ -34,17 +33,20 @@ from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.store import Store, StoreError
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
+from sbc_sim.net.faulting import Faulting
 from sbc_sim.net.key_log import key_log_files
+from sbc_sim.net.listeners import Listeners, Rotation
 from sbc_sim.net.media_udp import MediaPlane
 from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.net.recordings import RecordingLimits, Recordings
 from sbc_sim.net.rehearsing import Rehearsing
 from sbc_sim.net.shell import Shell, unix_clock
+from sbc_sim.net.shown_certificates import Files, ShownCertificates
 from sbc_sim.net.sip_connection import ConnectionLimits
-from sbc_sim.net.sip_tls import ListenError, SipDialler, SipListener
+from sbc_sim.net.sip_tls import ListenError, SipDialler
 from sbc_sim.net.store_watch import StoreWatch
 from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
-from sbc_sim.places import directory_of, partners_of, regions_of
+from sbc_sim.places import directory_of, own_certificates, own_listeners, partners_of, regions_of
 from sbc_sim.rtp.leg import LegDescription, LegEvent, Prompt
 from sbc_sim.rtp.legs import make_leg
 from sbc_sim.rules.catalogue import RULE_SET_VERSION
@@ -133,7 +135,7 @@ class Service:
 
     def _build(self) -> None:
         settings = self.settings
-        self.credentials = self._credentials()
+        self.shown = self._shown()
         media = settings.media
         self.recordings = self._recordings()
         self.plane = MediaPlane(
@@ -151,7 +153,8 @@ class Service:
         self.agents = Agents(settings.agent_settings(), settings.scenarios)
         self.agents.check()
         self.rehearsing = self._rehearsing()
-        choose = Choosing(NumberTable(), FaultTable(), self.agents, settings.uui.echo_org)
+        self.faulting = Faulting(self._reactor, self.clock, self.store.append, settings.number_table())
+        choose = Choosing(self.faulting.number_table, self.faulting.table, self.agents, settings.uui.echo_org)
         environment = Environment(
             self.plane.open,
             self.plane.report,
@@ -159,17 +162,23 @@ class Service:
             secrets.token_bytes,
             locate=self.directory.locate,
             choose=rehearsed(choose, self.rehearsing.rehearsals),
+            renew_certificate=lambda: self.rotation.rotate(),
         )
         identity = Identity(in_uri(self.addresses.sip_host), self.addresses.sip_port)
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)
         limits = self._connection_limits()
         wire = self.recordings.taps()
-        dialler = SipDialler(self._reactor, ClientTls(settings.tls.ca_file, min_version=settings.tls.min_version), limits, **wire)
+        trust = ClientTls(settings.tls.ca_file, min_version=settings.tls.min_version)
+        dialler = SipDialler(self._reactor, trust, limits, **wire, production=settings.sip.dial_production == DIAL_WORDS)
         self.shell = Shell(
             self._reactor, self.switchboard, MediaWithClock(self.plane, self.clock), self.store.append, dialler=dialler, now=self.clock
         )
         behaviour = ServerTls(ClientCertificates(settings.tls.client_certificates), settings.tls.min_version)
-        self.listener = SipListener(self._reactor, self.shell, self.credentials, behaviour, limits, **wire)
+        own = {name: (at.host, at.port) for name, at in own_listeners(settings).items()}
+        self.listeners = Listeners(self._reactor, self.shell, self.shown, behaviour, limits, own, **wire)
+        hosts = {region.name: region.host for region in self.directory.regions.values()}
+        self.rotation = Rotation(self.shown, self.listeners, hosts, self._reactor, self.clock)
+        self.rotation.on_entry = self.store.append
         self.hep = self._hep()
         self.metrics = Metrics(self._gauges(), self.version)
         self.store.subscribe(self.metrics.observe)
@@ -216,27 +225,33 @@ class Service:
         limits = self.settings.limits
         return ConnectionLimits(limits.connections, limits.handshake_seconds, limits.idle_seconds, limits.message_seconds)
 
-    def _credentials(self) -> Credentials:
-        tls = self.settings.tls
-        if tls.cert_file is not None and tls.key_file is not None:
-            return certificates.load_own(tls.cert_file, tls.key_file)
-        files = certificates.ensure(tls.dir, certificate_names(self.settings))
-        self.ca_file = files.ca
-        if tls.flaw != "none":
-            return certificates.issue_flawed(tls.dir, Flaw(tls.flaw), certificate_names(self.settings))
-        return certificates.load(files)
+    @property
+    def credentials(self) -> Credentials:
+        """What is shown to clients that name no region."""
+        return self.shown.common
+
+    def _shown(self) -> ShownCertificates:
+        tls, names = self.settings.tls, certificate_names(self.settings)
+        hosts = {region.host: region.name for region in regions_of(self.settings)}
+        files = {name: Files(*pair) for name, pair in own_certificates(self.settings).items()}
+        if "" in files:
+            return ShownCertificates(files[""].load(), names, hosts=hosts, directory=tls.dir, issues=False, files=files)
+        made = certificates.ensure(tls.dir, names)
+        self.ca_file = made.ca
+        flaw = None if tls.flaw == "none" else Flaw(tls.flaw)
+        return ShownCertificates(certificates.load(made), names, hosts=hosts, directory=tls.dir, files=files, flaw=flaw)
 
     def _gauges(self) -> Gauges:
-        expiry = self.credentials.not_after.timestamp()
         return Gauges(
             media_ports=lambda: (self.plane.ports_in_use, self.plane.ports_limit),
             store_size=self.store.size,
             store_health=self.store.health,
             reactor_lag=self.shell.lag.take_peak,
-            certificate_expiry=lambda: expiry,
+            certificate_expiry=lambda: self.credentials.not_after.timestamp(),
             refused_datagrams=lambda: self.plane.refused_datagrams,
             internal_errors=lambda: self.shell.door_errors,
             captures=lambda: self.recordings.size,
+            faults=self.faulting.table.active,
             hep_packets=lambda: {} if self.hep is None else self.hep.counts,
         )
 
@@ -256,7 +271,7 @@ class Service:
         sip, http = self.settings.sip.listen, self.settings.http.listen
         try:
             self.plane.listen()
-            self.listener.listen(sip.host, sip.port)
+            self.listeners.listen(sip.host, sip.port)
             self._web = self._reactor.listenTCP(http.port, self._site(), backlog=128, interface=http.host)
         except ListenError as error:
             raise ServiceError(str(error)) from None
@@ -270,8 +285,9 @@ class Service:
                 self.hep.start()
         except OSError as error:
             raise ServiceError(f"there is no way to hep.target {self.settings.hep.target}: {error.strerror or error}") from None
-        self.shell.start(self.listener)
+        self.shell.start(*self.listeners.all)
         self._store_watch.start()
+        self.faulting.start(self.settings.faults)
         self.rehearsing.start()
         self._running = True
 
@@ -288,6 +304,7 @@ class Service:
             setup=lambda: self.announcement.setup(),
             reset=self.reset,
             policy=self.settings.policy(),
+            faults=self.faulting,
             rehearsals=self.rehearsing,
         )
         options = SiteOptions(
@@ -314,6 +331,7 @@ class Service:
     def reset(self) -> int:
         """Forget calls that are over and what was captured of them; return how many."""
         self.recordings.clear()
+        self.faulting.clear()
         forgotten = self.store.clear()
         self.rehearsing.clear()
         return forgotten
@@ -321,6 +339,7 @@ class Service:
     def stop(self, grace: float = 2.0) -> Deferred[None]:
         """End calls with BYE, close everything; fires when all is closed."""
         self._running = False
+        self.faulting.stop()
         done = self.shell.stop(grace)
         done.addCallback(lambda _: self.plane.close_all(self.clock()))
         done.addCallback(lambda _: None if self.hep is None else self.hep.stop())
@@ -346,7 +365,7 @@ class Service:
     @property
     def ports(self) -> Ports:
         """The real ports."""
-        return Ports(self.listener.port, self._web.getHost().port, *self.plane.ports)
+        return Ports(self.listeners.common.port, self._web.getHost().port, *self.plane.ports)
 
     def write_ports(self, file: Path) -> None:
         """Write the real ports for scripts, whole or not at all. Raises ServiceError."""

@@ -21,6 +21,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from sbc_sim.calls.agents import AgentSettings
 from sbc_sim.calls.escalation_settings import EscalationPlan
 from sbc_sim.calls.limits import Limits as CallLimits
+from sbc_sim.calls.numbers import NumberTable
+from sbc_sim.calls.production import DIAL_WORDS
 from sbc_sim.calls.region import PUBLIC_DOMAIN
 from sbc_sim.rules.policy import Policy
 from sbc_sim.settings_maps import (
@@ -55,8 +57,14 @@ from sbc_sim.settings_values import shown as shown
 DEFAULT_FILE = Path("/etc/sbc-sim/config.yaml")
 _DEFAULTS = Policy()
 _PLAN = EscalationPlan()
-DIAL_WORDS = "I know that this calls production"
-"""What sip.dial_production must say (requirement 145)."""
+
+
+def _numbers(value: dict[str, str]) -> dict[str, str]:
+    NumberTable(more=value)
+    return value
+
+
+NumberPairs = Annotated[Pairs, AfterValidator(_numbers)]
 
 
 class Sip(Section):
@@ -68,6 +76,8 @@ class Sip(Section):
     off_list: Literal["403", "503", "close"] = Field("403", description="What a source that is not allowed gets.")
     users: Words = Field((), description="User parts of the Request-URI that are served, others get 404. Empty: any.")
     hosts: Words = Field((), description="Hosts of the Request-URI that are served, others get 404. Empty: any.")
+    test_numbers: bool = Field(True, description="User parts like 4860 (busy) get what the table of test numbers says.")
+    numbers: NumberPairs = Field({}, description="Further user part = the test number or its name that it stands for, +15550100=agent say.")
     accept_tel: bool = Field(False, description="Accept tel: Request-URIs.")
     unknown_method: Annotated[Literal[501, 405], BeforeValidator(number)] = Field(501, description="Answer to an unheard-of method.")
     refer: Annotated[Literal[405, 603], BeforeValidator(number)] = Field(405, description="Answer to REFER.")
@@ -334,6 +344,10 @@ class Settings(BaseModel):
             sections: tuple[Section, ...] = (self.uui,) if name != short else (self.sip, self.media, self.uui)
             values[name] = next(getattr(section, short) for section in sections if short in type(section).model_fields)
         return Policy(**values)
+
+    def number_table(self) -> NumberTable | None:
+        """Build the table of test numbers; None when they are off. Raises ValueError for a further number that stands for none of them."""
+        return NumberTable(more=self.sip.numbers) if self.sip.test_numbers else None
 
     def agent_settings(self) -> AgentSettings:
         """Build what chooses the scenarios of agents."""

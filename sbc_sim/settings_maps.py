@@ -101,10 +101,17 @@ def _scenario(value: object) -> object:
     return value
 
 
+def _fault(value: dict[str, Any]) -> dict[str, Any]:
+    from sbc_sim.calls.faults import read_fault  # only who sets faults pays for it
+
+    read_fault("fault", value, "settings")
+    return value
+
+
 Regions: TypeAlias = dict[Name, RegionSettings]
 Partners: TypeAlias = dict[Name, PartnerSettings]
 Scenarios: TypeAlias = dict[Name, Annotated[Any, BeforeValidator(_scenario)]]
-Faults: TypeAlias = dict[Name, dict[str, Any]]
+Faults: TypeAlias = dict[Name, Annotated[dict[str, Any], AfterValidator(_fault)]]
 
 MAPS: Mapping[str, type[Section] | None] = {"regions": RegionSettings, "partners": PartnerSettings, "scenarios": None, "faults": None}
 """Each map and the model of its members; None: they are kept as they are written."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sbc_sim.calls.fault_types import FAULT_TYPES, Value
 from sbc_sim.calls.faults import Fault
@@ -93,6 +94,20 @@ class NumberTable:
         if found is None:
             raise ValueError(f"{meant!r} is no test number: there are {', '.join(self._by_name)}")
         return found
+
+    def told(self) -> list[dict[str, Any]]:
+        """Give the table as JSON: test numbers in order, with further user parts that stand for them."""
+        return [
+            {
+                "number": one.number,
+                "name": one.name,
+                "does": one.does,
+                "reaches": one.reaches,
+                "faults": [{"type": fault.type.name, "value": fault.value} for fault in one.made()],
+                "also": [user for user, meant in self._more.items() if meant is one],
+            }
+            for one in self.numbers
+        ]
 
     def find(self, user: str) -> TestNumber | None:
         """Find the test number that a user part is, parameters and separators left aside; None for any other."""

@@ -904,6 +904,81 @@ class RehearsalComparison(Out):
     comparisons: list[CallComparison]
 
 
+class FaultScope(In):
+    """For whom a fault is meant; what is left out fits everybody."""
+
+    number: str | None = Field(None, max_length=256, description="User part of the Request-URI, or its beginning followed by *.")
+    region: str | None = Field(None, max_length=256)
+    partner: str | None = Field(None, max_length=256)
+    path: str | None = Field(None, max_length=256, description="Telephony faults: a part of the path.")
+
+
+class FaultBody(In):
+    """A fault to be set. Which values a type takes stands in docs/faults.md; one that makes no sense is refused with the nearest one."""
+
+    type: str = Field(description="busy, loss, telephony-slow ...: see docs/faults.md.")
+    value: float | str | None = Field(None, description="Its strength; what it counts depends on the type.")
+    seed: int | None = Field(None, description="From which all its chance follows. Default: from its name.")
+    scope: FaultScope | None = None
+    probability: float | None = Field(None, gt=0, le=1, description="Share of the calls or requests that it strikes. Default: 1.")
+    count: int | None = Field(None, ge=1, description="So many hits, then it is used up.")
+    seconds: float | None = Field(None, gt=0, description="It ends so long after it was set.")
+
+
+class Fault(Out):
+    """A fault that is set."""
+
+    name: str
+    type: str
+    value: float | str | None
+    seed: int
+    scope: dict[str, str]
+    probability: float
+    count: int | None
+    seconds: float | None
+    by: str = Field(description="Where it comes from: api or settings.")
+    hits: int = Field(description="Calls or requests that it has struck.")
+    remaining: int | None = Field(description="Hits that are left; null: any number.")
+    created_at: Time
+    expires_at: Time | None
+
+
+class Faults(Out):
+    """The faults that are set, the oldest first."""
+
+    faults: list[Fault]
+
+
+class FaultsRemoved(Out):
+    """How many faults were taken away."""
+
+    removed: int
+
+
+class NumberFault(Out):
+    """What a test number does wrong on purpose."""
+
+    type: str
+    value: float | str | None
+
+
+class Number(Out):
+    """A test number."""
+
+    number: str
+    name: str = Field(description="Reaches it too, as user part; the scenario of its calls.")
+    does: str
+    reaches: str = Field(description="Who answers: echo or agent.")
+    faults: list[NumberFault]
+    also: list[str] = Field(description="Further user parts that stand for it (sip.numbers).")
+
+
+class Numbers(Out):
+    """The test numbers; none when they are off (sip.test_numbers)."""
+
+    numbers: list[Number]
+
+
 class Reset(Out):
     """How many calls are forgotten."""
 
@@ -928,6 +1003,7 @@ class Problem(Out):
     fix: str = Field(description="What to do.")
     instance: str | None = None
     limit: int | None = Field(None, description="The bound that was passed, in octets.")
+    member: str | None = Field(None, description="The member of the body that makes no sense.")
     seen: list["Near"] | None = Field(None, description="Calls that fitted what was waited for, but did not get that far.")
 
 

@@ -21,6 +21,7 @@ from sbc_sim.http.clock import Clock
 from sbc_sim.http.desk import Desk
 from sbc_sim.http.documents_api import DocumentsApi
 from sbc_sim.http.events import Events
+from sbc_sim.http.faults_api import FaultDesk, FaultsApi, NoFaults
 from sbc_sim.http.guard import Guard
 from sbc_sim.http.judge_api import JudgeApi
 from sbc_sim.http.metrics import Metrics
@@ -96,6 +97,8 @@ class Sources:
     """By which traces and User-to-User values are judged."""
     rehearsals: RehearsalDesk | None = None
     """What keeps and feeds the rehearsals; None: there are none here."""
+    faults: FaultDesk = field(default_factory=NoFaults)
+    """What keeps the faults and knows the test numbers."""
 
 
 def token_needed(host: str) -> bool:
@@ -123,6 +126,7 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
         UuiApi(sources.policy),
         judge,
         RehearsalsApi(sources.rehearsals, store, judge, traces),
+        FaultsApi(sources.faults),
         ResetApi(sources.reset or store.clear, events),
         SessionApi(guard),
         page,

@@ -9,8 +9,9 @@ from sbc_sim.rtp.echo import EchoLeg
 from sbc_sim.rtp.endpoint import Endpoint
 from sbc_sim.rtp.leg import LegDescription
 from sbc_sim.rtp.mute import MuteLeg
+from sbc_sim.rtp.ringing import RingingLeg
 
-KINDS: Mapping[str, type[Endpoint]] = {"echo": EchoLeg, "agent": AgentLeg, "mute": MuteLeg}
+KINDS: Mapping[str, type[Endpoint]] = {"echo": EchoLeg, "agent": AgentLeg, "mute": MuteLeg, "ringing": RingingLeg}
 """By `MediaConduct.kind`."""
 
 
