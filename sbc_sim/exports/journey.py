@@ -54,7 +54,6 @@ def has_journey(call: CallView) -> bool:
     """Tell whether there is anything to say beyond an echo call."""
     return bool(
         call.region
-        or call.partner
         or call.faults
         or call.agent
         or call.escalation

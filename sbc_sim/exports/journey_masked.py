@@ -24,7 +24,7 @@ _RECORD_KEPT = frozenset(
     {
         "id", "at", "voiceCallId", "parentVoiceCallId", "state", "status", "method", "operation", "durationMs", "createdAt", "updatedAt",
         "closedAt", "startTime", "endTime", "acceptTime", "enqueueTime", "isActiveCall", "initiationMethod", "type", "senderType",
-        "findings", "problems", "errors", "requests", "request", "answer", "participants", "path", "kind", "calls", "call", "sipCalls",
+        "findings", "problems", "errors", "requests", "request", "answer", "participants", "path", "kind", "calls", "call", "details", "messages",
     }
 )  # fmt: skip
 """Members of a voice call or a request that a stranger may see, or look into."""

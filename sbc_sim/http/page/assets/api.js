@@ -74,6 +74,17 @@ export async function post(path, body, mediaType) {
   return text ? JSON.parse(text) : null;
 }
 
+/** PUT an object as JSON. */
+export async function put(path, body) {
+  const headers = { Accept: "application/json", "Content-Type": "application/json" };
+  const response = await answered(path, { method: "PUT", headers, body: JSON.stringify(body) });
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
+}
+
+/** Is this the answer of a simulator that has no such part, or has it switched off? */
+export const isAbsent = (error) => Boolean(error) && (error.status === 404 || error.status === 501);
+
 export async function remove(path) {
   await answered(path, { method: "DELETE" });
 }

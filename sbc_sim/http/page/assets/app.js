@@ -13,15 +13,21 @@ import { Workbench } from "./workbench.js";
 import { RulePage, Rules } from "./rules.js";
 import { Setup } from "./setup.js";
 import { Judge } from "./judge.js";
+import { FaultBanner, Faults } from "./faults.js";
+import { Rehearsals } from "./rehearsals.js";
+import { Rehearsal } from "./rehearsal.js";
+import { VoiceCall, VoiceCalls } from "./voice-calls.js";
 
 const PLACES = [
   ["calls", "Calls"],
+  ["rehearsals", "Rehearsals"],
+  ["faults", "Faults"],
   ["uui", "UUI"],
   ["rules", "Rules"],
   ["connect", "Connect"],
   ["judge", "Judge"],
 ];
-const UNDER_CALLS = ["calls", "attempts", "outside"];
+const UNDER_CALLS = ["calls", "attempts", "outside", "voice-calls"];
 const THEMES = ["system", "light", "dark"];
 
 function view({ names, params }, info) {
@@ -30,6 +36,11 @@ function view({ names, params }, info) {
   if (place === "calls") return html`<${Calls} params=${params} />`;
   if (place === "attempts") return html`<${Attempts} />`;
   if (place === "outside") return html`<${Outside} />`;
+  if (place === "rehearsals" && id) return html`<${Rehearsal} key=${id} id=${id} params=${params} />`;
+  if (place === "rehearsals") return html`<${Rehearsals} />`;
+  if (place === "voice-calls" && id) return html`<${VoiceCall} key=${id} id=${id} />`;
+  if (place === "voice-calls") return html`<${VoiceCalls} />`;
+  if (place === "faults") return html`<${Faults} />`;
   if (place === "uui") return html`<${Workbench} info=${info} />`;
   if (place === "rules" && id) return html`<${RulePage} id=${id} />`;
   if (place === "rules") return html`<${Rules} params=${params} />`;
@@ -40,7 +51,7 @@ function view({ names, params }, info) {
 
 function title({ names }) {
   const [place, id] = names;
-  const known = { attempts: "Attempts", outside: "Outside calls", ...Object.fromEntries(PLACES) }[place] || "?";
+  const known = { attempts: "Attempts", outside: "Outside calls", "voice-calls": "Voice calls", ...Object.fromEntries(PLACES) }[place] || "?";
   return `${id ? `${id} · ` : ""}${known} · sbc-sim`;
 }
 
@@ -69,6 +80,7 @@ function App() {
     <a class="to-content" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>To the content</a>
     <${Top} place=${route.names[0]} info=${info} locked=${locked} signOut=${() => remove(`${API}/session`).finally(() => setLocked(true))} />
     <${StoreBanner} health=${health || (info && info.store)} />
+    ${!locked && html`<${FaultBanner} key=${`faults-${round}`} />`}
     <main id="main" ref=${main} tabindex="-1">${locked ? html`<${SignIn} done=${signedIn} />` : html`<div key=${round}>${view(route, info)}</div>`}</main>`;
 }
 

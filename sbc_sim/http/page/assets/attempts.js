@@ -11,6 +11,7 @@ import { Cure } from "./finding.js";
 export function CallTabs({ now }) {
   const tabs = [
     { name: "calls", label: "Calls", to: href("calls") },
+    { name: "voice-calls", label: "Voice calls", to: href("voice-calls") },
     { name: "attempts", label: "Never became a call", to: href("attempts") },
     { name: "outside", label: "Outside calls", to: href("outside") },
   ];

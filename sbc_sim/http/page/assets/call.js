@@ -13,6 +13,7 @@ import { MediaTab } from "./media.js";
 import { UuiTab } from "./uui.js";
 import { MessagesTab } from "./messages.js";
 import { FilesTab } from "./files.js";
+import { Escalate, FlowLine, FlowTab } from "./flow.js";
 
 const SOON_MS = 300; // a burst of events is one look
 const NOW_AND_THEN_MS = 1000; // counters alone, which change all the time
@@ -45,7 +46,7 @@ function useCall(id) {
 }
 
 /** Tabs that ask for what they show and tell themselves when there is no answer. */
-const TELLS = ["ladder", "media", "uui"];
+const TELLS = ["ladder", "flow", "media", "uui"];
 
 export function Call({ id, part, params, info }) {
   const { call, error, version, gone, away, read } = useCall(id);
@@ -66,11 +67,12 @@ export function Call({ id, part, params, info }) {
   </article>`;
 }
 
-const TABS = { verdict: "Verdict", ladder: "Ladder", media: "Media", uui: "UUI", messages: "Messages", files: "Files" };
+const TABS = { verdict: "Verdict", ladder: "Ladder", flow: "Flow", media: "Media", uui: "UUI", messages: "Messages", files: "Files" };
 const tabs = (id) => Object.entries(TABS).map(([name, label]) => ({ name, label, to: href("calls", id, name) }));
 
 function tab(part, known) {
   if (part === "ladder") return html`<${LadderTab} ...${known} />`;
+  if (part === "flow") return html`<${FlowTab} ...${known} />`;
   if (part === "media") return html`<${MediaTab} ...${known} />`;
   if (part === "uui") return html`<${UuiTab} ...${known} />`;
   if (part === "messages") return html`<${MessagesTab} ...${known} />`;
@@ -88,9 +90,10 @@ function Head({ call, going }) {
     <span class="state ${going ? "live-state" : ""}">${isLive(call) && !going ? `last known: ${call.state}` : call.state}</span>
     <span class="number">${duration(lasted(call, now))}</span>
     <span class="dim">${ending(call)}</span>
-    <span class="dim">${[call.scenario, call.partner, call.region, call.direction].filter(Boolean).join(", ")}</span>
-    ${going && html`<${HangUp} call=${call} />`}
-  </header>`;
+    <span class="dim">${[call.scenario, call.partner, call.region && `${call.region}${call.chosenBy ? ` by ${call.chosenBy}` : ""}`, call.direction].filter(Boolean).join(", ")}</span>
+    ${going && html`<span class="acts">${call.state === "answered" && call.direction === "inbound" && html`<${Escalate} call=${call} />`}<${HangUp} call=${call} /></span>`}
+  </header>
+  <${FlowLine} call=${call} />`;
 }
 
 function HangUp({ call }) {
@@ -121,6 +124,7 @@ function sentence(call, against, lastKnown) {
   const fails = against.filter((finding) => finding.status === "fail").length;
   const warns = against.length - fails;
   if (!call.verdict && isLive(call) && lastKnown) return `How the call ended, if it did, is not known${fails || warns ? `; until then ${told(fails, warns)}` : ""}.`;
+  if (!call.verdict && call.escalationOf && !isLive(call)) return "This call gives back another one, and is judged with that one.";
   if (!call.verdict) return fails || warns ? `The call goes on; so far ${told(fails, warns)}.` : isLive(call) ? "The call goes on; nothing stands against it so far." : "There is no verdict on this call.";
   if (fails && call.state === "rejected") return `The SBC refused this call${call.endStatus ? ` with ${call.endStatus}` : ""}: ${told(fails, warns)}.`;
   if (fails) return `The call was taken, but it fails the test: ${told(fails, warns)}.`;

@@ -2,7 +2,7 @@
 
 import { API, getJson, onTokenNeeded, withQuery } from "./api.js";
 
-const NAMES = ["call.started", "call.updated", "call.ended", "verdict", "message", "attempt", "store", "reset", "resync"];
+const NAMES = ["call.started", "call.updated", "call.ended", "verdict", "message", "attempt", "store", "reset", "resync", "rehearsal.step", "rehearsal.changed", "fault.changed", "voice.call"];
 const REST_AFTER_MS = 30_000; // browsers allow six connections to a host: a tab that nobody sees gives its one back
 const RETRY_MS = 2_000;
 

@@ -6,6 +6,9 @@ import { Copy, Glyph } from "./ui.js";
 
 const SEVERITIES = { must: "a standard or the guide demands it", profile: "Salesforce is silent: a setting of ours decides", advice: "advice" };
 
+/** Does it rest on a guess about the real SBC? Its source says so, or nobody could decide it. */
+const restsOnGuess = (finding) => finding.status === "unknown" || /guess/.test(finding.source || "");
+
 export const RuleLink = ({ rule }) => html`<a class="mono rule-id" href=${href("rules", rule)}>${rule}</a>`;
 
 /** Evidence with the first offending character marked. */
@@ -37,7 +40,7 @@ export function Cure({ finding }) {
 export function FindingCard({ finding, close }) {
   return html`<article class="finding ${finding.status}" aria-label="${finding.rule}: ${finding.title}">
     <header><${Glyph} status=${finding.status} /> <${RuleLink} rule=${finding.rule} /> <strong>${finding.title}</strong>
-      <span class="tag" title=${SEVERITIES[finding.severity]}>${finding.severity}</span>
+      <span class="tag" title=${SEVERITIES[finding.severity]}>${finding.severity}</span>${restsOnGuess(finding) ? html` <span class="tag" title="Salesforce does not publish it; see the source">a guess</span>` : ""}
       ${close && html`<button type="button" class="quiet" onClick=${close} aria-label="Close ${finding.rule}">close</button>`}</header>
     ${finding.detail && html`<p class="seen">${finding.detail}</p>`}
     <${Evidence} quotes=${finding.evidence} />

@@ -1,12 +1,11 @@
 // The same rules on a trace of the partner's own side: SIP text, pcap or pcapng, with a key log where TLS hides it.
 
-import { html, useRef, useState } from "./vendor/preact-htm.js";
-import { API, post } from "./api.js";
-import { octets, party, plural } from "./format.js";
+import { html, useState } from "./vendor/preact-htm.js";
+import { API } from "./api.js";
+import { party, plural } from "./format.js";
 import { Badge, Code, Counts, Trouble } from "./ui.js";
 import { Against, Board } from "./board.js";
-
-const MOST = 64 * 1024 * 1024; // more than any server takes: spare the reading
+import { Drop, sendTrace } from "./upload.js";
 
 export function Judge() {
   const [file, setFile] = useState(null);
@@ -17,7 +16,7 @@ export function Judge() {
     event.preventDefault();
     setState({ busy: true, judged: null, error: null });
     try {
-      setState({ busy: false, judged: await asked(file, text, keyLog), error: null });
+      setState({ busy: false, judged: await sendTrace(`${API}/judge`, file, text, keyLog), error: null });
     } catch (error) {
       setState({ busy: false, judged: null, error });
     }
@@ -25,7 +24,7 @@ export function Judge() {
   return html`<section class="judge"><h1>Judge a trace</h1>
     <p class="dim">Nothing is kept: the trace is read, judged by the same rules, and forgotten. On the terminal: <code>sbc-sim judge FILE</code></p>
     <form onSubmit=${judge}>
-      <${Drop} file=${file} take=${setFile} />
+      <${Drop} id="judge-file" file=${file} take=${setFile} />
       <label for="judge-text">or SIP messages as text</label>
       <textarea id="judge-text" class="mono" rows="6" spellcheck="false" placeholder="INVITE sip:… SIP/2.0" value=${text} disabled=${Boolean(file)} onInput=${(event) => setText(event.target.value)}></textarea>
       <details class="key-log"><summary>Key log, when the capture holds TLS</summary>
@@ -36,44 +35,6 @@ export function Judge() {
     <${Trouble} error=${state.error} />
     <div aria-live="polite">${state.judged && html`<${Judged} judged=${state.judged} />`}</div>
   </section>`;
-}
-
-async function asked(file, text, keyLog) {
-  const path = `${API}/judge`;
-  if (!file && !keyLog.trim()) return post(path, text, "text/plain");
-  if (!file) return post(path, { text });
-  if (file.size > MOST) throw new Error(`The file has ${octets(file.size)}; cut it to the call first.`);
-  const data = new Uint8Array(await file.arrayBuffer());
-  if (!keyLog.trim()) return post(path, data, isText(data) ? "text/plain" : "application/octet-stream");
-  return isText(data) ? post(path, { text: new TextDecoder().decode(data) }) : post(path, { capture: base64(data), keyLog });
-}
-
-/** Captures begin with magic numbers that have octets no text has. */
-const isText = (data) => !data.subarray(0, 64).some((octet) => octet === 0 || octet > 0xf7);
-
-function base64(data) {
-  let binary = "";
-  for (let at = 0; at < data.length; at += 0x8000) binary += String.fromCharCode(...data.subarray(at, at + 0x8000));
-  return btoa(binary);
-}
-
-function Drop({ file, take }) {
-  const [over, setOver] = useState(false);
-  const input = useRef(null);
-  const drop = (event) => {
-    event.preventDefault();
-    setOver(false);
-    if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
-  };
-  const clear = () => {
-    input.current.value = "";
-    take(null);
-  };
-  return html`<div class="drop ${over ? "over" : ""}" onDragOver=${(event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)} onDrop=${drop}>
-    <label for="judge-file">Drop a pcap, pcapng or text file here, or choose one</label>
-    <input id="judge-file" ref=${input} type="file" onChange=${(event) => take(event.target.files[0] || null)} />
-    ${file && html`<p><strong>${file.name}</strong>, ${octets(file.size)} <button type="button" class="quiet" onClick=${clear}>take away</button></p>`}
-  </div>`;
 }
 
 function Judged({ judged: { calls = [], notes = [] } }) {

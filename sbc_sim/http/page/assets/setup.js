@@ -3,14 +3,18 @@
 import { html, useState } from "./vendor/preact-htm.js";
 import { API } from "./api.js";
 import { Choice, Code, Copy, Fact, Trouble, useFetch, Waiting } from "./ui.js";
+import { NumberTable } from "./faults.js";
 
 export function Setup() {
   const { data, error, retry } = useFetch(`${API}/setup`);
+  const regions = useFetch(`${API}/regions`);
+  const partners = useFetch(`${API}/partners`);
+  const numbers = useFetch(`${API}/numbers`);
   return html`<section class="setup"><h1>Point your SBC here</h1>
     <${Trouble} error=${error} retry=${retry} />
     ${!data && !error && html`<${Waiting} what="the addresses" />`}
     ${data && html`<div class="steps">
-      <${Trunk} setup=${data} /><${Trust} setup=${data} /><${Header} uui=${data.uui} /><${Numbers} numbers=${data.numbers} />
+      <${Trunk} setup=${data} /><${Trust} setup=${data} /><${Header} uui=${data.uui} /><${Regions} regions=${regions.data && regions.data.regions} /><${Partners} partners=${partners.data && partners.data.partners} /><${Numbers} numbers=${(numbers.data && numbers.data.numbers) || data.numbers} />
       <${AllowList} list=${data.allowList} /><${Snippets} snippets=${data.snippets} />
     </div>`}
   </section>`;
@@ -42,7 +46,27 @@ function Header({ uui }) {
 
 function Numbers({ numbers }) {
   if (!numbers || !numbers.length) return null;
-  return html`<section><h2>Test numbers</h2><div class="table-box"><table><tbody>${numbers.map((one) => html`<tr key=${one.number}><th scope="row" class="mono">${one.number}</th><td>${one.label}</td><td class="dim">${one.does}</td></tr>`)}</tbody></table></div></section>`;
+  return html`<section class="whole"><h2>Test numbers</h2><${NumberTable} numbers=${numbers} /></section>`;
+}
+
+const listed = (values) => (Array.isArray(values) ? values.join(", ") : values || "");
+
+/** Which of Salesforce's SBCs are played here, and how a call means one of them. */
+function Regions({ regions }) {
+  if (!regions || !regions.length) return null;
+  return html`<section class="whole"><h2>Regions</h2>
+    <p class="dim">A call means a region by the listener it reaches, its server name (SNI), the host of its Request-URI, or its source network, in this order. The names are never resolved or dialled from here.</p>
+    <div class="table-box"><table class="stacks"><thead><tr><th scope="col">Region</th><th scope="col">Host name</th><th scope="col">Listens</th><th scope="col">Media</th><th scope="col">Allowed from</th><th scope="col">Numbers</th></tr></thead>
+    <tbody>${regions.map((one) => html`<tr key=${one.name}><th scope="row" data-name="Region">${one.label || one.name} <span class="dim mono">${one.name}</span>${one.enabled === false ? html` <span class="tag">off</span>` : ""}</th><td data-name="Host" class="mono break">${one.host}</td>
+      <td data-name="Listens" class="mono">${listed(one.listen) || listed(one.listeners) || "the common one"}</td><td data-name="Media" class="mono">${listed(one.mediaPorts) || "the common ports"}</td><td data-name="From" class="mono">${listed(one.allowFrom) || "anywhere"}</td><td data-name="Numbers">${listed(one.numbers) || "all"}</td></tr>`)}</tbody></table></div></section>`;
+}
+
+function Partners({ partners }) {
+  if (!partners || !partners.length) return null;
+  return html`<section class="whole"><h2>Partners</h2>
+    <div class="table-box"><table class="stacks"><thead><tr><th scope="col">Partner</th><th scope="col">Regions</th><th scope="col">Signalling</th><th scope="col">Media</th><th scope="col">Calls go back to</th><th scope="col">Org</th></tr></thead>
+    <tbody>${partners.map((one) => html`<tr key=${one.name}><th scope="row" data-name="Partner">${one.label || one.name}${one.location ? html` <span class="dim">${one.location}</span>` : ""}</th><td data-name="Regions">${listed(one.regions) || "all"}</td><td data-name="Signalling" class="mono">${listed(one.signalling) || "from anywhere"}${one.signallingPorts ? `, TCP ${one.signallingPorts}` : ""}</td>
+      <td data-name="Media" class="mono">${listed(one.media) || "as signalling"}${one.mediaPorts ? `, UDP ${one.mediaPorts}` : ""}</td><td data-name="Back to" class="mono break">${one.returnUri || "the Contact of the call"}</td><td data-name="Org" class="mono">${one.orgId || "–"}</td></tr>`)}</tbody></table></div></section>`;
 }
 
 function AllowList({ list }) {
