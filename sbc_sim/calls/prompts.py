@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from sbc_sim.calls.nearest import nearest
 from sbc_sim.rtp.audio import wav_pcmu
 from sbc_sim.rtp.leg import Prompt
 from sbc_sim.rtp.packet import CLOCK_RATE
@@ -80,8 +81,7 @@ class Prompts:
         if own is not None:
             return Prompt(name, _from_file(own))
         if name not in shipped_texts():
-            known = ", ".join(sorted(shipped_texts()))
-            raise PromptError(f"there is no prompt {name[:60]!r}: the package brings {known}; a file of your own ends with .wav")
+            raise PromptError(f"there is no prompt {name[:60]!r}, {nearest(name, shipped_texts())}; a file of your own ends with .wav")
         return Prompt(name, wav_pcmu(_shipped(f"{name}.wav"), LONGEST_S))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from sbc_sim.calls.nearest import nearest
 from sbc_sim.calls.prompts import Prompts
 from sbc_sim.calls.scenario import (
     MOST_RULES,
@@ -22,7 +23,7 @@ from sbc_sim.calls.scenario import (
     ScenarioError,
     Step,
 )
-from sbc_sim.calls.scenario_words import LONGEST_S, LONGEST_TEXT, action_of, condition_of, mode_of, nearest, seconds_of, step_of
+from sbc_sim.calls.scenario_words import LONGEST_S, LONGEST_TEXT, action_of, condition_of, mode_of, seconds_of, step_of
 from sbc_sim.marked_yaml import Written
 
 MOST_DATA = 20

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
+from sbc_sim.calls.nearest import nearest
 from sbc_sim.calls.scenario import Action, ActionKind, Condition, Heard
 from sbc_sim.rtp.dtmf import DIGITS
 
@@ -17,13 +17,6 @@ _UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "seconds": 1.0, "second": 1.0, "ms": 0.
 _TIME = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-z]*)")
 _KEY_NAMES = {"star": "*", "hash": "#", "pound": "#"}
 _EXAMPLES = "digit 0, digit 1-3, digit any, speech, silence 6 s, after 30 s, talked 60 s, lasted 5 min"
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Say which known word comes nearest, or name all of them."""
-    known = [str(one) for one in known]
-    near = difflib.get_close_matches(word[:80].lower(), known, 1, 0.5)
-    return f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known)}"
 
 
 def seconds_of(text: str) -> float:
