@@ -209,6 +209,10 @@ class Client:
         """POST a JSON object; returns the answer's, empty when it has none."""
         return self._json("POST", path, json.dumps(body).encode(), patience)
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Json:
+        """PUT a JSON object; returns the answer's, empty when it has none."""
+        return self._json("PUT", path, json.dumps(body).encode(), None)
+
     def _json(self, method: str, path: str, body: bytes | None, patience: float | None) -> Json:
         with self._asked(method, path, body, patience=patience) as answer:
             octets = self._read(answer, MOST_JSON)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,7 @@ from sbc_sim.partner.caller import Caller
 from sbc_sim.partner.partner_call import CallResult
 from sbc_sim.partner.placed_call import CallPlan
 from sbc_sim.rtp.audio import tone
+from sbc_sim.rtp.dtmf import Key
 from sbc_sim.rtp.leg import LegDescription
 from sbc_sim.rtp.play import EchoProof, PlayLeg
 from sbc_sim.rules.policy import Policy
@@ -66,6 +67,10 @@ class Order:
     verify: bool = True
     frames: tuple[bytes, ...] = field(default=(), repr=False)
     """PCMU frames to play; empty: a tone, another one for each call."""
+    voice: Iterable[bytes | Key] | None = field(default=None, repr=False)
+    """Of a single call: what it says while it is up, instead of frames."""
+    codecs: tuple[str, ...] = ("PCMU",)
+    """What is offered."""
 
 
 def local_host(host: str, port: int) -> str:
@@ -98,7 +103,7 @@ class Placement:
         except (CertificateError, ValueError) as error:
             raise PlacingError(str(error)) from None
         environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes)
-        policy = replace(Policy(), suites=order.plan.suites)
+        policy = replace(Policy(), suites=order.plan.suites, codecs=order.codecs)
         self.caller = Caller(order.plan, environment, self._proof, policy, order.calls, order.interval)
         self.shell = Shell(
             reactor, self.caller, MediaWithClock(self.plane, self._clock), self.store.append, dialler=dialler, now=self._clock
@@ -159,7 +164,9 @@ class Placement:
         self._legs[description.call] = leg
         return leg
 
-    def _frames(self, seed: int) -> Iterator[bytes]:
+    def _frames(self, seed: int) -> Iterable[bytes | Key]:
+        if self.order.voice is not None:
+            return self.order.voice
         source: Iterable[bytes] = self.order.frames or tone(seed)
         return islice(source, max(1, int((self.order.plan.seconds - QUIET_END) / 0.02)))
 

@@ -27,7 +27,7 @@ class Caller(PartnerSide[PlacedCall]):
         self, plan: CallPlan, environment: Environment, read_proof: ReadProof, policy: Policy, calls: int = 1, interval: float = 0.02
     ) -> None:
         """`policy` tells which suites and codecs we offer."""
-        super().__init__(environment, Identity(user="partner"))
+        super().__init__(environment, Identity(*(plan.contact or ("", 0)), user="partner"))
         self.failure: TlsFailure | None = None
         """Why the connection could not be had."""
         self._plan = plan

@@ -94,6 +94,8 @@ class CallPlan:
     server_name: str = ""
     """SNI and the name that the certificate must show; empty: `host`."""
     suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80",)
+    contact: tuple[str, int] | None = None
+    """Where we take calls ourselves: goes into Contact, so that a call can be given back there. None: our end of the connection."""
 
 
 class PlacedCall(PartnerCall):
