@@ -7,7 +7,6 @@ names: gather evidence, let the rules judge, refuse or take a port and ring. A m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sbc_sim.calls import telling
 from sbc_sim.calls.book import Book
@@ -15,10 +14,10 @@ from sbc_sim.calls.call_states import CALL, SHOWN_STATES, CallInput, CallState
 from sbc_sim.calls.companion import NO_DATA, Companion
 from sbc_sim.calls.companions import companions
 from sbc_sim.calls.conduct import Answer, CallFacts, Conduct
-from sbc_sim.calls.limits import Limits
+from sbc_sim.calls.desk import Desk as Desk
+from sbc_sim.calls.escalation import Escalation
 from sbc_sim.calls.media_watch import MediaWatch
-from sbc_sim.calls.outbox import Outbox
-from sbc_sim.calls.outputs import Close, Environment, Say, StartMedia, StopMedia
+from sbc_sim.calls.outputs import Close, Say, StartMedia, StopMedia
 from sbc_sim.calls.provoking import LONGEST_RING_S, Provoking
 from sbc_sim.calls.region import Place
 from sbc_sim.calls.renewal import Renewal
@@ -45,20 +44,7 @@ from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.text import parse_number, printable
 from sbc_sim.sip.uri import host_port
-from sbc_sim.sip.user_agent import UserAgent
 from sbc_sim.sip.uui import UuiExpectation, found_elsewhere, read
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What every call of a switchboard shares."""
-
-    agent: UserAgent
-    outbox: Outbox
-    policy: Policy
-    limits: Limits
-    environment: Environment
-    warn_host: str
 
 
 def uui_expectation(policy: Policy) -> UuiExpectation:
@@ -83,8 +69,13 @@ _BODY_UNREAD = "Not looked at: the body of the INVITE could not be taken apart."
 class Call:
     """One call that a partner placed."""
 
-    def __init__(self, call_id: str, invite: Request, connection: int, desk: Desk, place: Place, now: float) -> None:
-        """Write down that it began. `connection` carried the INVITE; what holds at its `place` goes before what holds everywhere."""
+    def __init__(
+        self, call_id: str, invite: Request, connection: int, desk: Desk, place: Place, now: float, escalation_of: str = ""
+    ) -> None:
+        """Write down that it began. `connection` carried the INVITE; what holds at its `place` goes before what holds everywhere.
+
+        `escalation_of`: the call that this one gives back; it is an INVITE of ours then.
+        """
         self.id = call_id
         self.sip_call_id = invite.headers.first("Call-ID") or ""
         self.state = CallState.INVITED
@@ -108,7 +99,14 @@ class Call:
         self._expires: float | None = None
         self._awaits_prack = False
         self._hang_up: tuple[str, str, Extra] | None = None
-        self._book.record(Kind.CALL_STARTED, now, telling.started(invite, self.evidence.peer, connection, place))
+        self._escalation: Escalation | None = None
+        self.joined: list[Call] = []
+        """The other leg of an escalation: what happens to one may move the other."""
+        self.outbound_connection: int | None = None
+        """The connection that was opened for this call alone."""
+        self._escalate: tuple[str, str, Mapping[str, str], str] | None = None
+        """Asked for before the ACK."""
+        self._book.record(Kind.CALL_STARTED, now, telling.started(invite, self.evidence.peer, connection, place, escalation_of))
 
     # --- the beginning -----------------------------------------------------------------------------------------------
 
@@ -287,6 +285,9 @@ class Call:
         if self._hang_up is not None and self.state is CallState.ESTABLISHED:
             reason, text, extra = self._hang_up
             self.hang_up(reason, text, now, extra)
+        elif self._escalate is not None and self.state is CallState.ESTABLISHED:
+            mode, why, data, target = self._escalate
+            self.escalate(mode, why, now, data, target)
         self._rearm()
 
     def _unexpected_ack(self, ack: Request) -> None:
@@ -362,6 +363,8 @@ class Call:
             self._updated(transaction, now)
         elif method == "INFO":
             self._info(transaction, now)
+        elif method == "NOTIFY":
+            self._notified(transaction, now)
         else:
             self._carry(self._desk.agent.server.respond(transaction, 200, now), now)
 
@@ -382,6 +385,17 @@ class Call:
         self._move(CallInput.PEER_BYE, now)
         if not ending:
             self._finish("partner", "normal", now)
+
+    @property
+    def awaits_notify(self) -> bool:
+        """Whether a NOTIFY within the dialog answers to a REFER of ours."""
+        return self._escalation is not None and self._escalation.awaits_notify
+
+    def _notified(self, transaction: ServerTransaction, now: float) -> None:
+        self._carry(self._desk.agent.server.respond(transaction, 200, now), now)
+        if self._escalation is not None:
+            self._escalation.notified(transaction.request, now)
+        self._rearm()
 
     def _info(self, transaction: ServerTransaction, now: float) -> None:
         package = transaction.request.headers.first("Info-Package")
@@ -473,9 +487,18 @@ class Call:
         """Play a prompt towards the partner, instead of what plays; None: be silent."""
         self._desk.outbox.put(Say(self.id, prompt))
 
-    def escalate(self, mode: str, why: str, now: float, data: Mapping[str, str] = NO_DATA) -> None:
-        """Give the call back to the partner: for now by BYE whatever the mode."""
-        self.hang_up("escalated", why, now)
+    def escalate(self, mode: str, why: str, now: float, data: Mapping[str, str] = NO_DATA, target: str = "") -> None:
+        """Give the call back to the partner, once; before the ACK it waits for that. `target`: a URI to call instead of what is set."""
+        if self.state is CallState.ANSWERED:
+            self._escalate = (mode, why, data, target)
+        elif self.state is CallState.ESTABLISHED and self._escalation is None:
+            self._escalation = Escalation(self, self._desk, mode, why, target, data)
+            self._escalation.begin(now)
+            self._rearm()
+
+    def judge_again(self, now: float) -> None:
+        """Give a new verdict after the end: the partner check has news."""
+        self._book.judge(now)
 
     def heard(self, event: LegEvent, now: float) -> None:
         """Pass on what the leg has heard."""
@@ -545,25 +568,34 @@ class Call:
         self._move(CallInput.REFUSE, now)
         self._finish("sbc", reason, now)
 
-    def answered(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        """Take the answer to a request of ours: BYE, or the refresh of the session."""
+    def answered(self, transaction: ClientTransaction, response: Response, now: float, dialog: Dialog | None = None) -> None:
+        """Take the answer to a request of ours: BYE, REFER, or the refresh of the session."""
         if response.status < 200:
             return
-        if transaction.request.method == "BYE":
+        if self._escalation is not None and self._escalation.answered(transaction, response, now):
+            self._rearm()
+        elif transaction.request.method == "BYE":
+            self.evidence.journey.bye_status = response.status
             self._bye_over(now)
         elif self._renewal.owns(transaction) or self._provoking.owns(transaction):
             self._refreshed(transaction, response, now)
 
     def unanswered(self, transaction: ClientTransaction, status: int, why: str, now: float) -> None:
         """Give up a request of ours."""
+        if self._escalation is not None and self._escalation.unanswered(transaction, why, now):
+            return
         self._book.mistake(why)
         if transaction.request.method == "BYE":
+            self.evidence.journey.bye_status = status
             self._bye_over(now)
         elif self._provoking.owns(transaction):
             self._provoking.unanswered()
             self.hang_up("fault", f"hold: {why}", now)
         elif self._renewal.owns(transaction):
             self.hang_up(*self._renewal.unanswered(why), now)
+
+    def answered_late(self, transaction: ClientTransaction, response: Response, dialog: Dialog | None, now: float) -> None:
+        """Take an answer that comes when the call is over: nothing hangs on it."""
 
     def _bye_over(self, now: float) -> None:
         if self.state is CallState.ENDING:
@@ -626,6 +658,8 @@ class Call:
         for companion in self._companions:
             if self.state is CallState.ESTABLISHED and companion.deadline is not None and now >= companion.deadline:
                 companion.advance(now)
+        if self._escalation is not None and self._escalation.deadline is not None and now >= self._escalation.deadline:
+            self._escalation.advance(now)
         self._rearm()
 
     def _ringing_on(self, now: float) -> None:
@@ -655,6 +689,7 @@ class Call:
             waits.append(self._provoking.deadline)
         if self.state is CallState.ESTABLISHED:
             waits += [companion.deadline for companion in self._companions]
+            waits.append(self._escalation.deadline if self._escalation is not None else None)
         self.deadline = min((w for w in waits if w is not None), default=None)
 
     # --- the end -----------------------------------------------------------------------------------------------------
@@ -700,6 +735,8 @@ class Call:
     def _finish(self, by: str, reason: str, now: float) -> None:
         """Give the verdict."""
         self._settle_evidence(by, reason, now)
+        if self._escalation is not None:
+            self._escalation.first_leg_over(by, now)
         self._book.close(self.state.value, now)
         self._rearm()
 

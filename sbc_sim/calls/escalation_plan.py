@@ -139,20 +139,31 @@ def _as_json(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)[1:-1]
 
 
-def data_header(plan: EscalationPlan, values: Mapping[str, str]) -> tuple[Extra, str]:
-    """Make the User-to-User header, and a note when it had to be left out."""
+def data_header(plan: EscalationPlan, values: Mapping[str, str], more: Mapping[str, str]) -> tuple[Extra, str]:
+    """Make the User-to-User header, and a note when it had to be left out. `more` is added when the text is a JSON object."""
     if not plan.data:
         return (), ""
-    value = encode(fill(plan.data, {name: _as_json(value) for name, value in values.items()}))
+    text = fill(plan.data, {name: _as_json(value) for name, value in values.items()})
+    value = encode(_joined(text, more) if more else text)
     digits = len(value.partition(";")[0])
     if digits > LONGEST:
         return (), f"User-to-User was left out: its {digits} hex digits are over the limit of {LONGEST}"
     return (("User-to-User", value),), ""
 
 
-def bye_headers(plan: EscalationPlan, values: Mapping[str, str]) -> tuple[Extra, list[str]]:
+def _joined(text: str, more: Mapping[str, str]) -> str:
+    try:
+        members = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(members, dict):
+        return text
+    return json.dumps({**members, **more}, ensure_ascii=False, separators=(",", ":"))
+
+
+def bye_headers(plan: EscalationPlan, values: Mapping[str, str], more: Mapping[str, str]) -> tuple[Extra, list[str]]:
     """Make what a BYE carries in mode bye+data, Reason aside, and notes about what had to be left out."""
-    found, note = data_header(plan, values)
+    found, note = data_header(plan, values, more)
     notes = [note] if note else []
     for name, template in plan.headers:
         text = fill(template, {placeholder: _one_line(value) for placeholder, value in values.items()})

@@ -13,10 +13,15 @@ from dataclasses import dataclass, field
 
 from sbc_sim.calls import telling
 from sbc_sim.calls.call import Call, Desk
+from sbc_sim.calls.escalation import Escalation
+from sbc_sim.calls.escalation_plan import Target
+from sbc_sim.calls.escalation_settings import EscalationPlan
 from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.outbox import CallKey, Outbox, call_key
 from sbc_sim.calls.outputs import Close, Environment, Output, Send
 from sbc_sim.calls.outside import Outside
+from sbc_sim.calls.partner_check import PartnerChecks, PartnerWord
+from sbc_sim.calls.returning import place_return
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rtp.leg import LegEvent
 from sbc_sim.rules.policy import Policy
@@ -61,7 +66,8 @@ LINGER = 64.0
 """Seconds for which an ended call still takes its late messages (ACK to a refusal, a repeated BYE)."""
 
 
-_Owned = ServerTransaction | Dialog | Unreadable
+_Owned = ServerTransaction | ClientTransaction | Dialog | Unreadable
+_BY_BYE = EscalationPlan()
 
 
 @dataclass(slots=True)
@@ -78,8 +84,10 @@ class _Connection:
 class Switchboard:
     """All calls of one process."""
 
-    def __init__(self, policy: Policy, limits: Limits, identity: Identity, environment: Environment) -> None:
-        """`identity` is what we advertise in Contact, Via and Warning."""
+    def __init__(
+        self, policy: Policy, limits: Limits, identity: Identity, environment: Environment, plan: EscalationPlan = _BY_BYE
+    ) -> None:
+        """`identity` is what we advertise in Contact, Via and Warning; `plan` says how calls are given back."""
         self._policy = policy
         self._limits = limits
         self._environment = environment
@@ -87,7 +95,12 @@ class Switchboard:
         self._supported = supported
         self._agent = UserAgent(environment.new_token, identity, limits.transactions, supported, environment.choices)
         self._outbox = Outbox(self._agent)
-        self._desk = Desk(self._agent, self._outbox, policy, limits, environment, identity.host or "sbc-sim")
+        self._desk = Desk(
+            self._agent, self._outbox, policy, limits, environment, identity.host or "sbc-sim", plan, self._give_back, self._watch
+        )
+        self._checks = PartnerChecks(environment.voice_calls)
+        self._returns: dict[int, tuple[Escalation, Target]] = {}
+        """Connections that were asked for to give a call back."""
         self._connections: dict[int, _Connection] = {}
         self._calls: dict[str, Call] = {}
         self._outside = Outside(self._desk, self._calls, self._busy)
@@ -108,7 +121,7 @@ class Switchboard:
     @property
     def deadline(self) -> float | None:
         """When `advance` must be called next, unix seconds."""
-        waits = [d for d in (self._agent.deadline, self._alarms.deadline, *self._backlog.values()) if d is not None]
+        waits = [d for d in (self._agent.deadline, self._alarms.deadline, self._checks.deadline, *self._backlog.values()) if d is not None]
         return min(waits, default=None)
 
     @property
@@ -141,6 +154,8 @@ class Switchboard:
         data = {"connection": connection, "peer": telling.peer_data(peer), "tls": telling.tls_data(peer)}
         self._outbox.record(Kind.CONNECTION_OPENED, None, now, data)
         self._outbox.carry(self._agent.connected(connection, peer), now)
+        if connection in self._returns:
+            self._place_return(connection, peer, now)
         return self._finish(now)
 
     def refused(self, connection: int, peer: Peer, failure: TlsFailure, now: float) -> list[Output]:
@@ -148,6 +163,9 @@ class Switchboard:
         self._outside.attempt(peer, failure, now)
         if peer.dialled:
             self._outbox.carry(self._agent.lost(connection, now), now)
+        if connection in self._returns:
+            escalation, _ = self._returns.pop(connection)
+            self._with(self._calls.get(escalation.leg.id), now, lambda _: escalation.unreachable(failure, now))
         return self._finish(now)
 
     def receive(self, connection: int, data: bytes, now: float) -> list[Output]:
@@ -222,6 +240,7 @@ class Switchboard:
             else:
                 self._with(call, now, lambda call: call.advance(now))
                 self._settle_events(now)
+        self._checks.advance(now)
         return self._finish(now)
 
     def hang_up(self, call: str, now: float, reason: str = "api", text: str = "hung up by the API") -> list[Output]:
@@ -229,9 +248,22 @@ class Switchboard:
         self._with(self._calls.get(call), now, lambda live: live.hang_up(reason, text, now))
         return self._finish(now)
 
-    def escalate(self, call: str, mode: str, why: str, now: float) -> list[Output]:
-        """Give a call back to the partner; `mode` empty: as set for it. Unknown and ended calls are left alone."""
-        self._with(self._calls.get(call), now, lambda live: live.escalate(mode, why, now))
+    def escalate(self, call: str, mode: str, why: str, now: float, target: str = "") -> list[Output]:
+        """Give a call back to the partner; `mode` empty: as set for it; `target`: a URI to call instead of what is set.
+
+        Unknown and ended calls are left alone.
+        """
+        self._with(self._calls.get(call), now, lambda live: live.escalate(mode, why, now, target=target))
+        return self._finish(now)
+
+    def partner_says(self, call: str, word: PartnerWord, now: float) -> list[Output]:
+        """Take what the partner says of the customer after an escalation. Calls without a partner check are left alone."""
+        self._checks.tell(call, word, now)
+        return self._finish(now)
+
+    def records_changed(self, now: float) -> list[Output]:
+        """Look at the voice calls now: one of them has changed."""
+        self._checks.look_now(now)
         return self._finish(now)
 
     def heard(self, call: str, event: LegEvent, now: float) -> list[Output]:
@@ -255,6 +287,7 @@ class Switchboard:
         for call in list(self._calls.values()):
             call.hang_up("shutdown", self._closing, now)
             self._rearm(call, now)
+        self._checks.close_all(now)
         return self._finish(now)
 
     # --- messages ----------------------------------------------------------------------------------------------------
@@ -271,18 +304,57 @@ class Switchboard:
         invite = _new_invite(event)
         if invite is None:
             return
-        self._count += 1
-        call_id = f"{int(now * 1000):012x}{self._count & 0xFFFF:04x}-{self._environment.new_token(4)}"
+        call_id = self._new_id(now)
         place = self._environment.locate(self._agent.peer(connection), invite)
         call = Call(call_id, invite, connection, self._desk, place, now)
-        self._calls[call_id] = self._at_work = call
-        known = call_key(invite, True)
-        self._outbox.calls[known] = call_id
-        self._known[call_id] = ([], known)
+        self._at_work = call
+        self._enter(call, call_key(invite, True))
         if isinstance(event, Incoming | Obstructed):
             self._own(event.transaction, call)
         elif isinstance(event, Unreadable):
             self._own(event, call)
+
+    def _new_id(self, now: float) -> str:
+        self._count += 1
+        return f"{int(now * 1000):012x}{self._count & 0xFFFF:04x}-{self._environment.new_token(4)}"
+
+    def _enter(self, call: Call, known: CallKey) -> None:
+        self._calls[call.id] = call
+        self._outbox.calls[known] = call.id
+        self._known[call.id] = ([], known)
+
+    # --- calls back --------------------------------------------------------------------------------------------------
+
+    def _give_back(self, escalation: Escalation, target: Target, now: float) -> None:
+        """Open the connection for a call back."""
+        partner = escalation.leg.place.partner
+        connection, effects = self._agent.dial(target.host, target.port, partner.ca if partner is not None else "")
+        self._returns[connection] = (escalation, target)
+        self._outbox.carry(effects, now)
+
+    def _place_return(self, connection: int, peer: Peer, now: float) -> None:
+        """Place the call back on the connection that was opened for it, if there is still something to give back."""
+        escalation, target = self._returns.pop(connection)
+        first = self._calls.get(escalation.leg.id)
+        if first is None or escalation.over or self._closing:
+            self._outbox.put(Close(connection, "the call to give back is over"))
+            return
+        escalation.connected(peer.tls is not None and peer.tls.certificate_requested)
+        call = place_return(self._new_id(now), escalation, target, connection, self._desk, now)
+        if call is None:
+            self._outbox.put(Close(connection, "no media port is free"))
+        else:
+            self._enter(call, call_key(call.outgoing.request, False))
+            self._own(call.outgoing, call)
+            call.joined, first.joined = [first], [call]
+            escalation.calling(call.id, call.give_up, now)
+            self._with(call, now, lambda _: call.begin(now))
+        self._rearm(first, now)
+
+    def _watch(self, escalation: Escalation, now: float) -> None:
+        call = self._calls.get(escalation.leg.id)
+        if call is not None:
+            self._checks.begin(call, now)
 
     def _own(self, key: _Owned, call: Call) -> None:
         self._owners[key] = call
@@ -342,22 +414,30 @@ class Switchboard:
                 self._with(self._owner(transaction), now, lambda call: call.cancelled(reason, now))
             case Unacknowledged(transaction, provisional):
                 self._with(self._owner(transaction), now, lambda call: call.unacknowledged(transaction, provisional, now))
-            case Answered(client, response, _):
-                self._with(self._owner(client), now, lambda call: call.answered(client, response, now))
+            case Answered(client, response, dialog):
+                self._answered(client, response, dialog, now)
             case Unanswered(client, status, why):
                 self._with(self._owner(client), now, lambda call: call.unanswered(client, status, why, now))
             case Stray():
                 self._outside.stray(event, now)
 
+    def _answered(self, client: ClientTransaction, response: Response, dialog: Dialog | None, now: float) -> None:
+        call = self._owner(client)
+        if call is not None and call.over:
+            call.answered_late(client, response, dialog, now)
+        else:
+            self._with(call, now, lambda call: call.answered(client, response, now, dialog))
+
     def _with(self, call: Call | None, now: float, act: Callable[[Call], None]) -> None:
         if call is not None and not call.over:
             self._at_work = call
             act(call)
-            self._rearm(call, now)
+            for moved in (call, *call.joined):
+                self._rearm(moved, now)
 
     def _owner(self, transaction: ServerTransaction | ClientTransaction) -> Call | None:
         """Which call answers for a transaction: the one that it began, or that of its dialog."""
-        own = self._owners.get(transaction) if isinstance(transaction, ServerTransaction) else None
+        own = self._owners.get(transaction)
         return own or (self._owners.get(transaction.dialog) if transaction.dialog else None)
 
     def _incoming(self, transaction: ServerTransaction, dialog: Dialog | None, now: float) -> None:
@@ -365,7 +445,7 @@ class Switchboard:
         obstacle = inspection.inspect(request, self._supported)
         if dialog is None and request.method not in ("INVITE", "OPTIONS") and self._outside.from_elsewhere(transaction, now):
             return
-        if obstacle is not None:
+        if obstacle is not None and not self._asked_for(transaction):
             self._obstructed(transaction, obstacle, now)
         elif dialog is not None:
             self._within(transaction, now)
@@ -376,6 +456,11 @@ class Switchboard:
         else:
             detail = f"{request.method} outside of a dialog"
             self._obstructed(transaction, inspection.Obstacle(inspection.RequestFault.NO_DIALOG, detail, "To"), now)
+
+    def _asked_for(self, transaction: ServerTransaction) -> bool:
+        """A NOTIFY that answers to a REFER of ours, which is allowed where other NOTIFYs are not."""
+        call = self._owner(transaction)
+        return transaction.request.method == "NOTIFY" and call is not None and call.awaits_notify
 
     def _within(self, transaction: ServerTransaction, now: float) -> None:
         call = self._owner(transaction)
@@ -433,6 +518,8 @@ class Switchboard:
             self._owners.pop(key, None)
         if self._outbox.calls.get(known) == call.id:
             del self._outbox.calls[known]
+        if call.outbound_connection is not None and not self._agent.uses(call.outbound_connection):
+            self._outbox.put(Close(call.outbound_connection, "the call back is over"))
 
     def _finish(self, now: float) -> list[Output]:
         self._settle_events(now)

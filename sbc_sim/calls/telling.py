@@ -24,11 +24,12 @@ from sbc_sim.sip.uui import Uui
 _NOWHERE = Place()
 
 
-def started(invite: Request, peer: Peer | None, connection: int, place: Place = _NOWHERE) -> dict[str, Any]:
-    """Tell of a new call: CALL_STARTED."""
+def started(invite: Request, peer: Peer | None, connection: int, place: Place = _NOWHERE, escalation_of: str = "") -> dict[str, Any]:
+    """Tell of a new call: CALL_STARTED. `escalation_of`: the call that it gives back, for one that we placed."""
     return {
         "sipCallId": invite.headers.first("Call-ID") or "",
-        "direction": "inbound",
+        "direction": "outbound" if escalation_of else "inbound",
+        **({"escalationOf": escalation_of} if escalation_of else {}),
         "from": invite.headers.first("From") or "",
         "to": invite.headers.first("To") or "",
         "requestUri": invite.uri,

@@ -55,6 +55,8 @@ class Evidence:
     """Messages of the dialog, ACKs among them, that could not be read."""
     dialog_errors: list[str] = field(default_factory=list)
     """Sentences about in-dialog mistakes of the peer: old CSeq, offer while pending, ACK with another CSeq ..."""
+    outbound: bool = False
+    """We placed this call: `invite` is ours, and what is judged is how the partner answers."""
     journey: Journey = field(default_factory=Journey)
     provocation: Provocation = field(default_factory=Provocation)
     overloaded: str = ""

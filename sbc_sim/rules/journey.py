@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -65,10 +65,28 @@ class Journey:
 
     expected: bool = False
     """The call reached the agent, so that there should be a voice call and, after an escalation, a human rep."""
+    rest: bool = False
+    """There is a Telephony Integration API that knows of voice calls; False offline, and where it is switched off."""
+    known_org: bool | None = None
+    """Whether there is a key for the org that User-to-User names; None: no key is bound to an org."""
+    token_trouble: str | None = None
+    """What is wrong with the JWT in User-to-User, a sentence; empty: it is good; None: not checked."""
+    token_fix: str = ""
+    token_undecided: bool = False
+    """It could not be checked, for no key is known."""
+    named_before: str = ""
+    """Another SIP call that named the same voice call before."""
+    not_closed_after: float = 0.0
+    """Seconds that the voice call was still open after the SIP call; 0: not looked at again yet."""
+    handle: str = ""
+    """Routable number or context handle that came with the call."""
+    handle_trouble: str = ""
     voice_call: Mapping[str, Any] | None = None
     """The voice call that the User-to-User value names, as in VOICE_CALL, as it is now."""
     known_at_invite: bool | None = None
     """Whether it was there when the INVITE came."""
+    voice_call_then: Mapping[str, Any] = field(default_factory=dict)
+    """The same as it was when the call was escalated."""
     escalated_at: float | None = None
     mode: str = ""
     """bye | bye+data | invite-back | refer"""

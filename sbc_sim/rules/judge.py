@@ -6,6 +6,7 @@ from sbc_sim.rules import dialog, escalation, headers, media, network, offer, si
 from sbc_sim.rules.catalogue import RULES
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Refusal, Verdict, verdict
+from sbc_sim.rules.outbound import only_theirs
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.unread import only_read
 
@@ -38,6 +39,8 @@ def judge_source(evidence: Evidence, policy: Policy) -> list[Finding]:
 def judge_call(evidence: Evidence, policy: Policy) -> Verdict:
     """Judge a call at its end: one finding for every rule of the catalogue, in its order."""
     findings = [finding for judge in _AT_THE_END for finding in judge(evidence, policy)]
+    if evidence.outbound:
+        findings = only_theirs(findings)
     if evidence.unread_headers:
         findings = only_read(findings, evidence.unread_headers)
     return verdict(sorted(findings, key=lambda finding: _PLACE[finding.rule]))

@@ -62,7 +62,11 @@ def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
     delayed = _delayed(evidence, policy)
     negotiation = evidence.negotiation
     if negotiation is None:
-        missing = [_no_answer("The ACK brought no answer to our offer that could be read.")] if _unanswered(evidence) else []
+        missing = (
+            [_no_answer(f"The {_answer_in(evidence)} brought no answer to our offer that could be read.", evidence)]
+            if _unanswered(evidence)
+            else []
+        )
         told = {delayed.rule, *(finding.rule for finding in missing)}
         return [delayed, *missing, *(skipped(rule, _why_not(evidence)) for rule in RULES if rule not in told)]
     broken: dict[str, Finding] = {}
@@ -71,7 +75,9 @@ def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
         broken.setdefault(finding.rule, finding)
     if _unanswered(evidence) and "SBC-SDP-018" not in broken:
         blamed = ", ".join(sorted(f.rule for f in broken.values() if f.status is Status.FAIL))
-        broken["SBC-SDP-018"] = _no_answer(f"The answer in the ACK cannot be used{f': see {blamed}' if blamed else ''}.")
+        broken["SBC-SDP-018"] = _no_answer(
+            f"The answer in the {_answer_in(evidence)} cannot be used{f': see {blamed}' if blamed else ''}.", evidence
+        )
     _passed_over(negotiation, policy, broken)
     texts = _seen(negotiation)
     kept = [_kept(rule, evidence, negotiation, texts) for rule in RULES if rule not in broken and rule != delayed.rule]
@@ -85,8 +91,13 @@ def _unanswered(evidence: Evidence) -> bool:
     return evidence.answered_at is not None and waited and not usable
 
 
-def _no_answer(detail: str) -> Finding:
-    return failed("SBC-SDP-018", detail, Quote("no usable answer", "SDP", None, "ACK"))
+def _no_answer(detail: str, evidence: Evidence) -> Finding:
+    return failed("SBC-SDP-018", detail, Quote("no usable answer", "SDP", None, _answer_in(evidence)))
+
+
+def _answer_in(evidence: Evidence) -> str:
+    """Name the message that brings the answer to an offer of ours: the ACK to our 200, or the 200 to our INVITE."""
+    return "200 OK" if evidence.outbound else "ACK"
 
 
 def _why_not(evidence: Evidence) -> str:
@@ -125,7 +136,7 @@ def _shown(problem: SdpProblem | CryptoRefusal, evidence: Evidence) -> Quote | N
     if not problem.text and problem.line is None:
         return None
     place = "SDP" if problem.line is None else f"SDP line {problem.line}"
-    return quote(problem.text, place, "ACK" if evidence.offered_by_us else _method(evidence))
+    return quote(problem.text, place, _answer_in(evidence) if evidence.offered_by_us else _method(evidence))
 
 
 def _method(evidence: Evidence) -> str:

@@ -104,8 +104,9 @@ class ClientSide:
         dialog.local_sequence += 1
         connection, effects = self._way_to(dialog)
         uri, fields = self._dialog_fields(dialog, f"{dialog.local_sequence} {method}")
-        if method in ("INVITE", "UPDATE"):
+        if method in ("INVITE", "UPDATE", "REFER"):
             fields.append(("Contact", self._connections.contact(connection, dialog.secure)))
+        if method in ("INVITE", "UPDATE"):
             fields += [("Allow", ", ".join(ALLOWED)), ("Supported", self._supported)]
         transaction, sent = self._start(method, uri, fields, connection, now, dialog, extra, body)
         if method == "BYE" and not dialog.over:
@@ -187,7 +188,7 @@ class ClientSide:
         if dialog.connection is not None and self._connections.usable(dialog.connection):
             return dialog.connection, []
         hop = dialog.next_hop()
-        dialog.connection, effects = self._connections.dial(hop.host, hop.port or DEFAULT_PORT, dialog.peer)
+        dialog.connection, effects = self._connections.dial(hop.host, hop.port or DEFAULT_PORT, dialog.peer, dialog.trust)
         return dialog.connection, effects
 
     def receive(self, connection: int, response: Response, now: float) -> list[Effect]:

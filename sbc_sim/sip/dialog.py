@@ -79,6 +79,8 @@ class Dialog:
     """The connection that carries it; None when that is gone."""
     peer: Peer | None = None
     """Who was at the other end when it began: how we were reached then names us on a later connection too."""
+    trust: str = ""
+    """CA bundle for a new connection to the peer, see `Dial`."""
     state: DialogState = DialogState.EARLY
 
     @property

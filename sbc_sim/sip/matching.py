@@ -23,7 +23,10 @@ def check_contact(request: Request) -> None:
 def server_key(request: Request) -> Key:
     """Match by branch, sent-by and method, ACK to INVITE; older peers by the rule for RFC 2543 (17.2.3)."""
     method = "INVITE" if request.method == "ACK" else request.method
-    top = request.headers.listed("Via")[0]
+    vias = request.headers.listed("Via")
+    if not vias:
+        raise MalformedMessage(Malformation.MISSING_HEADER, "Via holds no value", "Via")
+    top = vias[0]
     via = Via.parse(top)
     branch = via.branch or ""
     if branch.startswith("z9hG4bK") and len(branch) > 7:

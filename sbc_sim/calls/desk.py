@@ -1,0 +1,40 @@
+"""What every call of a switchboard shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sbc_sim.calls.escalation_settings import EscalationPlan
+from sbc_sim.calls.limits import Limits
+from sbc_sim.calls.outbox import Outbox
+from sbc_sim.calls.outputs import Environment
+from sbc_sim.rules.policy import Policy
+from sbc_sim.sip.user_agent import UserAgent
+
+if TYPE_CHECKING:
+    from sbc_sim.calls.escalation import Escalation
+    from sbc_sim.calls.escalation_plan import Target
+
+
+def _nothing(*_: object) -> None:
+    """Do nothing: for who gives no call back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every call of a switchboard shares."""
+
+    agent: UserAgent
+    outbox: Outbox
+    policy: Policy
+    limits: Limits
+    environment: Environment
+    warn_host: str
+    plan: EscalationPlan = field(default_factory=EscalationPlan)
+    """How calls are given back."""
+    give_back: Callable[[Escalation, Target, float], None] = _nothing
+    """Open a connection for the call back of an escalation, which is then told `connected` or `unreachable`."""
+    watch: Callable[[Escalation, float], None] = _nothing
+    """Begin the partner check of an escalation whose first leg has ended."""
