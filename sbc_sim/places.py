@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sbc_sim.calls.directory import Directory
 from sbc_sim.calls.partner import Partner
 from sbc_sim.calls.region import Region
-from sbc_sim.settings import Settings
+from sbc_sim.settings import Endpoint, Settings
 from sbc_sim.settings_maps import PartnerRegionSettings, PartnerSettings, RegionSettings
 
 ONLY_PARTNER = "partner"
@@ -59,6 +60,17 @@ def _partner(name: str, partner: PartnerSettings) -> Partner:
         public_keys=tuple(map(str, partner.public_keys)),
         by_region={region: _differs(differs) for region, differs in partner.by_region.items()},
     )
+
+
+def own_listeners(settings: Settings) -> dict[str, Endpoint]:
+    """List the regions that listen on an address of their own."""
+    return {name: region.listen for name, region in settings.regions.items() if region.enabled and region.listen is not None}
+
+
+def own_certificates(settings: Settings) -> dict[str, tuple[Path, Path]]:
+    """List certificates that were set, with their keys, by region; "": for everybody."""
+    set_ = {"": settings.tls, **{name: region for name, region in settings.regions.items() if region.enabled}}
+    return {name: (at.cert_file, at.key_file) for name, at in set_.items() if at.cert_file is not None and at.key_file is not None}
 
 
 def _differs(differs: PartnerRegionSettings) -> Mapping[str, Any]:

@@ -162,7 +162,7 @@ class Service:
             secrets.token_bytes,
             locate=self.directory.locate,
             choose=rehearsed(choose, self.rehearsing.rehearsals),
-            renew_certificate=lambda: self.rotation.rotate(),
+            renew_certificate=lambda: self.rotation.renew(),
         )
         identity = Identity(in_uri(self.addresses.sip_host), self.addresses.sip_port)
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)

@@ -133,20 +133,42 @@ def issue(directory: Path, names: Sequence[str], stem: str, now: dt.datetime | N
 
 def issue_flawed(directory: Path, flaw: Flaw, names: Sequence[str], now: dt.datetime | None = None) -> Credentials:
     """Make a certificate with one flaw under the CA of `directory`, in memory only. Raises `CertificateError`."""
-    moment = now or _now()
-    wanted = _distinct((*_LOCAL_NAMES, *names))
-    if flaw is Flaw.SELF_SIGNED:
-        return _self_signed(wanted, moment)
+    ca = None if flaw is Flaw.SELF_SIGNED else local_ca(directory, now)
+    return issue_in_memory(ca, names, new_key(), flaw, now)
+
+
+def local_ca(directory: Path, now: dt.datetime | None = None) -> Credentials:
+    """Read the CA of `directory`, made when it is missing. Raises `CertificateError`."""
     with pem_files.locked(directory):
-        ca = _ensure_ca(_files(directory), moment)
+        return _ensure_ca(_files(directory), now or _now())
+
+
+def other_ca(now: dt.datetime | None = None) -> Credentials:
+    """Make another CA, in memory only: its key takes a tenth of a second."""
+    return _new_ca(now or _now())
+
+
+def issue_in_memory(
+    ca: Credentials | None, names: Sequence[str], key: PrivateKey, flaw: Flaw | None = None, now: dt.datetime | None = None
+) -> Credentials:
+    """Make a certificate for `names` (and this machine) with a key that is there already: a millisecond. Without a CA, self-signed.
+
+    Raises `CertificateError`.
+    """
+    moment = now or _now()
+    wanted = _distinct((*names, *_LOCAL_NAMES))
+    if ca is None or flaw is Flaw.SELF_SIGNED:
+        return _self_signed(wanted, moment, key)
     match flaw:
         case Flaw.EXPIRED:
-            return _leaf_under(ca, wanted, moment - dt.timedelta(days=30), dt.timedelta(days=29))
+            return _leaf_under(ca, wanted, moment - dt.timedelta(days=30), dt.timedelta(days=29), key)
         case Flaw.WRONG_NAME:
-            return _leaf_under(ca, ("wrong-name.invalid",), moment)
+            return _leaf_under(ca, ("wrong-name.invalid",), moment, key=key)
         case Flaw.MISSING_INTERMEDIATE:
-            leaf = _leaf_under(_intermediate_under(ca, moment), wanted, moment)
+            leaf = _leaf_under(_intermediate_under(ca, moment, key), wanted, moment, key=key)
             return Credentials(leaf.leaf, (), leaf.key)
+        case _:
+            return _leaf_under(ca, wanted, moment, key=key)
 
 
 def show(path: Path) -> CertificateFacts:
@@ -250,7 +272,8 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _new_key() -> rsa.RSAPrivateKey:
+def new_key() -> rsa.RSAPrivateKey:
+    """Make a private key; about a tenth of a second, during which other threads run."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -302,7 +325,7 @@ def _key_usage(*, ca: bool) -> x509.KeyUsage:
 
 
 def _new_ca(now: dt.datetime) -> Credentials:
-    key = _new_key()
+    key = new_key()
     # Several of these end up side by side in the trust store of one SBC: the serial in the name tells them apart.
     name = _subject(f"sbc-sim local CA {x509.random_serial_number() % 16**6:06x}")
     builder = _builder(name, name, key, now, CA_LIFE)
@@ -311,29 +334,30 @@ def _new_ca(now: dt.datetime) -> Credentials:
     return Credentials(builder.sign(key, hashes.SHA256()), (), key)
 
 
-def _intermediate_under(ca: Credentials, now: dt.datetime) -> Credentials:
-    key = _new_key()
+def _intermediate_under(ca: Credentials, now: dt.datetime, key: PrivateKey) -> Credentials:
+    """Its key may be that of the leaf: nobody ever sees its certificate."""
     builder = _builder(_subject("sbc-sim intermediate CA"), ca.leaf.subject, key, now, LEAF_LIFE)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_key_usage(ca=True), critical=True).add_extension(_authority(ca), critical=False)
     return Credentials(builder.sign(ca.key, _hash_for(ca.key)), (), key)
 
 
-def _leaf_under(ca: Credentials, names: Sequence[str], now: dt.datetime, life: dt.timedelta = LEAF_LIFE) -> Credentials:
+def _leaf_under(
+    ca: Credentials, names: Sequence[str], now: dt.datetime, life: dt.timedelta = LEAF_LIFE, key: PrivateKey | None = None
+) -> Credentials:
     if not names:
         raise CertificateError("a certificate needs at least one name or address")
-    key = _new_key()
+    key = key or new_key()
     life = min(life, ca.leaf.not_valid_after_utc - now)
     builder = _leaf_extensions(_builder(_subject(_common_name(names)), ca.leaf.subject, key, now, life), names)
     builder = builder.add_extension(_authority(ca), critical=False)
     return Credentials(builder.sign(ca.key, _hash_for(ca.key)), (ca.leaf,), key)
 
 
-def _self_signed(names: Sequence[str], now: dt.datetime) -> Credentials:
-    key = _new_key()
+def _self_signed(names: Sequence[str], now: dt.datetime, key: PrivateKey) -> Credentials:
     subject = _subject(_common_name(names))
     builder = _leaf_extensions(_builder(subject, subject, key, now, LEAF_LIFE), names)
-    return Credentials(builder.sign(key, hashes.SHA256()), (), key)
+    return Credentials(builder.sign(key, _hash_for(key)), (), key)
 
 
 def _leaf_extensions(builder: x509.CertificateBuilder, names: Sequence[str]) -> x509.CertificateBuilder:

@@ -7,21 +7,27 @@ decrypted octets to its owner, the shell.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
 
+from sbc_sim.calls.production import is_production, not_dialled
 from sbc_sim.net.certificates import Credentials
 from sbc_sim.net.key_log import KeyLog
 from sbc_sim.net.shapes import ListeningPort, Reactor
 from sbc_sim.net.sip_connection import ConnectionLimits, ConnectionOwner, SipConnection, ends
 from sbc_sim.net.tap import Ciphertext, TapFactory, TapLimits
-from sbc_sim.net.tls_contexts import ClientConnections, ClientTls, Handshake, ServerConnections, ServerTls
+from sbc_sim.net.tls_contexts import ByName, ClientConnections, ClientTls, Handshake, ServerConnections, ServerTls
 from sbc_sim.sip.peer import Peer, TlsFailure, TlsProblem
 
 _LIMITS, _SERVER_TLS, _CLIENT_TLS = ConnectionLimits(), ServerTls(), ClientTls()
+
+
+class ProductionError(Exception):
+    """A name of production, which is neither resolved nor dialled (requirement 145)."""
 
 
 class ListenError(Exception):
@@ -42,14 +48,20 @@ class SipListener:
         name: str = "default",
         ciphertext: Ciphertext | None = None,
         key_log: KeyLog | None = None,
+        by_name: ByName = lambda name: None,
+        sockets: Callable[[], int] | None = None,
     ) -> None:
-        """`ciphertext` sees the octets under TLS and `key_log` their secrets, for captures. Raises `CertificateError`."""
+        """`ciphertext` sees the octets under TLS and `key_log` their secrets, for captures. `by_name`: see `ServerConnections`.
+
+        `sockets` counts what the limit of connections is for; None: those accepted here. Raises `CertificateError`.
+        """
         self._reactor = reactor
         self._owner = owner
         self._limits = limits
-        self._name = name
-        self._connections = ServerConnections(credentials, options, key_log)
-        self._taps = TapFactory(self._connections, self._accept, _tap_limits(limits), reactor, ciphertext)
+        self.name = name
+        self._connections = ServerConnections(credentials, options, key_log, by_name)
+        self._count = sockets or (lambda: self._taps.sockets)
+        self._taps: TapFactory = TapFactory(self._connections, self._accept, _tap_limits(limits), reactor, ciphertext)
         self._port: ListeningPort | None = None
         self.host = ""
         self.port = 0
@@ -73,7 +85,7 @@ class SipListener:
     def use(self, credentials: Credentials, options: ServerTls | None = None) -> None:
         """Show another certificate, or behave otherwise, from the next connection on. Raises `CertificateError`.
 
-        For the rehearsal of a certificate that is switched while calls are up (requirement 148, issue 4).
+        For the rehearsal of a certificate that is switched while calls are up (requirement 148).
         """
         self._connections.use(credentials, options)
 
@@ -84,7 +96,7 @@ class SipListener:
 
     def _accept(self, address: IAddress | None) -> SipConnection | None:
         host, port = ends(address)
-        peer = Peer(host, port, self.host, self.port, listener=self._name)
+        peer = Peer(host, port, self.host, self.port, listener=self.name)
         connection = SipConnection(self._owner.new_number(), self._owner, self._limits, self._reactor, peer, Handshake())
         failure = self._turned_away()
         if failure is None:
@@ -93,8 +105,8 @@ class SipListener:
         return None
 
     def _turned_away(self) -> TlsFailure | None:
-        if self._taps.sockets >= self._limits.connections:
-            return TlsFailure(TlsProblem.TOO_MANY, f"there are {self._taps.sockets} connections already, and no more are allowed")
+        if self._count() >= self._limits.connections:
+            return TlsFailure(TlsProblem.TOO_MANY, f"there are {self._count()} connections already, and no more are allowed")
         return None
 
 
@@ -109,8 +121,13 @@ class SipDialler:
         *,
         ciphertext: Ciphertext | None = None,
         key_log: KeyLog | None = None,
+        production: bool = False,
     ) -> None:
-        """`ciphertext` and `key_log` as in `SipListener`. Raise `CertificateError` when the CA bundle cannot be used."""
+        """`ciphertext` and `key_log` as in `SipListener`. `production`: whether names of production may be dialled (requirement 145).
+
+        Raise `CertificateError` when the CA bundle cannot be used.
+        """
+        self._production = production
         self._reactor = reactor
         self._limits = limits
         self._ciphertext = ciphertext
@@ -127,7 +144,11 @@ class SipDialler:
         connection = SipConnection(number, owner, self._limits, self._reactor, peer, handshake)
         once = iter((connection,))  # a host name may have several addresses that answer
         taps = TapFactory(self._connections, lambda _: next(once, None), _tap_limits(self._limits), self._reactor, self._ciphertext)
-        connection.dials_by(lambda: maybeDeferred(self._connect, host, port, taps))
+        if is_production(host) and not self._production:
+            handshake.failure = TlsFailure(TlsProblem.UNREACHABLE, not_dialled(host))
+            connection.dials_by(lambda: fail(ProductionError(not_dialled(host))))
+        else:
+            connection.dials_by(lambda: maybeDeferred(self._connect, host, port, taps))
         return connection
 
     def _connect(self, host: str, port: int, taps: TapFactory) -> Deferred[object]:

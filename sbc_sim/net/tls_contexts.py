@@ -16,6 +16,7 @@ from cryptography import x509
 from OpenSSL import SSL
 from OpenSSL.crypto import X509, X509StoreFlags
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
@@ -25,6 +26,8 @@ from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.net.server_name import mismatch
 from sbc_sim.sip.peer import TlsFacts, TlsFailure
 
+ByName = Callable[[str], Credentials | None]
+_log = Logger()
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _CLOSE_NOTIFY = 0
 _USER_CANCELED = 90
@@ -82,6 +85,8 @@ class Handshake:
     """Set when it was ended for a reason that is no TLS error."""
     tcp_end: BaseException | None = field(default=None, repr=False)
     """How the TCP connection ended, while TLS tells its own story of it."""
+    context: object = field(default=None, repr=False)
+    """As server: what the connection began with. OpenSSL calls back into it although another certificate was chosen, or is shown by now."""
 
 
 def handshake_of(connection: SSL.Connection) -> Handshake:
@@ -118,11 +123,18 @@ def subject_of(certificate: x509.Certificate) -> str:
 class ServerConnections:
     """Makes the OpenSSL side of connections that were accepted."""
 
-    def __init__(self, credentials: Credentials, options: ServerTls, key_log: KeyLog | None = None) -> None:
-        """`key_log` gets the secrets of each connection. Raise `CertificateError` when OpenSSL will not use the credentials."""
+    def __init__(
+        self, credentials: Credentials, options: ServerTls, key_log: KeyLog | None = None, by_name: ByName = lambda name: None
+    ) -> None:
+        """`key_log` gets the secrets of each connection, `by_name` knows what is shown to clients that ask for a name (SNI).
+
+        Raise `CertificateError` when OpenSSL will not use the credentials.
+        """
         self.options = options
         self._key_log = key_log
+        self._by_name = by_name
         self._context = self._new_context(credentials)
+        self._named_contexts: dict[int, tuple[Credentials, SSL.Context]] = {}
 
     def use(self, credentials: Credentials, options: ServerTls | None = None) -> None:
         """Take others for the connections to come. Raises `CertificateError`, and nothing has changed then."""
@@ -133,6 +145,7 @@ class ServerConnections:
         except CertificateError:
             self.options = before
             raise
+        self._named_contexts.clear()
 
     def _new_context(self, credentials: Credentials) -> SSL.Context:
         context = _context(self.options.min_version)
@@ -150,7 +163,9 @@ class ServerConnections:
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Twisted asks for one connection."""
-        return _new_connection(self._context, protocol)
+        connection = _new_connection(self._context, protocol)
+        handshake_of(connection).context = self._context
+        return connection
 
     def _presented(self, connection: SSL.Connection, certificate: X509, error: int, depth: int, ok: int) -> bool:
         if depth > 0:
@@ -163,8 +178,24 @@ class ServerConnections:
         name = connection.get_servername()
         if name is None:
             return
-        handshake = handshake_of(connection)
-        handshake.server_name = name.decode("ascii", "backslashreplace")
+        asked = name.decode("ascii", "backslashreplace")
+        handshake_of(connection).server_name = asked
+        context = self._context_for(asked)
+        if context is not None:
+            connection.set_context(context)
+
+    def _context_for(self, name: str) -> SSL.Context | None:
+        """What to show to a client that asks for a name; None: what everybody gets."""
+        try:
+            credentials = self._by_name(name)
+            if credentials is None:
+                return None
+            if id(credentials) not in self._named_contexts:
+                self._named_contexts[id(credentials)] = credentials, self._new_context(credentials)
+        except CertificateError as problem:
+            _log.warn("no certificate can be shown for {name}: {problem}", name=name, problem=problem)
+            return None
+        return self._named_contexts[id(credentials)][1]
 
 
 @dataclass(frozen=True, slots=True)
