@@ -88,3 +88,7 @@ class TlsFailure:
     client_certificate: str | None = None
     first_bytes: bytes = b""
     """At most the first 64 octets received."""
+    certificate: str = ""
+    """As TLS client, for UNTRUSTED_SERVER: what is wrong with the certificate, ``name``, ``dates`` or ``chain``."""
+    timed_out: bool = False
+    """For UNREACHABLE: nobody refused, nobody answered."""
