@@ -10,6 +10,7 @@ MEASURES = {
     "media": media.measure,
     "mux": lambda: media.measure(mode="mux"),
     "capture": media.measure_capture,
+    "agent": media.measure_agent,
     "events": events.measure,
     "store": store.measure,
     "signalling": calls.measure_rate,

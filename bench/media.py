@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sbc_sim.rtp.audio import tone
-from sbc_sim.rtp.leg import LegDescription, SrtpKey
+from sbc_sim.rtp.leg import LegDescription, MediaConduct, Prompt, SrtpKey
 from sbc_sim.rtp.packet import RtpPacket, build
 from sbc_sim.rtp.srtp import PROFILES, SrtpReceiver, SrtpSender
 
@@ -42,17 +42,19 @@ def key(suite: str, label: str) -> SrtpKey:
     return SrtpKey(suite, hashlib.sha512(label.encode()).digest()[: PROFILES[suite][1]])
 
 
-def serve(calls: int, suite: str, mode: str, remotes: list[int], capture: bool) -> None:
-    """Be the server: print the ports, then echo to `remotes` in turn until killed."""
+def serve(calls: int, suite: str, mode: str, remotes: list[int], capture: bool, conduct: MediaConduct) -> None:
+    """Be the server: print the ports, then echo, or talk as an agent, to `remotes` in turn until killed."""
     from twisted.internet import reactor
 
     from sbc_sim.net.media_udp import MediaPlane
     from sbc_sim.net.recordings import RecordingLimits, Recordings
+    from sbc_sim.rtp.legs import make_leg
 
     # Rings so small that the run fills them and goes on in their second half, where each packet costs most.
     recordings = Recordings(RecordingLimits(media_seconds=1.0, octets=1 << 30), time.time, enabled=capture)
-    plane = MediaPlane(reactor, "127.0.0.1", "127.0.0.1", "0", mode, clock=time.time, new_recording=recordings.new)
+    plane = MediaPlane(reactor, "127.0.0.1", "127.0.0.1", "0", mode, clock=time.time, make_leg=make_leg, new_recording=recordings.new)
     plane.listen()
+    spoken = Prompt("a minute", b"".join(itertools.islice(tone(1), 50)) * 60)
     ports = []
     for n in range(calls):
         address = plane.open(str(n))
@@ -61,7 +63,8 @@ def serve(calls: int, suite: str, mode: str, remotes: list[int], capture: bool) 
         ports.append(address.rtp_port)
         keys = key(suite, f"up {n}"), key(suite, f"down {n}")
         remote = ("127.0.0.1", remotes[n % len(remotes)])
-        plane.start(LegDescription(str(n), remote, None, *keys, ssrc=0x5000 + n, first_sequence=n), time.time())
+        plane.start(LegDescription(str(n), remote, None, *keys, ssrc=0x5000 + n, first_sequence=n, conduct=conduct), time.time())
+        plane.say(str(n), spoken, time.time())
     print(json.dumps(ports), flush=True)
     reactor.run()
 
@@ -176,7 +179,14 @@ def measure_capture(calls: int = 200, seconds: float = 3.0, suite: str = "AES_CM
     return f"capture on/off ratio: {', '.join(texts)} of CPU per echoed packet ({calls} calls; at most 1.25 is wanted)"
 
 
-def run(calls: int, seconds: float, suite: str, mode: str, *, capture: bool = False) -> Cost:
+def measure_agent(calls: int = 200, seconds: float = 3.0, suite: str = "AES_CM_128_HMAC_SHA1_80", rounds: int = 3) -> str:
+    """Run echo and agent in turn and give the line: the least of each. An agent talks and listens: a packet out for each one in."""
+    pairs = [(run(calls, seconds, suite, "ports", kind="agent"), run(calls, seconds, suite, "ports")) for _ in range(rounds)]
+    agent, echo = (min(cost.microseconds for cost in costs) for costs in zip(*pairs, strict=True))
+    return f"agent/echo ratio: {agent / echo:.2f} ({agent:.1f} to {echo:.1f} us) of CPU per packet ({calls} calls; at most 1.30 is wanted)"
+
+
+def run(calls: int, seconds: float, suite: str, mode: str, *, capture: bool = False, kind: str = "echo") -> Cost:
     """Start a server, load it, and see what it costs."""
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(SOCKETS)]
     for udp in sockets:
@@ -184,7 +194,7 @@ def run(calls: int, seconds: float, suite: str, mode: str, *, capture: bool = Fa
         udp.bind(("127.0.0.1", 0))
     numbers = ",".join(str(udp.getsockname()[1]) for udp in sockets)
     command = [sys.executable, "-m", "bench.media", "--serve", numbers, "--calls", str(calls)]
-    command += ["--suite", suite, "--mode", mode, *(["--capture"] if capture else [])]
+    command += ["--suite", suite, "--mode", mode, "--kind", kind, *(["--capture"] if capture else [])]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -222,13 +232,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--suite", choices=list(PROFILES), default="AES_CM_128_HMAC_SHA1_80")
     parser.add_argument("--mode", choices=["ports", "mux", "bare"], default="ports")
+    parser.add_argument("--kind", choices=["echo", "agent"], default="echo", help="agent: compare it with the echo")
     parser.add_argument("--capture", action="store_true", help="measure what captures cost")
     parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve and options.mode == "bare":
         serve_bare(options.calls, options.suite)
     elif options.serve:
-        serve(options.calls, options.suite, options.mode, [int(port) for port in options.serve.split(",")], options.capture)
+        remotes = [int(port) for port in options.serve.split(",")]
+        serve(options.calls, options.suite, options.mode, remotes, options.capture, MediaConduct(options.kind))
+    elif options.kind == "agent":
+        print(measure_agent(options.calls, options.seconds, options.suite))
     elif options.capture:
         print(measure_capture(options.calls, options.seconds, options.suite))
     else:
