@@ -37,6 +37,7 @@ from sbc_sim.settings_maps import (
     published_regions,
 )
 from sbc_sim.settings_sources import Known, Setting, Source, from_environment, from_file, from_flags
+from sbc_sim.settings_telephony import Telephony
 from sbc_sim.settings_values import (
     ALL_SUITES,
     Address,
@@ -309,6 +310,7 @@ class Settings(BaseModel):
     hep: Hep = Hep()
     limits: Limits = Limits()
     escalation: Escalation = Escalation()
+    telephony: Telephony = Telephony()
     rules: Rules = Rules()
     log: Log = Log()
     agent: Agent = Agent()
@@ -337,6 +339,10 @@ class Settings(BaseModel):
             "served_users": self.sip.users,
             "served_hosts": self.sip.hosts,
             "uui_aliases": tuple(self.uui.aliases.items()),
+            "e2e_unknown_call": self.telephony.unknown_call,
+            "e2e_unknown_org": self.telephony.unknown_org,
+            "e2e_token": self.telephony.uui_token,
+            "e2e_domains": self.telephony.scrt2_domains,
             "source_lists": (),  # of regions and partners: calls/directory
         }
         for name in set(Policy.__dataclass_fields__) - set(values):

@@ -111,6 +111,10 @@ class SiteRequest(Request):
     def _reply(self, reply: Reply | StreamReply | None) -> None:
         if reply is None or self._disconnected:
             return
+        if isinstance(reply, Reply) and reply.cut:
+            transport: Any = self.channel.transport
+            transport.abortConnection()
+            return
         for name, value in (*_common(), ("Content-Type", reply.media_type), *reply.headers):
             if name in _SINGLE:
                 self.responseHeaders.setRawHeaders(name, [value])

@@ -12,7 +12,7 @@ from sbc_sim.http.events import Events
 from sbc_sim.http.exchange import JSON, Asked, Reply
 from sbc_sim.http.guard import Guard, Header
 from sbc_sim.http.problem import Problem
-from sbc_sim.http.routes import Answer, Route, RouteTable, check_accept, choose, read_query, wants_html
+from sbc_sim.http.routes import Answer, Route, RouteTable, check_accept, choose, read_any_query, read_query, wants_html
 from sbc_sim.http.waiting import Waiting
 
 
@@ -42,9 +42,8 @@ class Desk:
         prefix = self.guard.prefix(header)
         if path == "/" and target == prefix and wants_html(accept):  # the page's links are relative to the slash
             return Reply(308, b"", headers=(("Location", f"{prefix}/"),))
-        asked = Asked(
-            method, path, names, read_query(query, route.query), incoming.body, accept, media_type, prefix=prefix, header=header
-        )  # fmt: skip
+        named = read_any_query(query) if route.any_query else read_query(query, route.query)
+        asked = Asked(method, path, names, named, incoming.body, accept, media_type, prefix=prefix, header=header)
         return route.function(asked)
 
     def most_octets(self, method: str, target: str, header: Header) -> int:
@@ -80,7 +79,7 @@ def _accept(header: Header) -> str:
 def _check_body(incoming: Incoming, route: Route) -> str:
     """Return the media type of the body. Raises Problem 415 for one that the route does not read."""
     kind = (incoming.header("Content-Type") or [""])[0].partition(";")[0].strip().lower()
-    if incoming.body and kind not in route.consumes:
+    if incoming.body and kind not in route.consumes and "*" not in route.consumes:
         said = f"declared as {kind[:60]}" if kind else "of no declared type"
         if route.consumes == (JSON,):
             raise Problem(415, "not-json", f"The body is {said}.", "Send JSON with the header Content-Type: application/json.")

@@ -48,6 +48,8 @@ class Reply:
     body: bytes = field(repr=False)
     media_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+    cut: bool = False
+    """Cut the connection instead of answering: a fault that was asked for."""
 
 
 class Line(Protocol):

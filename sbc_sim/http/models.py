@@ -158,6 +158,15 @@ class RehearsalRequest(In):
     name: str | None = Field(None, max_length=200, description="What people call it.")
 
 
+class KeyBody(In):
+    """Public keys for the tokens of a partner."""
+
+    pem: str = Field(min_length=1, max_length=65536, description="PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE blocks, ten at most.")
+    org_id: str | None = Field(None, max_length=18, description="iss of its tokens. Default: any.")
+    call_center: str | None = Field(None, max_length=255, description="sub of its tokens. Default: any.")
+    partner: str | None = Field(None, max_length=64, description="Name of the partner. Default: the name of the keys.")
+
+
 # --- calls ---------------------------------------------------------------------------------------------------------------
 
 
@@ -943,10 +952,24 @@ class Fault(Out):
     expires_at: Time | None
 
 
+class FaultKind(Out):
+    """A type of fault."""
+
+    name: str
+    area: str = Field(description="signalling, media, tls or telephony.")
+    does: str = Field(description="What the simulator does, as a sentence without its subject.")
+    unit: str = Field(description="What `value` counts; empty: it takes none.")
+    usual: float | str | None = Field(description="The value without one.")
+    words: list[str] = Field(description="The values that there are, when it is a word.")
+    least: float | None = Field(None, description="Bounds of a value that is a number.")
+    most: float | None = None
+
+
 class Faults(Out):
-    """The faults that are set, the oldest first."""
+    """The faults that are set, the oldest first, and the types that there are."""
 
     faults: list[Fault]
+    types: list[FaultKind]
 
 
 class FaultsRemoved(Out):
@@ -977,6 +1000,90 @@ class Numbers(Out):
     """The test numbers; none when they are off (sip.test_numbers)."""
 
     numbers: list[Number]
+
+
+class VoiceCall(Out):
+    """A voice call of the Telephony Integration API. Members that PATCH brought stand beside these, by their names there."""
+
+    model_config = ConfigDict(alias_generator=to_camel, defer_build=True, extra="allow")
+    voice_call_id: str
+    vendor_call_key: str
+    org: str
+    call_center: str
+    partner: str
+    state: Literal["created", "active", "queued", "routed", "accepted", "closed"]
+    initiation_method: str
+    from_: str = Field(alias="from")
+    to: str
+    start_time: str
+    parent_voice_call_id: str
+    call_attributes: dict[str, Any] | None
+    participants: list[dict[str, Any]]
+    routing: dict[str, Any] | None = Field(description="What is pending.")
+    messages: int
+    last_message: dict[str, Any] | None
+    requests: int
+    is_active_call: bool
+    created_at: Time | None
+    updated_at: Time | None
+    accepted_at: Time | None
+    closed_at: Time | None
+    call: str = Field(description="Id of the SIP call that named it last; empty: none did.")
+    findings: list[Finding]
+
+
+class VoiceCalls(Out):
+    """A page of voice calls, newest first."""
+
+    voice_calls: list[VoiceCall]
+    next: str | None = Field(description="Send as `cursor` to read on; null: there is no more.")
+
+
+class TelephonyRequest(Out):
+    """One request to the Telephony Integration API, tokens masked."""
+
+    model_config = ConfigDict(alias_generator=to_camel, defer_build=True, extra="allow")
+    id: str
+    at: Time | None
+    method: str
+    path: str
+    operation: str | None
+    status: int
+    request: Any
+    answer: Any
+    findings: list[Finding]
+
+
+class VoiceCallFull(VoiceCall):
+    """A voice call with its requests."""
+
+    linked_calls: list[str] = Field(description="Voice calls that name this one as their parent.")
+    log: list[TelephonyRequest] = Field(description="Requests about it, oldest first.")
+
+
+class PublicKey(Out):
+    """One RSA key."""
+
+    bits: int
+    sha256: str = Field(alias="sha256", description="Of its SubjectPublicKeyInfo, the first 16 hex digits.")
+
+
+class TelephonyKey(Out):
+    """Public keys of one name."""
+
+    name: str
+    partner: str | None
+    org_id: str | None
+    call_center: str | None
+    origin: Literal["settings", "api"]
+    keys: list[PublicKey]
+
+
+class TelephonyKeys(Out):
+    """All public keys."""
+
+    verify: Literal["require", "report", "off"]
+    keys: list[TelephonyKey]
 
 
 class Reset(Out):

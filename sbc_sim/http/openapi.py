@@ -45,6 +45,8 @@ PARAMETERS: Mapping[str, tuple[Json, str]] = {
     "q": ({"type": "string"}, "A word: an id, a status code, an alert, a word of the rule."),
     "redaction": ({"enum": _LEVELS}, "How much is hidden: none, share (secrets and parts of numbers; the default) or strict."),
     "embedded": ({"type": "boolean"}, "Leave the style to the page around the picture."),
+    "orgId": ({"type": "string", "maxLength": 18}, "iss of the tokens."),
+    "callCenter": ({"type": "string", "maxLength": 255}, "sub of the tokens."),
     "lastEventId": ({"type": "string"}, "Id of the last event seen, for programs that cannot send the header Last-Event-ID."),
 }
 OWN_PARAMETERS: Mapping[tuple[str, str], tuple[Json, str]] = {
@@ -103,6 +105,8 @@ def document(routes: Iterable[Route], version: str, has_token: bool) -> Json:
     """Make the document, without `servers`."""
     paths: dict[str, Json] = {}
     for route in routes:
+        if not route.documented:
+            continue
         paths.setdefault(route.template.replace("...}", "}"), {})[route.method.lower()] = _operation(route, has_token)
     components: Json = {"schemas": _schemas()}
     if has_token:
@@ -183,7 +187,7 @@ def _problem_statuses(route: Route, has_token: bool) -> set[int]:
     statuses |= {406} if route.produces or route.template == "/" else set()
     statuses |= {401} if has_token and not route.open else set()
     statuses |= {404} if "{" in route.template else set()
-    return statuses | ({413, 415} if route.method == "POST" else set())
+    return statuses | ({413, 415} if route.method in ("POST", "PUT") else set())
 
 
 def _schemas() -> Json:

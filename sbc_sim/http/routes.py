@@ -39,7 +39,7 @@ class Route:
     open_to_browsers: bool = False
     """Like `open`, but only for who asks for HTML: the page, which holds no data."""
     consumes: tuple[str, ...] = (JSON,)
-    """Media types of the body that are taken."""
+    """Media types of the body that are taken; ``*``: any, for the function has its own say."""
     body_limit: int | None = None
     """Largest body in octets, None: as for all."""
     raw_limit: int | None = None
@@ -52,6 +52,10 @@ class Route:
     """Of the answer when all is well."""
     problems: tuple[int, ...] = ()
     """Statuses of problems that this route has beside those that its shape brings (a body, names in the path, a query)."""
+    any_query: bool = False
+    """The function reads the query itself."""
+    documented: bool = True
+    """Stands in the OpenAPI document; the Telephony Integration API is not ours to describe."""
 
 
 class RouteTable:
@@ -100,6 +104,14 @@ def read_query(text: str, known: tuple[str, ...]) -> dict[str, str]:
             raise bad_request("repeated-parameter", f"The parameter {name} stands there twice.", "Give it once.")
         query[name] = value
     return query
+
+
+def read_any_query(text: str) -> dict[str, str]:
+    """Read a query string whose names are not known, the last value of each; what cannot be read is left out."""
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_QUERY_MEMBERS))
+    except ValueError:
+        return {}
 
 
 def check_accept(accept: str, produced: str) -> None:

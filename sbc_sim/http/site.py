@@ -32,7 +32,10 @@ from sbc_sim.http.reset_api import ResetApi
 from sbc_sim.http.routes import RouteTable
 from sbc_sim.http.service_api import ServiceApi
 from sbc_sim.http.session_api import SessionApi
+from sbc_sim.http.telephony_api import TelephonyApi, TelephonyFront
+from sbc_sim.http.telephony_source import TelephonySource
 from sbc_sim.http.uui_api import UuiApi
+from sbc_sim.http.voice_calls_api import VoiceCallsApi
 from sbc_sim.http.waiting import Waiting
 from sbc_sim.http.work import Pace, Work
 from sbc_sim.journal.store import Store, Trace
@@ -99,6 +102,8 @@ class Sources:
     """What keeps and feeds the rehearsals; None: there are none here."""
     faults: FaultDesk = field(default_factory=NoFaults)
     """What keeps the faults and knows the test numbers."""
+    telephony: TelephonySource | None = None
+    """The Telephony Integration API; None: it is switched off."""
 
 
 def token_needed(host: str) -> bool:
@@ -127,6 +132,8 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
         judge,
         RehearsalsApi(sources.rehearsals, store, judge, traces),
         FaultsApi(sources.faults),
+        VoiceCallsApi(sources.telephony, store),
+        TelephonyApi(sources.telephony, guard, reactor),
         ResetApi(sources.reset or store.clear, events),
         SessionApi(guard),
         page,
@@ -136,3 +143,10 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
     front = Desk(guard, table, waiting, events, options.body_limit)
     limits = ChannelLimits(options.body_limit, options.connections, options.request_time)
     return SiteFactory(front, limits, options.idle_time, reactor, (work.stop, views.stop, traces.stop, events.close))
+
+
+def build_telephony_site(source: TelephonySource, options: SiteOptions, reactor: Clock) -> HTTPFactory:
+    """Make the factory of a listener that has the Telephony Integration API and nothing else."""
+    guard = Guard(options.token, tuple(name.lower() for name in options.hosts), options.origins, "")
+    front = TelephonyFront(TelephonyApi(source, guard, reactor), options.body_limit)
+    return SiteFactory(front, ChannelLimits(options.body_limit, options.connections, options.request_time), options.idle_time, reactor)

@@ -1,11 +1,12 @@
 """The catalogue: every rule by its id. Ids are never reused; a rule that is given up leaves its number free for ever.
 
-The words stand in `entries/`; the judges in `tls`, `network`, `signalling`, `headers`, `uui`, `offer`, `media`, `dialog`, `escalation`.
+The words stand in `entries/`; the judges in the modules that `judge` joins.
 """
 
 from __future__ import annotations
 
 from sbc_sim.rules.entries.dialog import DLG, HDR
+from sbc_sim.rules.entries.e2e_records import E2E_RECORDS
 from sbc_sim.rules.entries.e2e_return import E2E_RETURN
 from sbc_sim.rules.entries.media import MEDIA
 from sbc_sim.rules.entries.sdp import SDP, SRTP
@@ -33,7 +34,7 @@ AREAS = {
 """Areas in the order in which a call meets them: the middle part of an id and what it is about."""
 
 RULES: dict[str, Rule] = {
-    r.id: r for r in (*TLS, *NET, *FORM, *REQUEST, *HDR, *UUI_FORM, *UUI_CONTENT, *SDP, *SRTP, *MEDIA, *DLG, *E2E_RETURN)
+    r.id: r for r in (*TLS, *NET, *FORM, *REQUEST, *HDR, *UUI_FORM, *UUI_CONTENT, *SDP, *SRTP, *MEDIA, *DLG, *E2E_RECORDS, *E2E_RETURN)
 }
 
 

@@ -83,3 +83,9 @@ class Policy:
     auth_failure_limit: int = 10  # media.auth_failure_limit: that many and the key is called wrong
     silence_dbfs: float = -55.0  # media.silence_dbfs: audio whose loudest sample or mean is below is silence
     latch: bool = True  # media.latch: send to the real source when it differs from the SDP
+
+    # telephony
+    e2e_unknown_call: str = "fail"  # telephony.unknown_call: warn | fail | refuse
+    e2e_unknown_org: str = "fail"  # telephony.unknown_org: warn | fail | refuse
+    e2e_token: str = "fail"  # telephony.uui_token: warn | fail | refuse
+    e2e_domains: tuple[str, ...] = ()  # telephony.scrt2_domains: empty = any host name

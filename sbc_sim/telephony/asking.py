@@ -41,9 +41,9 @@ class RestFault:
 
     name: str
     type: str
-    """telephony-slow, telephony-500, telephony-429, telephony-403, telephony-503, telephony-drop or telephony-garbage"""
+    """telephony-slow, telephony-500, telephony-429, telephony-403, telephony-drop or telephony-garbage"""
     value: float | None = None
-    """Seconds: of delay, or of Retry-After."""
+    """Seconds of delay or of Retry-After, or the status for telephony-500."""
 
 
 @dataclass(frozen=True, slots=True)

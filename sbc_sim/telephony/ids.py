@@ -41,6 +41,14 @@ def numbered(prefix: str, number: int) -> str:
     return with_check(prefix + _PLACE + base62(number, 7))
 
 
+def number_of(record_id: str) -> int:
+    """The number that `numbered` made an id of."""
+    number = 0
+    for digit in record_id[8:15]:
+        number = number * 62 + _DIGITS.index(digit)
+    return number
+
+
 def named(prefix: str, name: str) -> str:
     """Make the same id of 18 characters for the same name, always."""
     return with_check(prefix + _PLACE + base62(int.from_bytes(sha256(name.encode("utf-8", "surrogatepass")).digest()[:8]), 7))

@@ -20,11 +20,13 @@ from sbc_sim.telephony.limits import Pace
 from sbc_sim.telephony.members import read_object
 from sbc_sim.telephony.options import TelephonyOptions
 from sbc_sim.telephony.record import VoiceCall
-from sbc_sim.telephony.remark import FAIL, LIMITS, TOKEN, WARN, Refused, Remark
+from sbc_sim.telephony.remark import BODY, FAIL, LIMITS, TOKEN, WARN, Refused, Remark
 from sbc_sim.telephony.table import VoiceCallTable
 from sbc_sim.telephony.tokens import Identity, TokenDesk, TokenTrouble, claims_of
 
-FAULT_STATUS = {"telephony-500": 500, "telephony-503": 503, "telephony-429": 429, "telephony-403": 403}
+FAULT_STATUS = {"telephony-500": 500, "telephony-429": 429, "telephony-403": 403}
+JSON_TYPES = ("", "application/json", "application/x-www-form-urlencoded")
+"""Declared types that are read as JSON: some clients name none, or their own default, when there is next to nothing to send."""
 SENT_AS_FAULT = ("telephony-slow", "telephony-drop", "telephony-garbage")
 """Faults that concern how the answer is sent; the shell carries them out."""
 MOST_REQUESTS = 2000
@@ -33,10 +35,11 @@ LONGEST_KEPT = 4096
 """Characters of a body that the journal keeps."""
 
 Fault = Callable[[str, str, float], RestFault | None]
-"""`fault(partner, operation, now)`: what shall be done wrong with a request, None for nothing; may count and expire."""
+"""`fault(path, partner, now)`: what shall be done wrong with a request to ``/telephony/v1/...``, None for nothing; may count and expire."""
+BASE = "/telephony/v1"
 
 
-def no_fault(partner: str, operation: str, now: float) -> RestFault | None:
+def no_fault(path: str, partner: str, now: float) -> RestFault | None:
     """Do nothing wrong."""
     return None
 
@@ -88,9 +91,10 @@ class Telephony:
         try:
             ask.operation, ask.key = find_operation(request.method, request.path)
             ask.who = self._claimed(request)
-            fault = self.fault(ask.who.partner, ask.operation, now)
+            fault = self.fault(BASE + request.path, ask.who.partner, now)
             _give_in(fault)
             self._admit(request, ask)
+            _check_content_type(request)
             ask.body = read_object(request.body)
             done = _OPERATIONS[ask.operation](self._desk, ask)
         except Refused as refused:
@@ -230,10 +234,22 @@ def _give_in(fault: RestFault | None) -> None:
     status = None if fault is None else FAULT_STATUS.get(fault.type)
     if fault is None or status is None:
         return
+    if fault.type == "telephony-500" and fault.value:
+        status = min(599, max(500, int(fault.value)))
     told = Remark(LIMITS, WARN, f"The fault {fault.name!r} answers {status} on purpose.", "See GET /api/v1/faults.")
-    wait = str(max(1, round(fault.value or 1)))
+    wait = str(max(1, round(fault.value or 1)) if status == 429 else 1)
     code = {429: "RATE_LIMITED", 403: "PERM_MISSING", 503: "SERVICE_UNAVAILABLE"}.get(status, "UNKNOWN_EXCEPTION")
     raise Refused(status, code, told, (("Retry-After", wait),) if status in (429, 503) else ())
+
+
+def _check_content_type(request: RestRequest) -> None:
+    """Raise Refused 415 for a body that is declared as something that is not read."""
+    declared = request.content_type
+    if not request.body.strip() or declared in JSON_TYPES or declared.endswith("+json"):
+        return
+    detail = f"The body is declared as {printable(declared, 60)}."
+    fix = "Send JSON with Content-Type: application/json; XML is documented too, but not played here."
+    raise Refused(415, "UNSUPPORTED_MEDIA_TYPE", Remark(BODY, FAIL, detail, fix))
 
 
 def _kept(body: Mapping[str, Any]) -> Any:

@@ -1,0 +1,74 @@
+"""The Telephony Integration API as the routes know it: the model, the time, and where its entries go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sbc_sim.calls import telling
+from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.store import Store
+from sbc_sim.rules.catalogue import RULES
+from sbc_sim.rules.finding import Finding, Status
+from sbc_sim.telephony.asking import RestAnswer, RestRequest
+from sbc_sim.telephony.model import Telephony
+from sbc_sim.telephony.record import VoiceCall
+
+MOST_RESTORED = 5000
+"""Entries of an earlier run that are looked at."""
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TelephonySource:
+    """What the routes need."""
+
+    model: Telephony
+    now: Callable[[], float]
+    """Unix seconds."""
+    append: Callable[[Entry], None]
+    """Keep an entry."""
+    changed: Callable[[VoiceCall], None] = lambda record: None
+    """Tell the SIP side that a voice call is another now."""
+
+    def answer(self, request: RestRequest, spent_ms: Callable[[], float] = lambda: 0.0) -> RestAnswer:
+        """Answer a request, and write down what happened."""
+        now = self.now()
+        answer = self.model.answer(request, now)
+        linked = next((record.call for record in answer.changed if record.call), None)
+        for noted in answer.entries:
+            kind = Kind(noted.kind)
+            if kind is Kind.TELEPHONY:
+                data = {**noted.data, "findings": full_findings(noted.data["findings"]), "durationMs": round(spent_ms(), 3)}
+                self.append(Entry(now, kind, linked, data))
+            else:
+                self.append(Entry(now, kind, None, noted.data))
+        for record in answer.changed:
+            self.changed(record)
+        return answer
+
+
+def full_findings(remarks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Write remarks as findings, with the words of their rules."""
+    return [
+        telling.finding(Finding(str(one["rule"]), Status(one["status"]), str(one["detail"]), fix=str(one.get("fix") or "")))
+        for one in remarks
+        if one.get("rule") in RULES
+    ]
+
+
+def restore(model: Telephony, store: Store) -> int:
+    """Take back voice calls and requests of earlier runs, as far as the store has kept them; return how many voice calls."""
+    found: list[Entry] = []
+    cursor, looked_at = None, 0
+    while looked_at < MOST_RESTORED:
+        page = store.outside(_PAGE, cursor)
+        found += [entry for entry in page.entries if entry.kind in (Kind.VOICE_CALL, Kind.TELEPHONY)]
+        looked_at += len(page.entries)
+        cursor = page.next
+        if cursor is None:
+            break
+    for entry in reversed(found):
+        model.restore(entry.kind.value, entry.data)
+    return len(model.table)

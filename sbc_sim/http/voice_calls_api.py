@@ -1,0 +1,154 @@
+"""The part of our API that tells about voice calls of the Telephony Integration API, and takes the keys for their tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from sbc_sim.exports.redaction import mask_values
+from sbc_sim.http.bodies import read_body
+from sbc_sim.http.exchange import JSON, Asked, Reply, json_reply
+from sbc_sim.http.problem import Problem, bad_request, not_found
+from sbc_sim.http.routes import Route
+from sbc_sim.http.telephony_source import TelephonySource, full_findings
+from sbc_sim.journal.entries import Kind
+from sbc_sim.journal.store import MOST_PER_PAGE, Store
+from sbc_sim.journal.view import rfc3339
+from sbc_sim.telephony.ids import number_of
+from sbc_sim.telephony.keys import BadKey, KeyEntry, read_keys
+from sbc_sim.telephony.record import VoiceCall
+
+PEM_TYPES = ("application/x-pem-file", "text/plain", "application/octet-stream", "application/x-x509-ca-cert")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_TIMES = ("at", "createdAt", "updatedAt", "acceptedAt", "closedAt")
+
+
+class VoiceCallsApi:
+    """Routes about voice calls and keys."""
+
+    def __init__(self, source: TelephonySource | None, store: Store) -> None:
+        """`source` None: the Telephony Integration API is switched off."""
+        self._source = source
+        self._store = store
+
+    def routes(self) -> tuple[Route, ...]:
+        """The lines for the route table."""
+        calls, keys = "/api/v1/voice-calls", "/api/v1/telephony/keys"
+        return (
+            Route("GET", calls, self.voice_calls, "Voice calls of the Telephony Integration API, newest first",
+                  ("partner", "limit", "cursor"), response="VoiceCalls", problems=(404,)),
+            Route("GET", f"{calls}/{{id}}", self.voice_call, "One voice call, with its requests and findings", response="VoiceCallFull"),
+            Route("GET", keys, self.keys, "Public keys by which tokens are checked", response="TelephonyKeys", problems=(404,)),
+            Route("PUT", f"{keys}/{{name}}", self.put_key, "Give public keys for a partner's tokens", ("orgId", "callCenter"),
+                  consumes=(JSON, *PEM_TYPES), request="KeyBody", response="TelephonyKey"),
+            Route("DELETE", f"{keys}/{{name}}", self.drop_key, "Forget the keys of a name", produces="", status=HTTPStatus.NO_CONTENT),
+        )  # fmt: skip
+
+    @property
+    def _telephony(self) -> TelephonySource:
+        if self._source is None:
+            raise Problem(404, "no-telephony", "The Telephony Integration API is switched off.", "Set telephony.enabled: true.")
+        return self._source
+
+    # --- voice calls ---------------------------------------------------------------------------------------------------
+
+    def voice_calls(self, asked: Asked) -> Reply:
+        """List them."""
+        query, table = asked.query, self._telephony.model.table
+        limit, below = _number(query, "limit", 50, MOST_PER_PAGE), _number(query, "cursor", 2**62, 2**62)
+        wanted = [
+            record for record in table if number_of(record.id) < below and query.get("partner") in (None, record.partner)
+        ]  # fmt: skip
+        page = wanted[:limit]
+        more = str(number_of(page[-1].id)) if len(wanted) > limit else None
+        return json_reply({"voiceCalls": [voice_call_json(record) for record in page], "next": more})
+
+    def voice_call(self, asked: Asked) -> Reply:
+        """Tell all about one, by its id or its vendorCallKey."""
+        model = self._telephony.model
+        record = model.find(asked.names["id"])
+        if record is None:
+            raise not_found("voice-call", asked.names["id"], "GET /api/v1/voice-calls lists those that are kept; the oldest are forgotten.")
+        linked = [child.id for child in model.linked_to(record.id)]
+        return json_reply({**voice_call_json(record), "linkedCalls": linked, "log": self._log(record)})
+
+    def _log(self, record: VoiceCall) -> list[dict[str, Any]]:
+        """The requests about a voice call: those that are remembered, and those that stand in the trace of its SIP call."""
+        told = {str(one.get("id")): one for one in self._telephony.model.requests_of(record)}
+        trace = self._store.trace(record.call) if record.call else None
+        for entry in trace.entries if trace is not None else ():
+            if entry.kind is Kind.TELEPHONY and entry.data.get("voiceCallId") == record.id:
+                told.setdefault(str(entry.data.get("id")), entry.data)
+        return [_request_json(told[name]) for name in sorted(told)]
+
+    # --- keys ----------------------------------------------------------------------------------------------------------
+
+    def keys(self, asked: Asked) -> Reply:
+        """List the keys: whose they are, how long, and their fingerprints."""
+        ring = self._telephony.model.ring
+        return json_reply({"verify": self._telephony.model.options.verify, "keys": [entry.data() for entry in ring.entries]})
+
+    def put_key(self, asked: Asked) -> Reply:
+        """Take the keys of a name, instead of what was there."""
+        name, ring = asked.names["name"], self._telephony.model.ring
+        if not _NAME.fullmatch(name):
+            raise bad_request("bad-name", f"{name[:80]!r} cannot be a name.", "Use letters, digits, dot, dash and underscore, 63 at most.")
+        given = self._given(asked)
+        known = ring.get(name)
+        try:
+            entry = KeyEntry(
+                name,
+                read_keys(given["pem"]),
+                given["org"] or (known.org if known else ""),
+                given["call_center"] or (known.call_center if known else ""),
+                given["partner"] or (known.partner if known else ""),
+                "api",
+            )
+            ring.put(entry)
+        except BadKey as error:
+            said = str(error)
+            fix = "Send the public key or the certificate in PEM, as body or as the member pem."
+            raise bad_request("bad-key", f"{said[0].upper()}{said[1:]}.", fix) from None
+        return json_reply(entry.data())
+
+    def _given(self, asked: Asked) -> dict[str, Any]:
+        """What a PUT brings, as PEM or as JSON."""
+        query = {"org": asked.query.get("orgId", ""), "call_center": asked.query.get("callCenter", ""), "partner": ""}
+        if asked.media_type != JSON:
+            return {**query, "pem": asked.body}
+        body = read_body(asked.body, "KeyBody")
+        named = {"org": body.org_id or query["org"], "call_center": body.call_center or query["call_center"], "partner": body.partner or ""}
+        return {**named, "pem": body.pem.encode("utf-8", "surrogatepass")}
+
+    def drop_key(self, asked: Asked) -> Reply:
+        """Forget keys."""
+        if not self._telephony.model.ring.drop(asked.names["name"]):
+            raise not_found("key", asked.names["name"], "GET /api/v1/telephony/keys lists those that there are.")
+        return Reply(204, b"")
+
+
+def voice_call_json(record: VoiceCall) -> dict[str, Any]:
+    """A voice call as JSON, secrets masked, times of ours as RFC 3339, findings with the words of their rules."""
+    data = {name: value for name, value in record.data().items() if name != "details"}
+    return {**_times(mask_values(data)), "findings": mask_values(full_findings(record.findings))}
+
+
+def _request_json(told: Mapping[str, Any]) -> dict[str, Any]:
+    findings = told.get("findings") or ()
+    full = [one if "title" in one else next(iter(full_findings([one])), dict(one)) for one in findings]
+    return {**_times(mask_values(dict(told))), "findings": mask_values(full)}
+
+
+def _times(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: rfc3339(value) if name in _TIMES and isinstance(value, int | float) else value for name, value in data.items()}
+
+
+def _number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and 1 <= int(text) <= most):
+        raise bad_request("bad-number", f"{name}={text[:40]!r} is out of range.", f"Use a whole number from 1 to {most}.")
+    return int(text)
