@@ -128,14 +128,16 @@ class BuiltInPartner:
     def run(self) -> Generator[Deferred[Any], Any, Mapping[str, Any]]:
         """Play until the rehearsal is over, or `stop`. Raises ApiError when the instance cannot be asked."""
         self._hosts = yield deferToThread(self._regions)
-        self._signer = yield deferToThread(self._introduce)
         path = f"/api/v1/rehearsals/{self.rehearsal['id']}"
         while not self._stopped:
             self.rehearsal = yield deferToThread(self._client.get, path)
             self.on_change(self.rehearsal)
             if self.rehearsal.get("state") != "running":
                 break
-            for deed in self._journey.due(self.rehearsal):
+            deeds = self._journey.due(self.rehearsal)
+            if self._signer is None and any(deed.mode for deed in deeds):
+                self._signer = yield deferToThread(self._introduce)
+            for deed in deeds:
                 self._begin(deed)
             yield deferLater(self._reactor, LOOK)
         yield self._end()
