@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sbc_sim.settings import Endpoint, Settings, local_address
 
@@ -16,6 +17,10 @@ class Ports:
     media_start: int
     media_end: int
     """Both 0: any free ones, call by call."""
+    regions: Mapping[str, int] = field(default_factory=dict)
+    """Of regions that listen on a port of their own."""
+    media_regions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """First and last, of regions that have media ports of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Addresses:
 
 def addresses(settings: Settings) -> Addresses:
     """Work out what to advertise: as set, else where it listens; listening everywhere, it depends on the call."""
-    host, port = _host_and_port(settings.sip.advertised or "")
+    host, port = split_host_port(settings.sip.advertised or "")
     sip = settings.sip.listen
     media = settings.media.advertised or settings.media.listen
     return Addresses(
@@ -48,7 +53,7 @@ def addresses(settings: Settings) -> Addresses:
     )
 
 
-def _host_and_port(text: str) -> tuple[str, int]:
+def split_host_port(text: str) -> tuple[str, int]:
     """Split HOST, HOST:PORT, [IPv6] and [IPv6]:PORT."""
     host, colon, port = text.rpartition(":")
     if colon and port.isascii() and port.isdigit() and (":" not in host or host.endswith("]")):

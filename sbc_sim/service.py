@@ -47,6 +47,7 @@ from sbc_sim.net.sip_tls import ListenError, SipDialler
 from sbc_sim.net.store_watch import StoreWatch
 from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
 from sbc_sim.places import directory_of, own_certificates, own_listeners, partners_of, regions_of
+from sbc_sim.region_desk import Regional
 from sbc_sim.rtp.leg import LegDescription, LegEvent, Prompt
 from sbc_sim.rtp.legs import make_leg
 from sbc_sim.rules.catalogue import RULE_SET_VERSION
@@ -179,6 +180,7 @@ class Service:
         hosts = {region.name: region.host for region in self.directory.regions.values()}
         self.rotation = Rotation(self.shown, self.listeners, hosts, self._reactor, self.clock)
         self.rotation.on_entry = self.store.append
+        self.regional = Regional(settings, self.directory, self.rotation, self.addresses, lambda: self.ports)
         self.hep = self._hep()
         self.metrics = Metrics(self._gauges(), self.version)
         self.store.subscribe(self.metrics.observe)
@@ -305,6 +307,7 @@ class Service:
             reset=self.reset,
             policy=self.settings.policy(),
             faults=self.faulting,
+            regions=self.regional,
             rehearsals=self.rehearsing,
         )
         options = SiteOptions(
@@ -365,12 +368,15 @@ class Service:
     @property
     def ports(self) -> Ports:
         """The real ports."""
-        return Ports(self.listeners.common.port, self._web.getHost().port, *self.plane.ports)
+        own = {region: listener.port for region, listener in self.listeners.own.items()}
+        return Ports(self.listeners.common.port, self._web.getHost().port, *self.plane.ports, regions=own)
 
     def write_ports(self, file: Path) -> None:
         """Write the real ports for scripts, whole or not at all. Raises ServiceError."""
         ports = self.ports
-        told = {"sip": ports.sip, "http": ports.http, "media_start": ports.media_start, "media_end": ports.media_end}
+        told: dict[str, object] = {"sip": ports.sip, "http": ports.http, "media_start": ports.media_start, "media_end": ports.media_end}
+        if ports.regions:
+            told["regions"] = dict(ports.regions)
         part = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             part.write_text(json.dumps(told) + "\n", encoding="utf-8")

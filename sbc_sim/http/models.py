@@ -1119,3 +1119,99 @@ class Near(Out):
 
     id: str
     state: State
+
+
+class RegionMedia(Out):
+    """Where the media of a region's calls go."""
+
+    advertised: str | None = Field(description="Address in the SDP; null: the one that the partner reached.")
+    port_start: int = Field(description="0: any free ones.")
+    port_end: int
+
+
+class RegionAt(Out):
+    """A region as this process plays it."""
+
+    name: str
+    label: str
+    host: str | None = Field(description="In SNI, certificate and Request-URI of calls that mean it.")
+    default: bool = Field(description="Calls that name no region belong here.")
+    listen: str | None = Field(description="HOST:PORT of its own listener; null: it shares the common one.")
+    address: str = Field(description="HOST:PORT that partners send its calls to.")
+    media: RegionMedia
+    allow_from: list[str] = Field(description="Networks that may call; empty: everyone.")
+    numbers: list[str] = Field(description="User parts that are served; empty: any.")
+    own_certificate: bool = Field(description="Its certificate was set, not made.")
+    found_by: list[str] = Field(description="By what a call can mean it, in the order in which that is looked for.")
+    partners: list[str] = Field(description="Names of the partners that map it.")
+
+
+class Regions(Out):
+    """The regions that are enabled."""
+
+    regions: list[RegionAt]
+
+
+class PartnerAt(Out):
+    """A partner as the settings describe it."""
+
+    name: str
+    label: str
+    location: str
+    provider: str
+    regions: list[str] = Field(description="Regions that it maps.")
+    signalling: list[str] = Field(description="Source networks; empty: from anywhere.")
+    media: list[str]
+    signalling_ports: str
+    media_ports: str
+    return_uri: str | None = Field(description="Where calls are given back to; null: the Contact of the call.")
+    ca_file: str | None
+    org_id: str | None
+    call_center: str | None
+    public_keys: list[str] = Field(description="PEM files.")
+    by_region: dict[str, dict[str, Any]] = Field(description="What differs in a region.")
+
+
+class Partners(Out):
+    """Who may call."""
+
+    partners: list[PartnerAt]
+
+
+class ShownCertificate(Out):
+    """A certificate that new connections see."""
+
+    region: str | None = Field(description="null: clients that name no region, or all of them after a rotation everywhere.")
+    host: str | None
+    how: str = Field(description="original, or what it was rotated to.")
+    since: Time | None = Field(description="When it was rotated.")
+    subject: str
+    names: list[str]
+    issuer: str
+    not_before: Time
+    not_after: Time
+    fingerprint: str = Field(description="SHA-256 of the leaf.")
+    chain: list[str] = Field(description="Subjects of what is sent behind the leaf.")
+
+
+class ShownCertificates(Out):
+    """What is shown to whom."""
+
+    certificates: list[ShownCertificate]
+
+
+class RotationBody(In):
+    """A rotation to rehearse. Calls that are up go on; connections from now on see the new chain."""
+
+    how: str = Field(
+        "new-leaf",
+        max_length=64,
+        description="new-leaf, new-ca, expired, wrong-name, self-signed, missing-intermediate, or original to go back.",
+    )
+    region: str | None = Field(None, max_length=64, description="Only in this region. Default: everywhere.")
+
+
+class Rotated(ShownCertificate):
+    """What is shown after a rotation."""
+
+    ca_pem: str | None = Field(None, description="After new-ca: the certificate that partners must trust now.")

@@ -27,6 +27,7 @@ from sbc_sim.http.judge_api import JudgeApi
 from sbc_sim.http.metrics import Metrics
 from sbc_sim.http.openapi import OpenApi
 from sbc_sim.http.page_files import PageFiles
+from sbc_sim.http.regions_api import NoRegions, RegionDesk, RegionsApi
 from sbc_sim.http.rehearsals_api import RehearsalDesk, RehearsalsApi
 from sbc_sim.http.reset_api import ResetApi
 from sbc_sim.http.routes import RouteTable
@@ -100,6 +101,8 @@ class Sources:
     """By which traces and User-to-User values are judged."""
     rehearsals: RehearsalDesk | None = None
     """What keeps and feeds the rehearsals; None: there are none here."""
+    regions: RegionDesk = field(default_factory=NoRegions)
+    """Regions, partners and certificates."""
     faults: FaultDesk = field(default_factory=NoFaults)
     """What keeps the faults and knows the test numbers."""
     telephony: TelephonySource | None = None
@@ -131,6 +134,7 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
         UuiApi(sources.policy),
         judge,
         RehearsalsApi(sources.rehearsals, store, judge, traces),
+        RegionsApi(sources.regions),
         FaultsApi(sources.faults),
         VoiceCallsApi(sources.telephony, store),
         TelephonyApi(sources.telephony, guard, reactor),
