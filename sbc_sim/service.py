@@ -27,6 +27,7 @@ from sbc_sim.calls.production import DIAL_WORDS
 from sbc_sim.calls.rehearsals import Rehearsals, rehearsed
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.http.metrics import Gauges, Metrics
+from sbc_sim.http.rehearsal_documents import form_flags
 from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
 from sbc_sim.journal.memory import MemoryStore
 from sbc_sim.journal.record import StoreLimits
@@ -203,7 +204,7 @@ class Service:
             RULE_SET_VERSION,
             settings.rehearsal.step_seconds,
         )
-        return Rehearsing(rehearsals, self.store, self._reactor, self.clock)
+        return Rehearsing(rehearsals, self.store, self._reactor, self.clock, lambda one: form_flags(one, self.rehearsing, self.store))
 
     def _recordings(self) -> Recordings:
         capture = self.settings.capture

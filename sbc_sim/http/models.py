@@ -549,6 +549,13 @@ class Report(Out):
     schema_: str = Field(alias="schema", pattern=r"^sbc-sim\.report/\d+$")
 
 
+class RehearsalReport(Out):
+    """The protocol of a rehearsal: `schema` names its version."""
+
+    model_config = ConfigDict(extra="allow")
+    schema_: str = Field(alias="schema", pattern=r"^sbc-sim\.rehearsal/\d+$")
+
+
 class Peer(Out):
     """Both ends of a connection."""
 

@@ -28,6 +28,7 @@ from sbc_sim.http.metrics import Metrics
 from sbc_sim.http.openapi import OpenApi
 from sbc_sim.http.page_files import PageFiles
 from sbc_sim.http.regions_api import NoRegions, RegionDesk, RegionsApi
+from sbc_sim.http.rehearsal_documents import RehearsalDocuments
 from sbc_sim.http.rehearsals_api import RehearsalDesk, RehearsalsApi
 from sbc_sim.http.reset_api import ResetApi
 from sbc_sim.http.routes import RouteTable
@@ -134,6 +135,7 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
         UuiApi(sources.policy),
         judge,
         RehearsalsApi(sources.rehearsals, store, judge, traces),
+        RehearsalDocuments(sources.rehearsals, store, lambda: str(sources.info().get("version", "")), work),
         RegionsApi(sources.regions),
         FaultsApi(sources.faults),
         VoiceCallsApi(sources.telephony, store),
