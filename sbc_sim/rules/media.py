@@ -51,6 +51,11 @@ class Talk:
         return self.seconds is not None and self.seconds < SHORTEST_S
 
     @property
+    def with_agent(self) -> bool:
+        """True when an agent answered, which says what it has to say and echoes nothing."""
+        return self.leg is not None and self.leg.conduct.kind == "agent"
+
+    @property
     def nothing_arrived(self) -> bool:
         """True when not one datagram of media came, of whatever kind."""
         report = self.report
@@ -157,6 +162,8 @@ def _replay(talk: Talk) -> Finding:
 
 def _echo(talk: Talk) -> Finding:
     rule, report, wanted = "SBC-MEDIA-001", talk.report, talk.policy.min_packets
+    if talk.with_agent:
+        return skipped(rule, "An agent answered, which echoes nothing: see SBC-MEDIA-021.")
     counts = f"{report.packets_received} packets in, {report.echoed_packets} echoed, {report.packets_sent} sent"
     if min(report.packets_received, report.echoed_packets) >= wanted:
         return passed(rule, f"{counts} (at least {wanted} each way are wanted).")
@@ -202,6 +209,16 @@ def _not_meant(talk: Talk) -> bool:
 
 def _reason(talk: Talk) -> str:
     report = talk.report
+    if why := _why_nothing_is_heard(talk):
+        return why
+    if report.packets_received > 2 * report.echoed_packets:
+        return " Audio was not sent back: see SBC-MEDIA-003."
+    return " All that came was echoed: the partner sent too little, or stopped." if _all_echoed(report) else ""
+
+
+def _why_nothing_is_heard(talk: Talk) -> str:
+    """Name the rule that says why the partner's audio was not taken; empty when it was."""
+    report = talk.report
     if report.plain_rtp > report.packets_received:
         return " Clear RTP came instead of SRTP: see SBC-SRTP-010."
     if report.auth_failures + report.old_key > report.packets_received:
@@ -210,9 +227,7 @@ def _reason(talk: Talk) -> str:
         return " Another payload type came: see SBC-MEDIA-011."
     if talk.nothing_arrived:
         return " Nothing arrived: see SBC-MEDIA-002."
-    if report.packets_received > 2 * report.echoed_packets:
-        return " Audio was not sent back: see SBC-MEDIA-003."
-    return " All that came was echoed: the partner sent too little, or stopped." if _all_echoed(report) else ""
+    return ""
 
 
 def _arrives(talk: Talk) -> Finding:
@@ -229,16 +244,19 @@ def _arrives(talk: Talk) -> Finding:
 
 def _returns(talk: Talk) -> Finding:
     rule, report = "SBC-MEDIA-003", talk.report
-    if not report.packets_received:
+    if not report.packets_received and not talk.with_agent:
         return skipped(rule, "There was nothing to echo.")
     if talk.leg is not None and talk.leg.direction in (Direction.RECVONLY, Direction.INACTIVE) and not report.packets_sent:
         return skipped(rule, f"The session is {talk.leg.direction.value} on our side: the partner did not ask for media.")
     errors = f" {report.send_errors} packets could not be sent." if report.send_errors else ""
     if not report.packets_sent:
+        if talk.with_agent and talk.short:
+            return undecided(rule, "The agent sent nothing, but there was hardly time for it.")
         return failed(rule, f"{report.packets_received} packets came in, none was sent back.{errors}", _seen("packets sent 0"))
     if _share(report.send_errors, report.packets_sent + report.send_errors) > talk.policy.max_loss:
         return warned(rule, f"{report.packets_sent} packets were sent.{errors}", _seen(f"send errors {report.send_errors}"))
-    return passed(rule, f"{report.packets_sent} packets were sent, {report.echoed_packets} of them echo.")
+    echo = "by the agent: prompts, and silence in between" if talk.with_agent else f"{report.echoed_packets} of them echo"
+    return passed(rule, f"{report.packets_sent} packets were sent, {echo}.")
 
 
 def _heard(talk: Talk) -> Finding:
@@ -435,6 +453,20 @@ def _delay(talk: Talk) -> Finding:
     return warned(rule, f"{detail} The simulator was overloaded; the partner is not at fault.", _seen(f"echo delay {delay:.1f} ms"))
 
 
+def _conversation(talk: Talk) -> Finding:
+    rule, report, wanted = "SBC-MEDIA-021", talk.report, talk.policy.min_packets
+    if not talk.with_agent:
+        return skipped(rule, "No agent answered: see SBC-MEDIA-001 for the echo.")
+    counts = f"{report.packets_received} packets from the partner, {report.packets_sent} from the agent"
+    if min(report.packets_received, report.packets_sent) >= wanted:
+        return passed(rule, f"{counts} (at least {wanted} each way are wanted).")
+    if talk.seconds is not None and talk.seconds < _needed_seconds(talk):
+        return undecided(rule, f"{counts} in {talk.seconds:.1f} s: too short to tell.")
+    if _not_meant(talk):
+        return skipped(rule, "The call was on hold.")
+    return failed(rule, f"{counts}; at least {wanted} each way are wanted.{_why_nothing_is_heard(talk)}", _seen(counts))
+
+
 JUDGES: dict[str, Judge] = {
     "SBC-SRTP-009": _key,
     "SBC-SRTP-010": _encrypted,
@@ -460,5 +492,6 @@ JUDGES: dict[str, Judge] = {
     "SBC-MEDIA-018": _goes_on,
     "SBC-MEDIA-019": _order,
     "SBC-MEDIA-020": _delay,
+    "SBC-MEDIA-021": _conversation,
 }
 """One judge for each rule of the area."""

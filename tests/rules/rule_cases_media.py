@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sbc_sim.rtp.leg import Direction, DtmfEvent, SrtpKey
+from sbc_sim.rtp.leg import Direction, DtmfEvent, MediaConduct, SrtpKey
 from sbc_sim.rules.finding import Status
 from sbc_sim.rules.policy import Policy
 from tests.rules.rule_samples import HELD_LEG, NOW, Case, a_leg, both, known, reported
@@ -24,6 +24,8 @@ NOTHING = {
     "rtcp_received": 0,
     "peer_fraction_lost": None,
 }
+AGENT_LEG = a_leg(conduct=MediaConduct("agent"))
+WITH_AGENT = known(leg=AGENT_LEG, scenario="agent")
 BRIEF = known(ended_at=NOW + 1.5)
 
 
@@ -179,6 +181,32 @@ QUALITY = [
     Case("SBC-MEDIA-020", WARN, "250.0 ms after its packet came (up to 100 ms is fine). The simulator", reported(max_echo_delay_ms=250.0)),
     Case("SBC-MEDIA-020", WARN, "up to 2 ms", reported(max_echo_delay_ms=3.0), Policy(max_echo_delay_ms=2.0)),
     Case("SBC-MEDIA-020", SKIP, "Nothing was echoed", reported(max_echo_delay_ms=None)),
+    Case("SBC-MEDIA-001", SKIP, "An agent answered, which echoes nothing: see SBC-MEDIA-021", both(WITH_AGENT, reported(echoed_packets=0))),
+    Case("SBC-MEDIA-003", PASS, "by the agent: prompts, and silence", both(WITH_AGENT, reported(echoed_packets=0))),
+    Case("SBC-MEDIA-003", FAIL, "none was sent back", both(WITH_AGENT, reported(**NOTHING))),
+    Case("SBC-MEDIA-003", UNKNOWN, "hardly time", both(both(WITH_AGENT, reported(**NOTHING)), known(ended_at=NOW + 1.1))),
+    Case("SBC-MEDIA-021", SKIP, "No agent answered"),
+    Case("SBC-MEDIA-021", PASS, "packets from the partner, ", both(WITH_AGENT, reported(echoed_packets=0))),
+    Case(
+        "SBC-MEDIA-021",
+        FAIL,
+        "0 packets from the partner, 900 from the agent; at least 50 each way are wanted. Nothing arrived: see SBC-MEDIA-002",
+        both(WITH_AGENT, reported(**missing(packets_sent=900))),
+    ),
+    Case("SBC-MEDIA-021", FAIL, "see SBC-SRTP-009", both(WITH_AGENT, reported(**missing(packets_sent=900, auth_failures=400)))),
+    Case(
+        "SBC-MEDIA-021",
+        FAIL,
+        "900 packets from the partner, 0 from the agent",
+        both(WITH_AGENT, reported(packets_received=900, packets_sent=0)),
+    ),
+    Case("SBC-MEDIA-021", UNKNOWN, "too short to tell", both(both(WITH_AGENT, reported(packets_received=20, packets_sent=20)), BRIEF)),
+    Case(
+        "SBC-MEDIA-021",
+        SKIP,
+        "on hold",
+        both(reported(**NOTHING), known(leg=a_leg(direction=Direction.RECVONLY, conduct=MediaConduct("agent")), held_s=18.0)),
+    ),
 ]
 
 CASES = [*SRTP, *ECHO, *QUALITY]

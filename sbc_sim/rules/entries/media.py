@@ -212,4 +212,16 @@ MEDIA: tuple[Rule, ...] = (
         setting="media.max_echo_delay_ms",
         keywords=("delay", "latency", "overload", "echo"),
     ),
+    Rule(
+        id="SBC-MEDIA-021",
+        title="The partner and the agent hear each other",
+        severity="must",
+        why="The agent answers to what the caller says and presses. Without audio both ways it hears nothing, or nobody hears it.",
+        fix="Bridge the caller's audio into this call from the answer on, silence included, and play what comes back to the caller. Where"
+        " other media findings name a fault, mend that first.",
+        source="Partner guide, end-to-end test: talk to the agent; the number of packets is our setting",
+        platforms=platforms.MEDIA_ADDRESS,
+        setting="media.min_packets",
+        keywords=("agent", "audio", "one-way audio", "conversation"),
+    ),
 )
