@@ -94,7 +94,7 @@ class Unattended:
             begun = yield deferToThread(self._client.post, "/api/v1/rehearsals", self._wanted)
             self._partner = BuiltInPartner(replace(self._order, partner=str(begun["partner"])), begun["id"], self._reactor, self._answering)
             self._partner.on_change = self.on_change
-            ended = yield self._partner.run()
+            ended: Mapping[str, Any] = yield self._partner.run()
             self.troubles = [*self._partner.troubles, *(p for result in self._answering.results for p in result.problems)]
             yield deferToThread(self.finish, self._client, ended)
         finally:
@@ -109,7 +109,7 @@ class Unattended:
             self._partner.stop()
 
 
-def free_settings(folder: Path, answering_uri: str = "") -> dict[str, str]:
+def free_settings(folder: Path) -> dict[str, str]:
     """Give settings for an instance beside whatever else runs here: loopback, free ports, its own CA, nothing kept."""
     wanted = {
         "sip.listen": "127.0.0.1:0",
@@ -118,5 +118,6 @@ def free_settings(folder: Path, answering_uri: str = "") -> dict[str, str]:
         "http.listen": "127.0.0.1:0",
         "store.url": "memory:",
         "tls.dir": str(folder),
+        "tls.ca_file": str(folder / "ca.pem"),
     }
-    return wanted | ({"escalation.return_uri": answering_uri} if answering_uri else {})
+    return wanted
