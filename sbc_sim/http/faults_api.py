@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from sbc_sim.calls.fault_types import FAULT_TYPES, FaultType
 from sbc_sim.calls.faults import BadFault
 from sbc_sim.http.bodies import read_json_object
 from sbc_sim.http.exchange import Asked, Reply, json_reply
@@ -53,7 +54,7 @@ class NoFaults:
 
     def put(self, name: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
         """Refuse."""
-        raise Problem(501, "not-here", "Faults cannot be set here.", "Ask a running simulator.")
+        raise Problem(409, "not-here", "Faults cannot be set here.", "Ask a running simulator.")
 
     def remove(self, name: str) -> bool:
         """Nothing is there."""
@@ -83,14 +84,14 @@ class FaultsApi:
             Route("DELETE", "/api/v1/faults", self.clear, "Take away the faults that the API has set", response="FaultsRemoved"),
             Route("GET", one, self.one, "One fault", response="Fault"),
             Route("PUT", one, self.put, "Set a fault, in place of one of the same name", body_limit=LIMIT, request="FaultBody",
-                  response="Fault", problems=(501,)),
+                  response="Fault", problems=(409,)),
             Route("DELETE", one, self.remove, "Take a fault away", produces="", status=HTTPStatus.NO_CONTENT),
             Route("GET", "/api/v1/numbers", self.numbers, "The test numbers", response="Numbers"),
         )  # fmt: skip
 
     def all(self, asked: Asked) -> Reply:
-        """List the faults, the oldest first."""
-        return json_reply({"faults": list(self._desk.all())})
+        """List the faults, the oldest first, and the types that there are."""
+        return json_reply({"faults": list(self._desk.all()), "types": [_type(one) for one in FAULT_TYPES.values()]})
 
     def one(self, asked: Asked) -> Reply:
         """Tell of one fault."""
@@ -123,3 +124,9 @@ class FaultsApi:
     def _unknown(self, asked: Asked) -> Problem:
         names = ", ".join(str(fault["name"]) for fault in self._desk.all()[:10])
         return not_found("fault", asked.names["name"], f"Set now: {names}." if names else "No fault is set now.")
+
+
+def _type(kind: FaultType) -> dict[str, Any]:
+    """What a form needs to know of a type."""
+    told = {"name": kind.name, "area": kind.area, "does": kind.does, "unit": kind.unit, "usual": kind.usual, "words": list(kind.words)}
+    return told if kind.words or kind.unit in ("", "URI") else {**told, "least": kind.least, "most": kind.most}

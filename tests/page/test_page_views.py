@@ -50,6 +50,10 @@ def placed(server: Server, partner: Partner) -> Placed:
 
 VIEWS = {
     "calls": ("#/calls", "table.list .badge.fail"),
+    "rehearsals": ("#/rehearsals", ".begin fieldset"),
+    "faults": ("#/faults", ".set-fault select"),
+    "voice-calls": ("#/voice-calls", ".give-key form"),
+    "flow": ("#/calls/{good}/flow", ".flow-tab .facts"),
     "attempts": ("#/attempts", ".attempt .cure"),
     "outside": ("#/outside", ".outside li"),
     "verdict": ("#/calls/{good}/verdict?rule=SBC-UUI-031", ".tiles .finding"),

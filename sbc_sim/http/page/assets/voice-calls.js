@@ -1,7 +1,7 @@
 // Voice calls of the Telephony Integration API: the records that a partner's program made, with their requests and what is to be said of them.
 
 import { html, useEffect, useState } from "./vendor/preact-htm.js";
-import { API, getJson, isAbsent } from "./api.js";
+import { API, getJson, isAbsent, put, remove } from "./api.js";
 import { onEvent } from "./events.js";
 import { moment, preciseMoment } from "./format.js";
 import { href } from "./route.js";
@@ -25,12 +25,62 @@ export function VoiceCalls() {
     <${CallTabs} now="voice-calls" />
     ${isAbsent(error) ? html`<div class="empty"><p>The Telephony Integration API is switched off here (telephony.enabled).</p></div>` : html`<${Trouble} error=${error} retry=${retry} />`}
     ${!data && !error && html`<${Waiting} what="the voice calls" />`}
-    ${data && !listed.length && html`<div class="empty"><p><strong>No voice call yet.</strong> A partner creates one before it sends the call out: <code>POST ${endpoint()}/voiceCalls</code> with a JWT (RS256) of a key that stands under telephony keys.</p>
+    ${data && !listed.length && html`<div class="empty"><p><strong>No voice call yet.</strong> A partner creates one before it sends the call out: <code>POST ${endpoint()}/voiceCalls</code> with a JWT (RS256); its public key goes below.</p>
       <p class="dim">Records show here with their requests as soon as they are made.</p></div>`}
     ${listed.length > 0 && html`<div class="table-box"><table class="list stacks">
       <thead><tr><th scope="col">Created</th><th scope="col">Voice call</th><th scope="col">vendorCallKey</th><th scope="col">From → to</th><th scope="col">State</th><th scope="col">Rules</th><th scope="col">SIP call</th><th scope="col">Partner</th></tr></thead>
       <tbody>${listed.map((one) => html`<${Row} key=${one.voiceCallId} one=${one} />`)}</tbody></table></div>`}
+    ${data && html`<${Keys} />`}
   </section>`;
+}
+
+const KEYS = `${API}/telephony/keys`;
+
+/** The public keys by which tokens are checked, and giving one. */
+function Keys() {
+  const [version, setVersion] = useState(0);
+  const { data, error, retry } = useFetch(KEYS, { version });
+  const changed = () => setVersion((n) => n + 1);
+  if (error) return html`<${Trouble} error=${error} retry=${retry} />`;
+  const keys = (data && data.keys) || [];
+  return html`<section class="key-section"><h2>Keys of partners <span class="dim">tokens are checked by them${data && data.verify !== "require" ? ` (telephony.verify: ${data.verify})` : ""}</span></h2>
+    ${data && !keys.length && html`<p class="dim">None is known, so no token can be checked. Give the public half of the key that your program signs with.</p>`}
+    ${keys.length > 0 && html`<div class="table-box"><table class="stacks"><thead><tr><th scope="col">Name</th><th scope="col">Key</th><th scope="col">Org</th><th scope="col">Call centre</th><th scope="col">Partner</th><th scope="col"><span class="offscreen">Forget</span></th></tr></thead>
+      <tbody>${keys.map((one) => html`<${KeyRow} key=${one.name} one=${one} changed=${changed} />`)}</tbody></table></div>`}
+    <${GiveKey} changed=${changed} open=${Boolean(data) && !keys.length} />
+  </section>`;
+}
+
+function KeyRow({ one, changed }) {
+  const [error, setError] = useState(null);
+  const forget = () => remove(`${KEYS}/${encodeURIComponent(one.name)}`).then(changed, setError);
+  return html`<tr><th scope="row" data-name="Name" class="mono">${one.name}</th><td data-name="Key">${one.keys.map((key) => html`<span key=${key.sha256}>${key.bits} bits, <span class="mono break">${key.sha256}</span> </span>`)}</td>
+    <td data-name="Org" class="mono">${one.orgId || "any"}</td><td data-name="Call centre">${one.callCenter || "any"}</td><td data-name="Partner">${one.partner || "any"}</td>
+    <td data-name="">${one.origin === "api" ? html`<button type="button" onClick=${forget} aria-label="Forget the key ${one.name}">Forget</button>` : html`<span class="dim">by settings</span>`}<${Trouble} error=${error} /></td></tr>`;
+}
+
+function GiveKey({ changed, open }) {
+  const [fields, setFields] = useState({ name: "", orgId: "", callCenter: "", pem: "" });
+  const [error, setError] = useState(null);
+  const field = (name, label, more = {}) => html`<label>${label} <input value=${fields[name]} onInput=${(event) => setFields((old) => ({ ...old, [name]: event.target.value }))} ...${more} /></label>`;
+  const give = async (event) => {
+    event.preventDefault();
+    setError(null);
+    const wanted = Object.fromEntries(Object.entries(fields).filter(([name, value]) => name !== "name" && value.trim()));
+    try {
+      await put(`${KEYS}/${encodeURIComponent(fields.name.trim())}`, wanted);
+      setFields({ name: "", orgId: "", callCenter: "", pem: "" });
+      changed();
+    } catch (problem) {
+      setError(problem);
+    }
+  };
+  return html`<details class="give-key" open=${open}><summary>Give a public key</summary><form onSubmit=${give} aria-label="Give a public key">
+    <p class="fields">${field("name", "Name", { required: true, maxlength: 63 })}${field("orgId", "Org id (iss)", { placeholder: "any" })}${field("callCenter", "Call centre (sub)", { placeholder: "any" })}</p>
+    <label for="key-pem">Public key or certificate, PEM</label>
+    <textarea id="key-pem" class="mono" rows="5" spellcheck="false" required placeholder="-----BEGIN PUBLIC KEY-----" value=${fields.pem} onInput=${(event) => setFields((old) => ({ ...old, pem: event.target.value }))}></textarea>
+    <p class="bar"><button type="submit">Give it</button></p><${Trouble} error=${error} />
+  </form></details>`;
 }
 
 /** Where clients post to: the address of this page, with the path of the API. */
@@ -85,6 +135,7 @@ function About({ one }) {
     <${Fact} name="Org">${one.org || "–"}<//><${Fact} name="Call centre">${one.callCenter || "–"}<//>
     <${Fact} name="SIP call">${calls.length ? calls.map((call) => html`<a key=${call} href=${href("calls", call)}>the call</a> `) : "none names it yet"}<//>
     <${Fact} name="Linked to">${parent ? html`<a class="mono" href=${href("voice-calls", parent)}>${parent}</a>` : "–"}<//>
+    ${(one.linkedCalls || []).length > 0 && html`<${Fact} name="Linked from">${one.linkedCalls.map((other) => html`<a key=${other} class="mono" href=${href("voice-calls", other)}>${other}</a> `)}<//>`}
     <${Fact} name="Created"><time title=${time(one.createdAt)}>${preciseMoment(time(one.createdAt))}</time><//>
     <${Fact} name="Accepted">${one.acceptedAt ? html`<time title=${time(one.acceptedAt)}>${preciseMoment(time(one.acceptedAt))}</time>` : "–"}<//>
     <${Fact} name="Closed">${one.closedAt ? html`<time title=${time(one.closedAt)}>${preciseMoment(time(one.closedAt))}</time>` : "still open"}<//>
