@@ -15,7 +15,12 @@ from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.view import CallView
 
 TALK = ("agent", "customer", "escalate")
-CHECKS = (("customerAlive", "customer-alive"), ("repReached", "rep"), ("linked", "linked"))
+CHECKS = (
+    ("customerAlive", "customer-alive", "The customer's leg is alive", "The customer's leg was dropped"),
+    ("repReached", "rep", "A rep took the call", "No rep was reached"),
+    ("linked", "linked", "The rep's record refers to the agent's", "The rep's record does not refer to the agent's voice call"),
+)
+"""Member of PARTNER_CHECK, step, and what to say of both outcomes."""
 SAME_ID = 15
 """Ids of 15 and of 18 characters mean the same record."""
 
@@ -189,20 +194,19 @@ class Journey:
             self._returned(view, entry.at)
 
     def _agent(self, entry: Entry, view: CallView) -> None:
-        event, text = entry.data.get("event"), str(entry.data.get("text") or "")
-        if event in ("prompt", "prompt-over"):
-            self._pass("agent", f'The agent said: "{text}"' if text else "The agent spoke.", entry.at)
+        event, text = entry.data.get("event"), sentence(entry.data.get("text"))
+        if event == "prompt-over":
+            self._pass("agent", text or "The agent spoke.", entry.at)
         elif event in ("speech", "digit"):
-            heard = f"the key {text}" if event == "digit" and text else text or event
-            self._pass("customer", f"The agent heard {heard}.", entry.at)
+            self._pass("customer", text or "The agent heard the caller.", entry.at)
 
     def _escalation(self, entry: Entry, view: CallView) -> None:
         data, now = entry.data, entry.at
         state, mode = data.get("state"), data.get("mode") or (view.escalation or {}).get("mode")
-        text = str(data.get("text") or "")
+        text = sentence(data.get("text"))
         if state == "failed" and self.mode == "invite-back":
             self._fail("return", text or "The return by INVITE failed.", now)
-        elif state == "returned":
+        elif state == "returned" and self.mode == "invite-back":
             self._pass("return", text or "The partner answered the INVITE that returns the call.", now)
         elif state == "began" and mode not in (None, self.mode):
             self._fail("escalate", f"The call was given back by {spoken(str(mode))}; this part rehearses {spoken(self.mode)}.", now)
@@ -226,13 +230,15 @@ class Journey:
     def _check(self, entry: Entry, view: CallView) -> None:
         """Take the partner check: what it says of the customer's leg, the rep and the records."""
         data, now = entry.data, entry.at
-        said = str(data.get("text") or "")
-        for member, name in CHECKS:
+        said, by = sentence(data.get("text")), {"rest": "REST", "api": "the partner's word"}.get(str(data.get("by")), "the end of the time")
+        for member, name, held, broken in CHECKS:
             value = data.get(member)
             if value is True:
-                self._pass(name, said or f"{member} by {data.get('by')}.", now)
-            elif value is False or (data.get("by") == "deadline" and value is None):
-                self._fail_next(name, said or f"{member} is false, by {data.get('by')}.", now)
+                self._pass(name, f"{held} (known by {by}).", now)
+            elif value is False:
+                self._fail_next(name, f"{broken}. {said}".strip(), now)
+            elif data.get("by") == "deadline":
+                self._fail_next(name, f"Nothing told of it in time (escalation.check_seconds). {said}".strip(), now)
 
     def _fail_next(self, name: str, why: str, now: float) -> None:
         """Fail a check when nothing before it failed: what follows a failed check is not reached."""
@@ -282,6 +288,12 @@ def same_id(one: object, other: object) -> bool:
     if not isinstance(one, str) or not isinstance(other, str) or not one or not other:
         return False
     return one == other or (min(len(one), len(other)) == SAME_ID and one[:SAME_ID] == other[:SAME_ID])
+
+
+def sentence(text: object) -> str:
+    """Write words as a sentence; nothing stays nothing."""
+    words = str(text or "").strip()
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith(('.', '!', '?')) else '.'}" if words else ""
 
 
 def _what_lacked(name: str) -> str:

@@ -128,8 +128,7 @@ class Rehearsing:
             entry = self._waiting.popleft()
             try:
                 view = self._store.call(entry.call) if entry.call is not None else None
-                if entry.call is None or view is not None:
-                    self._append(self.rehearsals.observe(entry, view))
+                self._append(self.rehearsals.observe(entry, view))
             except Exception:
                 self._log.failure("a rehearsal met a fault of its own at {kind}, please report it", kind=entry.kind)
         if self._copy_due:
