@@ -75,8 +75,8 @@ class Escalation:
     def values(self) -> dict[str, str]:
         """What the placeholders of the templates stand for."""
         uui = self.leg.evidence.uui
-        named = dict(uui.named or {}) if uui is not None else {}
         fields = dict(uui.fields or {}) if uui is not None else {}
+        named = {name: fields.get(key) for name, key in (uui.named or {}).items()} if uui is not None else {}
         voice = self.journey.voice_call or {}
         told = {
             "orgId": fields.get("orgId"),

@@ -226,7 +226,7 @@ class Shell:
         elif number in self._connections:
             raise ValueError(f"connection {number} is already there")
         else:
-            self._connections[number] = self._dialler.new(self, number, output.host, output.port, output.server_name)
+            self._connections[number] = self._dialler.new(self, number, output.host, output.port, output.server_name, output.trust)
             self._connections[number].begin()
 
     @contextmanager

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -17,6 +19,7 @@ from twisted.internet.interfaces import IAddress
 from sbc_sim.calls.production import is_production, not_dialled
 from sbc_sim.net.certificates import Credentials
 from sbc_sim.net.key_log import KeyLog
+from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.net.shapes import ListeningPort, Reactor
 from sbc_sim.net.sip_connection import ConnectionLimits, ConnectionOwner, SipConnection, ends
 from sbc_sim.net.tap import Ciphertext, TapFactory, TapLimits
@@ -131,25 +134,40 @@ class SipDialler:
         self._reactor = reactor
         self._limits = limits
         self._ciphertext = ciphertext
-        self._connections = ClientConnections(options, key_log)
+        self._options, self._key_log = options, key_log
+        self._connections = {"": ClientConnections(options, key_log)}
+        """By the CA bundle that a server is checked against; empty: the common one."""
 
-    def new(self, owner: ConnectionOwner, number: int, host: str, port: int, server_name: str = "") -> SipConnection:
+    def new(self, owner: ConnectionOwner, number: int, host: str, port: int, server_name: str = "", trust: str = "") -> SipConnection:
         """Make a connection that begins to connect on `begin`; its owner is then told by `opened` or `refused`.
 
-        `server_name` goes into SNI and the server's certificate must be for it; empty: `host`.
+        `server_name` goes into SNI and the server's certificate must be for it; empty: `host`. `trust`: path of another CA bundle.
         """
         name = server_name or host
         handshake = Handshake(dialled=True, server_name=name, expected_name=name)
         peer = Peer(host, port, "", 0, dialled=True)
         connection = SipConnection(number, owner, self._limits, self._reactor, peer, handshake)
         once = iter((connection,))  # a host name may have several addresses that answer
-        taps = TapFactory(self._connections, lambda _: next(once, None), _tap_limits(self._limits), self._reactor, self._ciphertext)
+        try:
+            connections = self._checked_by(trust)
+        except CertificateError as problem:
+            handshake.failure = TlsFailure(TlsProblem.OTHER, str(problem))
+            failed = fail(problem)
+            connection.dials_by(lambda: failed)
+            return connection
+        taps = TapFactory(connections, lambda _: next(once, None), _tap_limits(self._limits), self._reactor, self._ciphertext)
         if is_production(host) and not self._production:
             handshake.failure = TlsFailure(TlsProblem.UNREACHABLE, not_dialled(host))
             connection.dials_by(lambda: fail(ProductionError(not_dialled(host))))
         else:
             connection.dials_by(lambda: maybeDeferred(self._connect, host, port, taps))
         return connection
+
+    def _checked_by(self, trust: str) -> ClientConnections:
+        """Find or make the contexts for a CA bundle. Raises `CertificateError` when it cannot be used."""
+        if trust not in self._connections:
+            self._connections[trust] = ClientConnections(replace(self._options, ca_file=Path(trust)), self._key_log)
+        return self._connections[trust]
 
     def _connect(self, host: str, port: int, taps: TapFactory) -> Deferred[object]:
         from twisted.internet.endpoints import HostnameEndpoint  # slow to import, and only needed here

@@ -79,6 +79,8 @@ class Handshake:
     """As client: called when a session ticket comes, which servers send once they are content with us."""
     verify_error: str | None = None
     """As client: why the server's certificate is not accepted."""
+    verify_fault: str = ""
+    """The same in one word: ``name``, ``dates`` or ``chain``."""
     facts: TlsFacts | None = None
     """Set when the handshake is over."""
     failure: TlsFailure | None = None
@@ -206,6 +208,8 @@ class ClientTls:
     """PEM bundle that the server's chain must lead to; None: the trust store of this machine."""
     verify: bool = True
     min_version: str = "1.2"
+    also: Path | None = None
+    """Another bundle beside the trust store of this machine: our own CA."""
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -229,6 +233,8 @@ class ClientConnections:
         """Twisted asks for one connection."""
         if not self._trusts:
             self._context.set_default_verify_paths()
+            if self.options.also is not None:
+                _trust(self._context, self.options.also)
             self._trusts = True
         connection = _new_connection(self._context, protocol)
         handshake: Handshake = protocol.wrappedProtocol.handshake
@@ -240,10 +246,11 @@ class ClientConnections:
     def _verify(self, connection: SSL.Connection, certificate: X509, error: int, depth: int, ok: int) -> bool:
         handshake = handshake_of(connection)
         problem = None if ok else f"{_verify_text(error)} ({_subject_of_x509(certificate)})"
+        fault = "dates" if error in _DATES else "chain"
         if depth == 0 and ok and handshake.expected_name:
-            problem = mismatch(certificate.to_cryptography(), handshake.expected_name)
+            problem, fault = mismatch(certificate.to_cryptography(), handshake.expected_name), "name"
         if problem and handshake.verify_error is None:
-            handshake.verify_error = problem
+            handshake.verify_error, handshake.verify_fault = problem, fault
         return problem is None or not self.options.verify
 
 
@@ -364,6 +371,9 @@ _VERIFY_TEXTS = {
     _CODES.ERR_INVALID_CA: "an issuer in the chain is not a CA",
     _CODES.ERR_CERT_CHAIN_TOO_LONG: "the chain is too long",
 }
+
+
+_DATES = (_CODES.ERR_CERT_HAS_EXPIRED, _CODES.ERR_CERT_NOT_YET_VALID)
 
 
 def _verify_text(error: int) -> str:

@@ -125,7 +125,8 @@ def unreachable(reason: BaseException) -> TlsFailure:
             text = "there is no route to that address"
         case _:
             text = str(reason) or type(reason).__name__
-    return TlsFailure(TlsProblem.UNREACHABLE, text)
+    timed_out = isinstance(reason, network.TimeoutError | network.TCPTimedOutError)
+    return TlsFailure(TlsProblem.UNREACHABLE, text, timed_out=timed_out)
 
 
 # --- as TLS server ------------------------------------------------------------------------------------------------------
@@ -163,7 +164,8 @@ def _closed_text(handshake: Handshake, reason: BaseException) -> str:
 
 def _as_client(handshake: Handshake, reason: BaseException) -> TlsFailure:
     if handshake.verify_error and not handshake.alert_from_peer:
-        return TlsFailure(TlsProblem.UNTRUSTED_SERVER, f"the server's certificate is not accepted: {handshake.verify_error}")
+        detail = f"the server's certificate is not accepted: {handshake.verify_error}"
+        return TlsFailure(TlsProblem.UNTRUSTED_SERVER, detail, certificate=handshake.verify_fault)
     gave_up = handshake.alert_from_peer or isinstance(reason, network.ConnectionDone | network.ConnectionLost)
     if handshake.certificate_requested and gave_up:
         return TlsFailure(

@@ -1,0 +1,335 @@
+"""A call is given back: by BYE, with data, by INVITE, by REFER; and whatever fails on the way, the first leg ends with BYE."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sbc_sim.calls.escalation_settings import EscalationPlan
+from sbc_sim.journal.entries import Kind
+from sbc_sim.partner.answered_call import AnswerPlan
+from sbc_sim.sip.headers import Reason
+from sbc_sim.sip.peer import TlsFacts, TlsProblem
+from sbc_sim.sip.text import split_list
+from sbc_sim.sip.uui import UuiExpectation, encode, read
+from tests.support.given_back import RETURN_URI, GivenBack, refused_by
+
+NAMED = {"orgId": "00D5i00000ABCDE", "scrt2Domain": "acme.example", "voiceCallId": "0LQ000000000001", "vendorCallKey": "conv-7"}
+UUI = encode(json.dumps(NAMED))
+
+
+def bye_of(joined: GivenBack) -> dict[str, str]:
+    """Header fields of the BYE that the caller got."""
+    bye = joined.caller.results[0].bye
+    assert bye is not None
+    return {item.name: item.value for item in bye.headers}
+
+
+# --- by BYE ----------------------------------------------------------------------------------------------------------
+
+
+def test_mode_bye_ends_the_call_with_a_reason_and_begins_the_partner_check():
+    joined = GivenBack(plan=EscalationPlan(check_seconds=5))
+    call = joined.begin()
+    joined.escalate(call)
+    joined.go_on(0.1)
+    fields = bye_of(joined)
+    first, second = (Reason.parse(value) for value in split_list(fields["Reason"]))
+    assert (first.protocol, first.cause, first.text) == ("SIP", 200, "escalation: digit 0 was pressed")
+    assert (second.protocol, second.cause) == ("Q.850", 16)
+    assert "User-to-User" not in fields
+    assert joined.states(call) == ["began", "over"]
+    (before,) = joined.verdicts(call)
+    assert before["SBC-E2E-020"] == before["SBC-E2E-021"] == "unknown"
+    assert before["SBC-E2E-023"] == before["SBC-E2E-036"] == "pass"
+    joined.go_on(6)
+    after = joined.verdicts(call)[-1]
+    assert (after["SBC-E2E-020"], after["SBC-E2E-021"], after["SBC-E2E-022"]) == ("warn", "fail", "skip")
+    assert joined.detail(call, "SBC-E2E-020").startswith("The partner treated BYE as end of call")
+    joined.at_rest()
+
+
+def test_mode_bye_with_data_carries_what_the_templates_say():
+    plan = EscalationPlan(
+        mode="bye+data",
+        reason='SIP;cause=302;text="{why}", Q.850;cause=31',
+        data='{"org":"{orgId}","call":"{voiceCallId}","key":"{vendorCallKey}"}',
+        headers=(("X-Why", "because {why}"), ("X-Key", "{vendorCallKey}")),
+    )
+    joined = GivenBack(plan=plan, user_to_user=UUI)
+    call = joined.begin()
+    joined.escalate(call)
+    joined.go_on(0.1)
+    fields = bye_of(joined)
+    assert fields["X-Why"] == "because digit 0 was pressed"
+    assert fields["X-Key"] == "conv-7"
+    assert fields["Reason"] == 'SIP;cause=302;text="digit 0 was pressed", Q.850;cause=31'
+    bye = joined.caller.results[0].bye
+    assert bye is not None
+    assert read(bye.headers, UuiExpectation()).fields == {"org": NAMED["orgId"], "call": NAMED["voiceCallId"], "key": "conv-7"}
+    assert joined.states(call) == ["began", "data", "over"]
+
+
+def test_what_a_partner_sent_cannot_break_into_the_header_fields_of_the_bye():
+    wild = NAMED | {"vendorCallKey": 'a"\r\nX-Evil: 1', "orgId": 'q"}'}
+    plan = EscalationPlan(mode="bye+data", reason='SIP;cause=200;text="{vendorCallKey}"', headers=(("X-Key", "{vendorCallKey}"),))
+    joined = GivenBack(plan=plan, user_to_user=encode(json.dumps(wild)))
+    call = joined.begin()
+    joined.escalate(call)
+    joined.go_on(0.1)
+    fields = bye_of(joined)
+    assert "X-Evil" not in fields
+    assert fields["X-Key"] == 'a"X-Evil: 1'
+    assert Reason.parse(fields["Reason"]).text == "a'X-Evil: 1"
+    bye = joined.caller.results[0].bye
+    assert bye is not None
+    assert read(bye.headers, UuiExpectation()).fields["orgId"] == 'q"}'
+
+
+def test_what_does_not_fit_is_left_out_and_told():
+    plan = EscalationPlan(mode="bye+data", headers=(("X-Long", "{vendorCallKey}"),))
+    joined = GivenBack(plan=plan, user_to_user=encode(json.dumps(NAMED | {"vendorCallKey": "k" * 1100})))
+    call = joined.begin()
+    joined.escalate(call)
+    joined.go_on(0.1)
+    assert not {"X-Long", "User-to-User"} & set(bye_of(joined))
+    (told,) = (e.data["text"] for e in joined.sbc.told(Kind.ESCALATION) if e.data["state"] == "data")
+    assert "User-to-User was left out" in told
+    assert "X-Long was left out: 1100 characters" in told
+
+
+def test_an_escalation_before_the_ack_waits_for_it_and_a_second_one_changes_nothing():
+    joined = GivenBack(plan=EscalationPlan())
+    joined._took(joined.partner, joined.caller.start(joined.now))
+    call = str(joined.sbc.told(Kind.CALL_STARTED)[0].call)
+    joined.go_on(0.5)
+    joined.escalate(call)
+    joined.escalate(call)
+    joined.go_on(0.2)
+    assert joined.states(call).count("began") == 1
+    assert joined.sent(call).count("BYE") == 1
+
+
+# --- by INVITE -------------------------------------------------------------------------------------------------------
+
+
+def test_mode_invite_back_places_a_new_call_and_ends_the_first_leg_once_it_is_up():
+    joined = GivenBack(user_to_user=UUI)
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(8)
+    taken = joined.taken
+    assert (taken.status, taken.problems) == (200, [])
+    assert taken.uui is not None
+    assert taken.uui.fields == {name: NAMED[name] for name in ("orgId", "voiceCallId", "vendorCallKey")}
+    assert taken.invite is not None
+    assert taken.invite.uri == RETURN_URI
+    assert taken.invite.headers.first("P-Asserted-Identity") == "<sip:+15550111@192.0.2.1>"
+    assert (joined.dialled[0].host, joined.dialled[0].port, joined.dialled[0].server_name) == (
+        "back.partner.example",
+        5071,
+        "back.partner.example",
+    )
+    assert taken.suite == "AES_CM_128_HMAC_SHA1_80"
+    assert taken.report is not None
+    assert taken.report.packets_received > 50
+    assert joined.states(first) == ["began", "calling", "calling", "returned", "over"]
+    started, second = joined.sbc.told(Kind.CALL_STARTED)
+    assert started.call == first
+    assert (second.data["direction"], second.data["escalationOf"]) == ("outbound", first)
+    told = [(e.call, e.data["summary"]) for e in joined.sbc.told(Kind.MESSAGE) if e.data["direction"] == "out"]
+    assert told.index((second.call, "ACK")) < told.index((first, "BYE"))
+    assert joined.broken(str(second.call)) == {}
+    assert {rule: joined.verdicts(first)[0][rule] for rule in ("SBC-E2E-024", "SBC-E2E-028", "SBC-E2E-033", "SBC-E2E-034")} == {
+        "SBC-E2E-024": "pass",
+        "SBC-E2E-028": "pass",
+        "SBC-E2E-033": "pass",
+        "SBC-E2E-034": "pass",
+    }
+    joined.at_rest()
+    assert joined.closed == [joined.dialled[0].connection]
+
+
+def test_the_call_back_is_ended_by_us_when_the_partner_does_not():
+    joined = GivenBack(answer=AnswerPlan(seconds=60))
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(8)
+    second = joined.sbc.told(Kind.CALL_STARTED)[1].call
+    ended = next(e.data for e in joined.sbc.told(Kind.CALL_ENDED) if e.call == second)
+    assert (ended["endedBy"], ended["endReason"]) == ("sbc", "returned")
+    assert joined.taken.ended_by == "sbc"
+    joined.at_rest()
+
+
+@pytest.mark.parametrize(
+    ("failure", "rule"),
+    [
+        (refused_by(TlsProblem.UNREACHABLE), "SBC-E2E-025"),
+        (refused_by(TlsProblem.UNREACHABLE, timed_out=True), "SBC-E2E-026"),
+        (refused_by(TlsProblem.HANDSHAKE_TIMEOUT), "SBC-E2E-026"),
+        (refused_by(TlsProblem.PLAIN_SIP), "SBC-E2E-027"),
+        (refused_by(TlsProblem.NOT_TLS), "SBC-E2E-027"),
+        (refused_by(TlsProblem.UNTRUSTED_SERVER, certificate="chain"), "SBC-E2E-028"),
+        (refused_by(TlsProblem.UNTRUSTED_SERVER, certificate="name"), "SBC-E2E-029"),
+        (refused_by(TlsProblem.UNTRUSTED_SERVER, certificate="dates"), "SBC-E2E-030"),
+        (refused_by(TlsProblem.SERVER_WANTS_CERTIFICATE), "SBC-E2E-031"),
+        (refused_by(TlsProblem.OLD_VERSION), "SBC-E2E-032"),
+    ],
+)
+def test_a_connection_that_fails_is_one_finding_of_its_own_and_the_first_leg_ends_all_the_same(failure, rule):
+    joined = GivenBack(failure=failure)
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(0.2)
+    assert joined.caller.results[0].bye is not None
+    (verdict,) = joined.verdicts(first)
+    back = {r: status for r, status in verdict.items() if "SBC-E2E-024" <= r <= "SBC-E2E-034" and status in ("warn", "fail")}
+    assert back == {rule: "fail"}
+    assert failure.detail in joined.detail(first, rule)
+    assert joined.states(first)[-2:] == ["failed", "over"]
+    joined.at_rest()
+
+
+def test_a_connection_that_never_comes_about_is_given_up_in_time():
+    joined = GivenBack(seconds=90, silent=True)
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(29)
+    assert joined.caller.results[0].bye is None
+    joined.go_on(2)
+    assert joined.verdicts(first)[0]["SBC-E2E-026"] == "fail"
+    assert joined.caller.results[0].bye is not None
+
+
+def test_a_server_that_only_asks_for_a_client_certificate_is_warned_of_and_the_call_goes_on():
+    joined = GivenBack(tls=TlsFacts("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256", certificate_requested=True))
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(8)
+    assert joined.taken.status == 200
+    assert joined.verdicts(first)[0]["SBC-E2E-031"] == "warn"
+
+
+def test_a_partner_that_refuses_is_told_with_its_status():
+    joined = GivenBack(answer=AnswerPlan(refuse=486))
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(0.5)
+    assert joined.verdicts(first)[0]["SBC-E2E-033"] == "fail"
+    assert "486" in joined.detail(first, "SBC-E2E-033")
+    assert joined.caller.results[0].bye is not None
+    joined.at_rest()
+
+
+def test_an_answer_without_srtp_is_acknowledged_and_ended_by_bye():
+    joined = GivenBack(answer=AnswerPlan(clear_media=True, seconds=60))
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(0.8)
+    second = str(joined.sbc.told(Kind.CALL_STARTED)[1].call)
+    assert joined.sent(second) == ["INVITE", "ACK", "BYE"]
+    assert joined.verdicts(first)[0]["SBC-E2E-034"] == "fail"
+    assert joined.caller.results[0].bye is not None
+    joined.at_rest()
+
+
+def test_a_partner_that_lets_it_ring_gets_cancel_and_the_first_leg_ends():
+    joined = GivenBack(seconds=90, answer=AnswerPlan(ring_seconds=120))
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(31)
+    second = str(joined.sbc.told(Kind.CALL_STARTED)[1].call)
+    assert joined.sent(second) == ["INVITE", "CANCEL", "ACK"]
+    assert "within 30 s" in joined.detail(first, "SBC-E2E-033")
+    assert joined.taken.status == 487
+    joined.at_rest()
+
+
+def test_a_200_that_crosses_our_cancel_is_acknowledged_and_ended_by_bye():
+    held: list[bytes] = []
+
+    def hold(to_back: bool, data: bytes) -> bytes:
+        """Keep our CANCEL from the partner, so that its 200 crosses it."""
+        if to_back and data.startswith(b"CANCEL"):
+            held.append(data)
+            return b""
+        return data
+
+    joined = GivenBack(seconds=90, answer=AnswerPlan(ring_seconds=30.5, seconds=60), on_wire=hold)
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(33)
+    second = str(joined.sbc.told(Kind.CALL_STARTED)[1].call)
+    assert held
+    assert joined.sent(second) == ["INVITE", "CANCEL", "ACK", "BYE"]
+    assert joined.verdicts(first)[0]["SBC-E2E-033"] == "fail"
+    assert joined.taken.ended_by == "sbc"
+    joined.at_rest()
+
+
+def test_a_second_fork_that_answers_is_acknowledged_and_ended_by_bye():
+    copied: list[bytes] = []
+
+    def fork(to_back: bool, data: bytes) -> bytes:
+        """Repeat the first 200 to INVITE with another To tag, as a proxy that forks would."""
+        if not to_back and data.startswith(b"SIP/2.0 200") and b"INVITE\r\n" in data and not copied:
+            lines = data.split(b"\r\n")
+            copied.extend(lines)
+            other = [line + b"x" if line.startswith(b"To:") else line for line in lines]
+            return data + b"\r\n".join(other)
+        return data
+
+    joined = GivenBack(on_wire=fork)
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(1.0)
+    second = str(joined.sbc.told(Kind.CALL_STARTED)[1].call)
+    assert joined.sent(second)[:4] == ["INVITE", "ACK", "ACK", "BYE"]
+    assert joined.states(first)[-1] == "over"
+    joined.at_rest()
+
+
+def test_a_partner_that_hangs_up_before_the_call_back_is_answered_has_it_cancelled():
+    joined = GivenBack(answer=AnswerPlan(ring_seconds=20))
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(1)
+    joined._took(joined.partner, joined.caller.hang_up(joined.now))
+    joined.go_on(1)
+    second = str(joined.sbc.told(Kind.CALL_STARTED)[1].call)
+    assert joined.sent(second) == ["INVITE", "CANCEL", "ACK"]
+    assert joined.verdicts(first)[0]["SBC-E2E-033"] == "warn"
+    assert joined.sbc.told(Kind.PARTNER_CHECK) == []
+    joined.at_rest()
+
+
+def test_the_contact_of_the_call_is_called_when_nothing_else_is_named_and_the_api_goes_before_all():
+    joined = GivenBack(plan=EscalationPlan(mode="invite-back"))
+    joined.escalate(joined.begin())
+    assert (joined.dialled[0].host, joined.dialled[0].port) == ("192.0.2.1", 40001)
+    joined = GivenBack()
+    joined.escalate(joined.begin(), target="sip:rep@other.example;transport=tls")
+    assert (joined.dialled[0].host, joined.dialled[0].port) == ("other.example", 5061)
+
+
+@pytest.mark.parametrize("target", ["tel:+15550100", "sip:a@b;transport=udp", "sips:", "not a uri"])
+def test_a_target_that_cannot_be_called_is_told_and_the_first_leg_ends(target):
+    joined = GivenBack()
+    first = joined.begin()
+    joined.escalate(first, target=target)
+    joined.go_on(0.2)
+    assert joined.dialled == []
+    assert joined.verdicts(first)[0]["SBC-E2E-024"] == "fail"
+
+
+def test_a_shutdown_ends_both_legs():
+    joined = GivenBack(answer=AnswerPlan(ring_seconds=20))
+    joined.escalate(joined.begin())
+    joined.go_on(1)
+    joined._took(joined.sbc, joined.switchboard.shutdown(joined.now))
+    joined.go_on(1)
+    assert joined.switchboard.live_calls == 0
+    assert joined.switchboard.at_rest
+    assert not joined.sbc.legs
