@@ -30,6 +30,7 @@ _MODULES: Mapping[str, str] = {
     "doctor": "doctor",
     "judge": "judge",
     "compare": "compare",
+    "scenario": "scenario",
     "tls": "tls",
     "uui": "uui",
     "explain": "about",
