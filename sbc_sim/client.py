@@ -93,6 +93,11 @@ class Client:
         if not self._token.isascii() or any(character.isspace() for character in self._token):
             raise ValueError("the token holds characters that no token has: copy it again from the banner")
 
+    @property
+    def token(self) -> str | None:
+        """The token that it shows, None without one."""
+        return self._token or None
+
     # --- questions -----------------------------------------------------------------------------------------------------
 
     def info(self) -> Json:

@@ -1,0 +1,134 @@
+"""`rehearse --against`: the built-in partner plays the other side, against an instance of its own or one that runs elsewhere."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sbc_sim.commands.shared import INTERRUPTED, CannotRun, Unusable, end_reactor, own_version, run_reactor, the_reactor
+
+if TYPE_CHECKING:
+    from sbc_sim.client import Client
+    from sbc_sim.unattended import Aim, Unattended
+
+SELF = "self"
+MISTAKES = ("no-create", "wrong-org", "expired-jwt", "pcma-only", "unlinked-rep", "drop-customer")
+Change = Callable[[Mapping[str, Any]], object]
+Finish = Callable[["Client", Mapping[str, Any]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """What `--against` and its companions say."""
+
+    target: str
+    """``self``, or ``tls:HOST:PORT``"""
+    client: Client | None = None
+    """Of the instance that runs elsewhere."""
+    ca_file: Path | None = None
+    insecure: bool = False
+    tls_dir: Path = Path("certs")
+    """Folder of the CA under which the certificate is made that we show when a call is given back."""
+    answer_listen: tuple[str, int] = ("127.0.0.1", 0)
+    mistake: str = "none"
+    key_bits: int = 1024
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """Settings of an instance in this process, on top of its own."""
+
+
+def play(against: Against, wanted: Mapping[str, Any], on_change: Change, finish: Finish) -> tuple[Mapping[str, Any], list[str]]:
+    """Play a rehearsal and return how it ended, and what the partner could not do.
+
+    `wanted` is the body of POST /api/v1/rehearsals; `on_change` gets the rehearsal at each look; `finish` is called in a thread while
+    the instance still runs, to fetch reports. Raises CannotRun, Unusable and ApiError.
+    """
+    reactor = the_reactor()
+    from sbc_sim import logs
+
+    logs.start_logging("warning", "console")
+    with ExitStack() as stack:
+        rehearsal = _made(against, wanted, reactor, stack)
+        rehearsal.on_change, rehearsal.finish = on_change, finish
+        ended: list[Any] = []
+        over = rehearsal.run()
+        over.addBoth(ended.append)
+        over.addBoth(lambda _: end_reactor(reactor))
+        if run_reactor(reactor, rehearsal.stop) == INTERRUPTED:
+            raise click.Abort
+    return _told(ended), rehearsal.troubles
+
+
+def _told(ended: list[Any]) -> Mapping[str, Any]:
+    """Give the rehearsal as it ended, or raise why it did not."""
+    if not ended:
+        raise CannotRun("the rehearsal was interrupted")
+    if not isinstance(ended[0], dict):
+        ended[0].raiseException()
+    rehearsal: Mapping[str, Any] = ended[0]
+    return rehearsal
+
+
+def _made(against: Against, wanted: Mapping[str, Any], reactor: Any, stack: ExitStack) -> Unattended:
+    from sbc_sim.answering import AnsweringError
+    from sbc_sim.service import ServiceError
+    from sbc_sim.unattended import Unattended
+
+    aim = _aim(against, stack)
+    try:
+        return Unattended(aim, wanted, reactor)
+    except (AnsweringError, ServiceError) as error:
+        raise CannotRun(str(error)) from None
+
+
+def _aim(against: Against, stack: ExitStack) -> Aim:
+    from sbc_sim.answering import AnswerOrder
+    from sbc_sim.partner.journey import Mistake
+    from sbc_sim.rehearsing import PartnerOrder
+    from sbc_sim.unattended import Aim, free_settings
+
+    mistake = Mistake(against.mistake)
+    if against.target == SELF:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sbc-sim-rehearse-")))
+        partner = PartnerOrder("", 0, "", mistake=mistake, key_bits=against.key_bits)
+        return Aim(partner, AnswerOrder(tls_dir=folder), _settings({**free_settings(folder), **against.flags}), own_version())
+    assert against.client is not None
+    host, port = target_of(against.target)
+    client, (listen, answer_port) = against.client, against.answer_listen
+    partner = PartnerOrder(
+        host,
+        port,
+        client.api,
+        client.token,
+        ca_file=against.ca_file,
+        verify=not against.insecure,
+        mistake=mistake,
+        key_bits=against.key_bits,
+    )
+    return Aim(partner, AnswerOrder(host=listen, port=answer_port, tls_dir=against.tls_dir))
+
+
+def _settings(flags: Mapping[str, str]) -> Any:
+    from sbc_sim.settings import SettingsError, load
+
+    try:
+        return load(flags).settings
+    except SettingsError as error:
+        raise Unusable(str(error)) from None
+
+
+def target_of(text: str) -> tuple[str, int]:
+    """Read tls:HOST:PORT. Raises Unusable, and for names that are production (requirement 145)."""
+    from sbc_sim.calls.region import PUBLIC_DOMAIN
+
+    host, colon, port = text.removeprefix("tls:").removeprefix("//").rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536 or not host:
+        raise Unusable(f"--against {text!r} is neither {SELF} nor tls:HOST:PORT")
+    if host.lower().rstrip(".").endswith(PUBLIC_DOMAIN):
+        raise Unusable(f"--against {host} is production: a rehearsal calls a simulator, at its own address")
+    return host.strip("[]"), int(port)
