@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sbc_sim.addresses import in_uri, split_host_port
 from sbc_sim.calls.directory import Directory
 from sbc_sim.calls.partner import Partner
 from sbc_sim.calls.region import Region
@@ -65,6 +66,22 @@ def _partner(name: str, partner: PartnerSettings) -> Partner:
 def own_listeners(settings: Settings) -> dict[str, Endpoint]:
     """List the regions that listen on an address of their own."""
     return {name: region.listen for name, region in settings.regions.items() if region.enabled and region.listen is not None}
+
+
+def own_identities(settings: Settings, common_host: str) -> dict[str, tuple[str, int]]:
+    """List what Contact and Via say on each region's own listener: host (empty: the address reached) and port (0: the one listened on)."""
+    found = {}
+    for name, listen in own_listeners(settings).items():
+        host, port = split_host_port(settings.regions[name].advertised or "")
+        found[name] = in_uri(host or (common_host if listen.wildcard else listen.host)), port
+    return found
+
+
+def own_media(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
+    """List media ranges and addresses of the regions that have their own, by region."""
+    there = {name: region for name, region in settings.regions.items() if region.enabled}
+    ranges = {name: str(region.media_ports) for name, region in there.items() if region.media_ports is not None}
+    return ranges, {name: region.media_advertised for name, region in there.items() if region.media_advertised is not None}
 
 
 def own_certificates(settings: Settings) -> dict[str, tuple[Path, Path]]:

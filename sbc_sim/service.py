@@ -37,6 +37,7 @@ from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
 from sbc_sim.net.faulting import Faulting
 from sbc_sim.net.key_log import key_log_files
 from sbc_sim.net.listeners import Listeners, Rotation
+from sbc_sim.net.media_regions import RegionalMedia
 from sbc_sim.net.media_udp import MediaPlane
 from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.net.recordings import RecordingLimits, Recordings
@@ -47,7 +48,15 @@ from sbc_sim.net.sip_connection import ConnectionLimits
 from sbc_sim.net.sip_tls import ListenError, SipDialler
 from sbc_sim.net.store_watch import StoreWatch
 from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
-from sbc_sim.places import directory_of, own_certificates, own_listeners, partners_of, regions_of
+from sbc_sim.places import (
+    directory_of,
+    own_certificates,
+    own_identities,
+    own_listeners,
+    own_media,
+    partners_of,
+    regions_of,
+)
 from sbc_sim.region_desk import Regional
 from sbc_sim.rtp.leg import LegDescription, LegEvent, Prompt
 from sbc_sim.rtp.legs import make_leg
@@ -96,7 +105,7 @@ def open_store(settings: Settings, now: float) -> Store:
 class MediaWithClock:
     """The media plane as the shell knows it, which has no time of its own to pass on."""
 
-    def __init__(self, plane: MediaPlane, clock: Any) -> None:
+    def __init__(self, plane: MediaPlane | RegionalMedia, clock: Any) -> None:
         self.plane = plane
         self._clock = clock
 
@@ -138,19 +147,8 @@ class Service:
     def _build(self) -> None:
         settings = self.settings
         self.shown = self._shown()
-        media = settings.media
         self.recordings = self._recordings()
-        self.plane = MediaPlane(
-            self._reactor,
-            media.listen,
-            self.addresses.media_host,
-            str(media.ports),
-            media.mode,
-            clock=self.clock,
-            make_leg=make_leg,
-            new_recording=self.recordings.new,
-            on_event=self._heard,
-        )
+        self.plane = self._media()
         self.directory = directory_of(settings)
         self.agents = Agents(settings.agent_settings(), settings.scenarios)
         self.agents.check()
@@ -166,7 +164,9 @@ class Service:
             choose=rehearsed(choose, self.rehearsing.rehearsals),
             renew_certificate=lambda: self.rotation.renew(),
         )
-        identity = Identity(in_uri(self.addresses.sip_host), self.addresses.sip_port)
+        identity = Identity(
+            in_uri(self.addresses.sip_host), self.addresses.sip_port, listeners=own_identities(settings, self.addresses.sip_host)
+        )
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)
         limits = self._connection_limits()
         wire = self.recordings.taps()
@@ -188,6 +188,30 @@ class Service:
         self.store.subscribe(self.recordings.observe)
         if self.hep is not None:
             self.store.subscribe(self.hep.hear)
+
+    def _media(self) -> MediaPlane | RegionalMedia:
+        """Build the media plane; regions with ports of their own have one each."""
+        media = self.settings.media
+
+        def plane(ports: str) -> MediaPlane:
+            return MediaPlane(
+                self._reactor,
+                media.listen,
+                self.addresses.media_host,
+                ports,
+                media.mode,
+                clock=self.clock,
+                make_leg=make_leg,
+                new_recording=self.recordings.new,
+                on_event=self._heard,
+            )
+
+        ranges, advertised = own_media(self.settings)
+        planes = {ports: plane(ports) for ports in {str(media.ports), *ranges.values()}}
+        common = planes[str(media.ports)]
+        if not ranges and not advertised:
+            return common
+        return RegionalMedia(common, {region: planes[ports] for region, ports in ranges.items()}, advertised)
 
     def _heard(self, call: str, event: LegEvent) -> None:
         """Pass on what the leg of a call has heard."""
@@ -370,7 +394,8 @@ class Service:
     def ports(self) -> Ports:
         """The real ports."""
         own = {region: listener.port for region, listener in self.listeners.own.items()}
-        return Ports(self.listeners.common.port, self._web.getHost().port, *self.plane.ports, regions=own)
+        media = self.plane.region_ports if isinstance(self.plane, RegionalMedia) else {}
+        return Ports(self.listeners.common.port, self._web.getHost().port, *self.plane.ports, own, media)
 
     def write_ports(self, file: Path) -> None:
         """Write the real ports for scripts, whole or not at all. Raises ServiceError."""

@@ -34,6 +34,7 @@ from sbc_sim.settings_maps import (
     Regions,
     Scenarios,
     contradictions,
+    overlaps,
     published_regions,
 )
 from sbc_sim.settings_sources import Known, Setting, Source, from_environment, from_file, from_flags
@@ -427,7 +428,8 @@ def _checked(values: Mapping[str, object], origins: Mapping[str, str], known: Kn
         settings = Settings.model_validate(_tree(values))
     except ValidationError as invalid:
         raise _refusal(invalid, values, origins, known) from None
-    for key, reason in contradictions(settings.regions, settings.partners, settings.sip.default_region):
+    against = contradictions(settings.regions, settings.partners, settings.sip.default_region)
+    for key, reason in (*against, *overlaps(settings.media.ports, settings.regions)):
         raise SettingsError(f"{_from(key, origins)}: {reason}")
     return settings
 

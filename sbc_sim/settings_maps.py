@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from sbc_sim.calls.region import PUBLIC_HOST, PUBLIC_REGIONS
-from sbc_sim.settings_values import Address, Listen, Networks, PortRanges, Ports, Section, Words
+from sbc_sim.settings_values import Address, Listen, Networks, PortRange, PortRanges, Ports, Section, Words
 from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.uri import Uri
 
@@ -155,9 +155,24 @@ def contradictions(
                 )
 
 
+def overlaps(common: PortRange, regions: Mapping[str, RegionSettings]) -> Iterator[tuple[str, str]]:
+    """Name each media range that shares some ports, but not all, with another: one side would find them taken."""
+    ranges = {"media.ports": common}
+    for name, region in regions.items():
+        ports = region.media_ports
+        if not region.enabled or ports is None:
+            continue
+        for setting, other in ranges.items():
+            if ports != other and ports.start and other.start and ports.start <= other.end and other.start <= ports.end:
+                yield f"regions.{name}.media_ports", f"{ports} and {other} of {setting} have ports in common: keep them apart, or make them equal"
+        ranges[f"regions.{name}.media_ports"] = ports
+
+
 def _of_region(name: str, region: RegionSettings) -> Iterator[tuple[str, str]]:
     if (region.cert_file is None) != (region.key_file is None):
         yield f"regions.{name}", "cert_file and key_file belong together: set both, or none"
+    if region.advertised and region.listen is None:
+        yield f"regions.{name}.advertised", f"it shares the common listener, where sip.advertised holds: set regions.{name}.listen too"
     if name not in PUBLISHED and not (region.host or region.listen or region.allow_from):
         near = difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.0)[0]
         yield f"regions.{name}", f"no call could reach it: give it a host, listen or allow_from (the nearest published region is {near})"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from sbc_sim.sip.effects import Dial, Effect, Transmit
 from sbc_sim.sip.peer import Peer
@@ -19,6 +19,8 @@ class Identity:
     host: str = ""
     port: int = 0
     user: str = ""
+    listeners: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """Host and port by listener (`Peer.listener`) where they differ; an empty host and port 0 as above."""
 
 
 class Connections:
@@ -83,6 +85,8 @@ class Connections:
 
     def _own_address(self, connection: int) -> tuple[str, int]:
         peer = self._reached_as.get(connection) or self._peers.get(connection)
-        host = self.identity.host or (peer.local_host if peer else "localhost")
-        port = self.identity.port or (peer.local_port if peer else DEFAULT_PORT)
+        own = self.identity.listeners.get(peer.listener) if peer else None
+        set_host, set_port = own or (self.identity.host, self.identity.port)
+        host = set_host or (peer.local_host if peer else "localhost")
+        port = set_port or (peer.local_port if peer else DEFAULT_PORT)
         return (f"[{host}]" if ":" in host and not host.startswith("[") else host), port
