@@ -63,6 +63,8 @@ from sbc_sim.rtp.legs import make_leg
 from sbc_sim.rules.catalogue import RULE_SET_VERSION
 from sbc_sim.settings import Settings
 from sbc_sim.sip.connections import Identity
+from sbc_sim.telephony.record import VoiceCall
+from sbc_sim.telephony_room import TelephonyRoom
 
 FAREWELL = 0.05
 """Seconds in which the last octets of HTTP answers leave."""
@@ -154,6 +156,8 @@ class Service:
         self.agents.check()
         self.rehearsing = self._rehearsing()
         self.faulting = Faulting(self._reactor, self.clock, self.store.append, settings.number_table())
+        self.telephony = TelephonyRoom(settings, self.store, self.clock, self.faulting.table.telephony)
+        self.telephony.told = self._voice_call_changed
         choose = Choosing(self.faulting.number_table, self.faulting.table, self.agents, settings.uui.echo_org)
         environment = Environment(
             self.plane.open,
@@ -162,6 +166,8 @@ class Service:
             secrets.token_bytes,
             locate=self.directory.locate,
             choose=rehearsed(choose, self.rehearsing.rehearsals),
+            voice_calls=self.telephony.voice_calls,
+            telephony=self.telephony.model,
             renew_certificate=lambda: self.rotation.renew(),
         )
         identity = Identity(
@@ -307,6 +313,7 @@ class Service:
             raise ServiceError(f"cannot listen for HTTP on {http.host} port {http.port}: {reason}") from None
         except OSError as error:
             raise ServiceError(f"cannot listen for media on {self.settings.media.listen}: {error.strerror or error}") from None
+        self._listen_for_telephony()
         try:
             if self.hep is not None:
                 self.hep.start()
@@ -318,8 +325,14 @@ class Service:
         self.rehearsing.start()
         self._running = True
 
+    def _listen_for_telephony(self) -> None:
+        try:
+            self.telephony.listen(self._reactor, self._site_options(), self.credentials)
+        except CannotListenError as error:
+            reason = getattr(error.socketError, "strerror", None) or error.socketError
+            raise ServiceError(f"cannot listen for telephony.tls_listen {self.settings.telephony.tls_listen}: {reason}") from None
+
     def _site(self) -> Any:
-        http = self.settings.http
         sources = Sources(
             self.store,
             self.metrics,
@@ -334,8 +347,13 @@ class Service:
             faults=self.faulting,
             regions=self.regional,
             rehearsals=self.rehearsing,
+            telephony=self.telephony.source,
         )
-        options = SiteOptions(
+        return build_site(sources, self._site_options(), self._reactor)
+
+    def _site_options(self) -> SiteOptions:
+        http = self.settings.http
+        return SiteOptions(
             self.token,
             http.hosts,
             http.origins,
@@ -344,7 +362,6 @@ class Service:
             listeners=http.listeners,
             upload_limit=http.upload_bytes,
         )
-        return build_site(sources, options, self._reactor)
 
     def _unready(self) -> list[str]:
         return [] if self._running else ["the simulator is shutting down"]
@@ -356,11 +373,16 @@ class Service:
         self.shell.ask(lambda now: self.switchboard.hang_up(call, now))
         return True
 
+    def _voice_call_changed(self, record: VoiceCall) -> None:
+        self.shell.ask(lambda now: self.switchboard.voice_call_changed(record, now))
+
     def reset(self) -> int:
         """Forget calls that are over and what was captured of them; return how many."""
         self.recordings.clear()
         self.faulting.clear()
         forgotten = self.store.clear()
+        if self.telephony.model is not None:
+            self.telephony.model.clear()
         self.rehearsing.clear()
         return forgotten
 
@@ -371,6 +393,7 @@ class Service:
         done = self.shell.stop(grace)
         done.addCallback(lambda _: self.plane.close_all(self.clock()))
         done.addCallback(lambda _: None if self.hep is None else self.hep.stop())
+        done.addCallback(lambda _: self.telephony.stop())
         done.addCallback(lambda _: None if self._web is None else self._close_web())
         done.addBoth(self._close_store)
         return done
@@ -403,6 +426,8 @@ class Service:
         told: dict[str, object] = {"sip": ports.sip, "http": ports.http, "media_start": ports.media_start, "media_end": ports.media_end}
         if ports.regions:
             told["regions"] = dict(ports.regions)
+        if self.telephony.port is not None:
+            told["telephony_tls"] = self.telephony.port
         part = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             part.write_text(json.dumps(told) + "\n", encoding="utf-8")

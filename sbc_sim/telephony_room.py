@@ -1,17 +1,74 @@
-"""Builds the Telephony Integration API of one process from its settings: options, and the keys of the partners."""
+"""The Telephony Integration API of one process, joined: options and keys from settings, voice calls of earlier runs, who hears of changes.
+
+room = TelephonyRoom(settings, store, clock)       # raises SettingsError for a key file that cannot be used
+room.told = lambda record: ...                     # each voice call that a request has changed
+room.listen(reactor, options, credentials)         # the https listener, where one is set
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+
+from sbc_sim.calls.faults import Fault
+from sbc_sim.calls.record_links import voice_calls_about
+from sbc_sim.http.site import SiteOptions, build_telephony_site
+from sbc_sim.http.telephony_source import TelephonySource, restore
+from sbc_sim.journal.store import Store
+from sbc_sim.net.certificates import Credentials
 from sbc_sim.settings import Settings, SettingsError
+from sbc_sim.telephony.asking import RestFault
 from sbc_sim.telephony.keys import BadKey, KeyEntry, KeyRing, PublicKey, read_keys
 from sbc_sim.telephony.model import Telephony
 from sbc_sim.telephony.options import TelephonyOptions
+from sbc_sim.telephony.record import VoiceCall
+
+FindFault = Callable[[str, str, float], Fault | None]
+"""`find(path, partner, now)`: the fault that strikes a request; its hit is counted."""
+
+
+class TelephonyRoom:
+    """The model, and what joins it to the other rooms."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Callable[[], float], find_fault: FindFault) -> None:
+        """Build it from the settings and what the store has kept. Raises SettingsError."""
+        self._listen = settings.telephony.tls_listen
+        self._port: Any = None
+        self.told: Callable[[VoiceCall], None] = lambda record: None
+        self.model = telephony_of(settings)
+        self.source: TelephonySource | None = None
+        if self.model is not None:
+            self.model.fault = lambda path, partner, now: _rest_fault(find_fault(path, partner, now))
+            self.restored = restore(self.model, store)
+            self.source = TelephonySource(self.model, clock, store.append, lambda record: self.told(record))
+
+    def voice_calls(self, first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """Give the voice calls that may have to do with one: see `partner_check.VoiceCalls`."""
+        return () if self.model is None else voice_calls_about(self.model, first)
+
+    def listen(self, reactor: Any, options: SiteOptions, credentials: Credentials) -> None:
+        """Listen for https where that is set. Raises CannotListenError."""
+        if self._listen is None or self.source is None:
+            return
+        from sbc_sim.net.https import https_factory
+
+        site = https_factory(build_telephony_site(self.source, options, reactor), credentials)
+        self._port = reactor.listenTCP(self._listen.port, site, backlog=128, interface=self._listen.host)
+
+    @property
+    def port(self) -> int | None:
+        """Of the https listener; None without one."""
+        return None if self._port is None else int(self._port.getHost().port)
+
+    def stop(self) -> Deferred[Any]:
+        """Listen no more."""
+        return succeed(None) if self._port is None else maybeDeferred(self._port.stopListening)
 
 
 def telephony_of(settings: Settings) -> Telephony | None:
-    """Build it; None when it is switched off. Raises SettingsError for a key file that cannot be used."""
+    """Build the model; None when it is switched off. Raises SettingsError for a key file that cannot be used."""
     if not settings.telephony.enabled:
         return None
     values: dict[str, Any] = {name: getattr(settings.telephony, name) for name in TelephonyOptions.__dataclass_fields__}
@@ -33,3 +90,10 @@ def _entries(settings: Settings) -> list[KeyEntry]:
         if keys:
             entries.append(KeyEntry(name, tuple(keys), partner.org_id, partner.call_center, name))
     return entries
+
+
+def _rest_fault(fault: Fault | None) -> RestFault | None:
+    if fault is None:
+        return None
+    value = fault.value if isinstance(fault.value, int | float) else None
+    return RestFault(fault.name, fault.type.name, value)

@@ -119,6 +119,7 @@ class Call:
         except MalformedMessage as error:
             self.refuse(transaction, judge_malformed(error, transaction.request.raw), now)
             return
+        self._desk.links.look(self.evidence, now)
         findings = judge_invite(self.evidence, self._policy)
         self._book.tell_judged(findings, now)
         stands_against = first_refusal(findings)
@@ -141,6 +142,7 @@ class Call:
         self.evidence.journey.expected = conduct.agent is not None
         self._companions = companions(conduct, self)
         self._book.record(Kind.SCENARIO, now, telling.scenario(conduct))
+        self._desk.links.taken(self, now)
 
     def _forks(self, conduct: Conduct) -> Provoking:
         desk = self._desk
@@ -492,7 +494,7 @@ class Call:
         if self.state is CallState.ANSWERED:
             self._escalate = (mode, why, data, target)
         elif self.state is CallState.ESTABLISHED and self._escalation is None:
-            self._escalation = Escalation(self, self._desk, mode, why, target, data)
+            self._escalation = Escalation(self, self._desk, mode or self._conduct.escalate_mode, why, target, data)
             self._escalation.begin(now)
             self._rearm()
 

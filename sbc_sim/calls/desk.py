@@ -10,6 +10,7 @@ from sbc_sim.calls.escalation_settings import EscalationPlan
 from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.outbox import Outbox
 from sbc_sim.calls.outputs import Environment
+from sbc_sim.calls.record_links import RecordLinks
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sip.user_agent import UserAgent
 
@@ -38,3 +39,5 @@ class Desk:
     """Open a connection for the call back of an escalation, which is then told `connected` or `unreachable`."""
     watch: Callable[[Escalation, float], None] = _nothing
     """Begin the partner check of an escalation whose first leg has ended."""
+    links: RecordLinks = field(default_factory=lambda: RecordLinks(None, None))
+    """The voice calls that calls name."""

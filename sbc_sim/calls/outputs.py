@@ -17,6 +17,7 @@ from sbc_sim.rtp.leg import LegDescription, LegReport, MediaAddress, Prompt
 from sbc_sim.sip.message import Request
 from sbc_sim.sip.peer import Peer, TlsFailure
 from sbc_sim.sip.server_side import Choices
+from sbc_sim.telephony.model import Telephony
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ class Environment:
     """Choose how to behave towards it."""
     voice_calls: Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]] = no_voice_calls
     """Give the voice calls that may have to do with one, for the partner check: see `partner_check.VoiceCalls`."""
+    telephony: Telephony | None = None
+    """The Telephony Integration API whose voice calls SIP calls may name; None: there is none."""
     renew_certificate: Callable[[], object] = lambda: None
     """Show another server certificate on new connections from now on (test number 1020)."""
 

@@ -21,6 +21,7 @@ from sbc_sim.calls.outbox import CallKey, Outbox, call_key
 from sbc_sim.calls.outputs import Close, Environment, Output, Send
 from sbc_sim.calls.outside import Outside
 from sbc_sim.calls.partner_check import PartnerChecks, PartnerWord
+from sbc_sim.calls.record_links import RecordLinks
 from sbc_sim.calls.returning import place_return
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rtp.leg import LegEvent
@@ -51,6 +52,7 @@ from sbc_sim.sip.peer import Peer, TlsFailure, TlsProblem
 from sbc_sim.sip.responses import has_tag
 from sbc_sim.sip.stream import KeepAlive, MessageStream, StreamError, StreamEvent, StreamLimits
 from sbc_sim.sip.user_agent import UserAgent
+from sbc_sim.telephony.record import VoiceCall
 
 SILENT = (
     "the TLS handshake was over, then the connection was closed without one octet of SIP: many stacks check the certificate only now, "
@@ -95,9 +97,9 @@ class Switchboard:
         self._supported = supported
         self._agent = UserAgent(environment.new_token, identity, limits.transactions, supported, environment.choices)
         self._outbox = Outbox(self._agent)
-        self._desk = Desk(
-            self._agent, self._outbox, policy, limits, environment, identity.host or "sbc-sim", plan, self._give_back, self._watch
-        )
+        self._links = RecordLinks(environment.telephony, self._outbox)
+        host = identity.host or "sbc-sim"
+        self._desk = Desk(self._agent, self._outbox, policy, limits, environment, host, plan, self._give_back, self._watch, self._links)
         self._checks = PartnerChecks(environment.voice_calls)
         self._returns: dict[int, tuple[Escalation, Target]] = {}
         """Connections that were asked for to give a call back."""
@@ -121,7 +123,11 @@ class Switchboard:
     @property
     def deadline(self) -> float | None:
         """When `advance` must be called next, unix seconds."""
-        waits = [d for d in (self._agent.deadline, self._alarms.deadline, self._checks.deadline, *self._backlog.values()) if d is not None]
+        waits = [
+            d
+            for d in (self._agent.deadline, self._alarms.deadline, self._checks.deadline, self._links.deadline, *self._backlog.values())
+            if d is not None
+        ]
         return min(waits, default=None)
 
     @property
@@ -241,6 +247,7 @@ class Switchboard:
                 self._with(call, now, lambda call: call.advance(now))
                 self._settle_events(now)
         self._checks.advance(now)
+        self._links.advance(now)
         return self._finish(now)
 
     def hang_up(self, call: str, now: float, reason: str = "api", text: str = "hung up by the API") -> list[Output]:
@@ -259,6 +266,12 @@ class Switchboard:
     def partner_says(self, call: str, word: PartnerWord, now: float) -> list[Output]:
         """Take what the partner says of the customer after an escalation. Calls without a partner check are left alone."""
         self._checks.tell(call, word, now)
+        return self._finish(now)
+
+    def voice_call_changed(self, record: VoiceCall, now: float) -> list[Output]:
+        """Take a voice call that a request to the Telephony Integration API has changed."""
+        self._links.changed(record, now)
+        self._checks.look_now(now)
         return self._finish(now)
 
     def records_changed(self, now: float) -> list[Output]:
@@ -510,6 +523,7 @@ class Switchboard:
             self._alarms.set(call, call.deadline)
         elif self._calls.pop(call.id, None) is not None:
             self._alarms.set(call, now + LINGER)
+            self._links.ended(call.id, now)
 
     def _forget(self, call: Call) -> None:
         """Drop what points to a call that ended a while ago."""

@@ -314,7 +314,10 @@ class SiteChannel(HTTPChannel):
         transport: Any = self.transport
         self._networkProducer.unregisterProducer()
         transport.write(f"HTTP/1.1 {reply.status} {problem.code}\r\n{lines}\r\n".encode() + reply.body)
-        transport.loseWriteConnection()
+        if getattr(transport, "TLS", False):  # TLS has no half-close: what was written still goes out
+            transport.loseConnection()
+        else:
+            transport.loseWriteConnection()
         self._deadline = self.callLater(LINGER, transport.abortConnection)
 
     def _respondToBadRequestAndDisconnect(self) -> None:

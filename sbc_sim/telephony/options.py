@@ -19,6 +19,7 @@ class TelephonyOptions:
     out_of_order: str = "warn"  # warn | refuse
     message_key: str = "refuse"  # refuse | warn
     context_handle: str = "correlationId"  # correlationId | contextID
+    context_header: str = ""
     handle_seconds: float = 180.0
     provisioned: bool = True
     channels: tuple[str, ...] = ()  # dialled numbers with a phone channel; empty: every one
@@ -26,6 +27,7 @@ class TelephonyOptions:
     utterances_per_second: float = 5000.0
     concurrent_calls: int = 25_000
     max_calls: int = 2000
+    close_seconds: float = 30.0
     clock_skew_seconds: float = 60.0
     agent: str = ""
     queue: str = ""
