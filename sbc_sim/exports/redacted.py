@@ -54,8 +54,8 @@ HIDDEN: Mapping[Redaction, tuple[str, ...]] = {
     Redaction.SHARE: (
         "SDES keys (a=crypto inline:), other keys in SDP, and credentials in Authorization headers and URIs",
         "signatures of JWTs, and other values that are called a token, secret or password",
-        "the middle digits of phone numbers: in URIs from six digits on, in display names, User-to-User and header fields that no RFC "
-        "defines from seven on",
+        "the middle digits of phone numbers: in URIs from six digits on, in display names, User-to-User, REST requests and header fields "
+        "that no RFC defines from seven on",
         "which keys were pressed (telephone-events, INFO): that they were, and how long, stays",
     ),
     Redaction.STRICT: (
@@ -64,6 +64,7 @@ HIDDEN: Mapping[Redaction, tuple[str, ...]] = {
         "phone numbers, user parts of URIs, display names",
         "hosts and IP addresses: the same stand-in stands for the same host everywhere",
         "User-Agent and Server of the partner, header fields that no RFC defines, free text in SDP",
+        "what the agent said, what REST requests to the Telephony Integration API brought and what their answers held, the partner's name",
         "which keys were pressed (telephone-events, INFO): that they were, and how long, stays",
         "the audio",
     ),
