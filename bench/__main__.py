@@ -11,6 +11,7 @@ MEASURES = {
     "mux": lambda: media.measure(mode="mux"),
     "capture": media.measure_capture,
     "agent": media.measure_agent,
+    "faults": media.measure_faults,
     "events": events.measure,
     "store": store.measure,
     "signalling": calls.measure_rate,

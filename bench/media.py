@@ -186,7 +186,22 @@ def measure_agent(calls: int = 200, seconds: float = 3.0, suite: str = "AES_CM_1
     return f"agent/echo ratio: {agent / echo:.2f} ({agent:.1f} to {echo:.1f} us) of CPU per packet ({calls} calls; at most 1.30 is wanted)"
 
 
-def run(calls: int, seconds: float, suite: str, mode: str, *, capture: bool = False, kind: str = "echo") -> Cost:
+def measure_faults(calls: int = 200, seconds: float = 3.0, suite: str = "AES_CM_128_HMAC_SHA1_80", rounds: int = 3) -> str:
+    """Run the echo behind bad networks and plain in turn and give the line: the least of each."""
+    texts = []
+    for faults in ("loss=0.01", "loss=0.01,jitter=30,reorder=0.02"):
+        pairs = [(run(calls, seconds, suite, "ports", faults=faults), run(calls, seconds, suite, "ports")) for _ in range(rounds)]
+        faulty, plain = (min(cost.microseconds for cost in costs) for costs in zip(*pairs, strict=True))
+        texts.append(f"{faulty / plain:.2f} with {faults} ({faulty:.1f} to {plain:.1f} us)")
+    return f"faults/echo ratio: {', '.join(texts)} of CPU per echoed packet ({calls} calls; at most 1.30 is wanted)"
+
+
+def faults_of(text: str) -> tuple[tuple[str, float], ...]:
+    """Read loss=0.01,jitter=30."""
+    return tuple((name, float(strength)) for name, _, strength in (word.partition("=") for word in text.split(",") if word))
+
+
+def run(calls: int, seconds: float, suite: str, mode: str, *, capture: bool = False, kind: str = "echo", faults: str = "") -> Cost:
     """Start a server, load it, and see what it costs."""
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(SOCKETS)]
     for udp in sockets:
@@ -194,7 +209,7 @@ def run(calls: int, seconds: float, suite: str, mode: str, *, capture: bool = Fa
         udp.bind(("127.0.0.1", 0))
     numbers = ",".join(str(udp.getsockname()[1]) for udp in sockets)
     command = [sys.executable, "-m", "bench.media", "--serve", numbers, "--calls", str(calls)]
-    command += ["--suite", suite, "--mode", mode, "--kind", kind, *(["--capture"] if capture else [])]
+    command += ["--suite", suite, "--mode", mode, "--kind", kind, "--faults", faults, *(["--capture"] if capture else [])]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -233,6 +248,7 @@ def main() -> None:
     parser.add_argument("--suite", choices=list(PROFILES), default="AES_CM_128_HMAC_SHA1_80")
     parser.add_argument("--mode", choices=["ports", "mux", "bare"], default="ports")
     parser.add_argument("--kind", choices=["echo", "agent"], default="echo", help="agent: compare it with the echo")
+    parser.add_argument("--faults", default="", help="media faults of the legs, as loss=0.01,jitter=30: compare them with the echo")
     parser.add_argument("--capture", action="store_true", help="measure what captures cost")
     parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -240,9 +256,11 @@ def main() -> None:
         serve_bare(options.calls, options.suite)
     elif options.serve:
         remotes = [int(port) for port in options.serve.split(",")]
-        serve(options.calls, options.suite, options.mode, remotes, options.capture, MediaConduct(options.kind))
+        serve(options.calls, options.suite, options.mode, remotes, options.capture, MediaConduct(options.kind, faults_of(options.faults)))
     elif options.kind == "agent":
         print(measure_agent(options.calls, options.seconds, options.suite))
+    elif options.faults:
+        print(measure_faults(options.calls, options.seconds, options.suite))
     elif options.capture:
         print(measure_capture(options.calls, options.seconds, options.suite))
     else:

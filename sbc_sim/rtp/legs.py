@@ -20,4 +20,8 @@ def make_leg(description: LegDescription, now: float) -> Endpoint:
     kind = KINDS.get(description.conduct.kind)
     if kind is None:
         raise ValueError(f"a leg of kind {description.conduct.kind!r}: {', '.join(KINDS)}")
+    if description.conduct.faults:
+        from sbc_sim.rtp.faults import faulty  # only who asks for faults pays for them
+
+        kind = faulty(kind)
     return kind(description, now)
