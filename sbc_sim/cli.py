@@ -27,6 +27,7 @@ _MODULES: Mapping[str, str] = {
     "call": "call",
     "answer": "answer",
     "calls": "calls",
+    "rehearse": "rehearse",
     "doctor": "doctor",
     "judge": "judge",
     "compare": "compare",
