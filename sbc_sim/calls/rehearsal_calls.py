@@ -118,7 +118,7 @@ def _uui(view: CallView) -> dict[str, str]:
         org = org_of(uui)
         seen = f"it names the org {org}" if org else "it is not that JSON object"
         wanted = '{"orgId":"echo-test-org","scrt2Domain":"afv-wss-echo:7442"}'
-        return _fail(f"User-to-User does not hold the echo payload {wanted}: {seen}.")
+        return _fail(f"it does not hold the echo payload {wanted}: {seen}.")
     return {"status": "pass", "text": "The INVITE carries the echo payload."}
 
 
