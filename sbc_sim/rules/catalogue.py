@@ -9,6 +9,7 @@ from sbc_sim.rules.entries.dialog import DLG, HDR
 from sbc_sim.rules.entries.e2e_records import E2E_RECORDS
 from sbc_sim.rules.entries.e2e_return import E2E_RETURN
 from sbc_sim.rules.entries.media import MEDIA
+from sbc_sim.rules.entries.reactions import REACTIONS
 from sbc_sim.rules.entries.sdp import SDP, SRTP
 from sbc_sim.rules.entries.sip import FORM, REQUEST
 from sbc_sim.rules.entries.tls import NET, TLS
@@ -34,7 +35,8 @@ AREAS = {
 """Areas in the order in which a call meets them: the middle part of an id and what it is about."""
 
 RULES: dict[str, Rule] = {
-    r.id: r for r in (*TLS, *NET, *FORM, *REQUEST, *HDR, *UUI_FORM, *UUI_CONTENT, *SDP, *SRTP, *MEDIA, *DLG, *E2E_RECORDS, *E2E_RETURN)
+    r.id: r
+    for r in (*TLS, *NET, *FORM, *REQUEST, *HDR, *UUI_FORM, *UUI_CONTENT, *SDP, *SRTP, *MEDIA, *DLG, *REACTIONS, *E2E_RECORDS, *E2E_RETURN)
 }
 
 

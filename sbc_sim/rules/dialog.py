@@ -19,6 +19,7 @@ _OUR_BYE = {
     "refused": "an answer in the ACK that was missing or could not be used: see SBC-SDP-018",
     "shutdown": "the shutdown of the simulator",
     "api": "a request to the API",
+    "fault": "a fault of ours, on purpose",
     "far-end": "a decision of the far end, as the trace shows",
 }
 """Why we sent BYE, by end_reason."""
@@ -29,6 +30,7 @@ _UNANSWERED = {
     "no-prack": "our 180 was not acknowledged by PRACK: see SBC-SIP-032",
     "shutdown": "the simulator was shut down",
     "api": "by a request to the API",
+    "fault": "a fault of ours left the INVITE unanswered",
 }
 """Why a call ended while it rang, by end_reason."""
 _QUIET = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sbc_sim.rules import dialog, escalation, headers, media, network, offer, records, signalling, tls, uui
+from sbc_sim.rules import dialog, escalation, headers, media, network, offer, reactions, records, signalling, tls, uui
 from sbc_sim.rules.catalogue import RULES
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Refusal, Verdict, verdict
+from sbc_sim.rules.on_purpose import excused
 from sbc_sim.rules.outbound import only_theirs
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.unread import only_read
@@ -13,7 +14,7 @@ from sbc_sim.rules.unread import only_read
 _OF_THE_INVITE = (network.judge, signalling.judge, headers.judge, uui.judge, offer.judge)
 """In the order of RFC 3261 section 8.2: who, where to, then what the request carries."""
 _AT_THE_INVITE = (*_OF_THE_INVITE, records.judge_invite)
-_AT_THE_END = (tls.judge, *_OF_THE_INVITE, media.judge, dialog.judge, records.judge, escalation.judge)
+_AT_THE_END = (tls.judge, *_OF_THE_INVITE, media.judge, dialog.judge, reactions.judge, records.judge, escalation.judge)
 _PLACE = {rule: place for place, rule in enumerate(RULES)}
 
 
@@ -44,6 +45,7 @@ def judge_call(evidence: Evidence, policy: Policy) -> Verdict:
         findings = only_theirs(findings)
     if evidence.unread_headers:
         findings = only_read(findings, evidence.unread_headers)
+    findings = excused(findings, evidence.provocation)
     return verdict(sorted(findings, key=lambda finding: _PLACE[finding.rule]))
 
 

@@ -69,7 +69,7 @@ Judge = Callable[[Talk], Finding]
 
 def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
     """Judge the media of a call: SRTP as it arrived, then the echo."""
-    if evidence.report is None:
+    if evidence.report is None or evidence.answered_at is None:
         why = "The call was not answered." if evidence.answered_at is None else "Media was never started."
         return [skipped(rule, why) for rule in JUDGES]
     talk = Talk(evidence.report, evidence.leg, policy, evidence, talk_seconds(evidence))

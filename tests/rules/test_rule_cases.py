@@ -13,10 +13,25 @@ from sbc_sim.rules.judge import judge_call
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.signalling import MALFORMED
 from sbc_sim.rules.tls import PROBLEMS
-from tests.rules import rule_cases_escalation, rule_cases_media, rule_cases_sdp, rule_cases_signalling, rule_cases_uui
+from tests.rules import (
+    rule_cases_escalation,
+    rule_cases_media,
+    rule_cases_reactions,
+    rule_cases_sdp,
+    rule_cases_signalling,
+    rule_cases_uui,
+)
 from tests.rules.rule_samples import Case, a_call
 
-CASES = [*rule_cases_signalling.CASES, *rule_cases_uui.CASES, *rule_cases_sdp.CASES, *rule_cases_media.CASES, *rule_cases_escalation.CASES]
+CASES = [
+    *rule_cases_signalling.CASES,
+    *rule_cases_uui.CASES,
+    *rule_cases_sdp.CASES,
+    *rule_cases_media.CASES,
+    *rule_cases_reactions.CASES,
+    *rule_cases_escalation.CASES,
+    *rule_cases_records.CASES,
+]
 HARMLESS = {"SBC-SDP-014", "SBC-SDP-015", "SBC-SRTP-008"}
 """Noted and never held against anybody: the bad case passes with a note."""
 
