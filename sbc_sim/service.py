@@ -34,6 +34,7 @@ from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.store import Store, StoreError
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
+from sbc_sim.net.escalating import Escalating
 from sbc_sim.net.faulting import Faulting
 from sbc_sim.net.key_log import key_log_files
 from sbc_sim.net.listeners import Listeners, Rotation
@@ -173,10 +174,10 @@ class Service:
         identity = Identity(
             in_uri(self.addresses.sip_host), self.addresses.sip_port, listeners=own_identities(settings, self.addresses.sip_host)
         )
-        self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment)
+        self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment, settings.escalation_plan())
         limits = self._connection_limits()
         wire = self.recordings.taps()
-        trust = ClientTls(settings.tls.ca_file, min_version=settings.tls.min_version)
+        trust = ClientTls(settings.tls.ca_file, min_version=settings.tls.min_version, also=self.ca_file)
         dialler = SipDialler(self._reactor, trust, limits, **wire, production=settings.sip.dial_production == DIAL_WORDS)
         self.shell = Shell(
             self._reactor, self.switchboard, MediaWithClock(self.plane, self.clock), self.store.append, dialler=dialler, now=self.clock
@@ -347,6 +348,7 @@ class Service:
             faults=self.faulting,
             regions=self.regional,
             rehearsals=self.rehearsing,
+            escalations=Escalating(self.store, self.shell, self.switchboard, self.settings.rules.profile),
             telephony=self.telephony.source,
         )
         return build_site(sources, self._site_options(), self._reactor)

@@ -494,7 +494,7 @@ class Call:
         if self.state is CallState.ANSWERED:
             self._escalate = (mode, why, data, target)
         elif self.state is CallState.ESTABLISHED and self._escalation is None:
-            self._escalation = Escalation(self, self._desk, mode or self._conduct.escalate_mode, why, target, data)
+            self._escalation = Escalation(self, self._desk, mode or self._provoking.conduct.escalate_mode, why, target, data)
             self._escalation.begin(now)
             self._rearm()
 

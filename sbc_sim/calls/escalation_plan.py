@@ -33,6 +33,17 @@ class TemplateError(ValueError):
     """What is wrong with a setting of the escalation: one sentence."""
 
 
+class CannotEscalate(Exception):
+    """Why a call cannot be given back, or its partner not be told of, now."""
+
+    def __init__(self, code: str, detail: str, fix: str, by_request: bool = False) -> None:
+        """`code`: a stable word. `by_request`: the request itself is wrong, not the moment."""
+        super().__init__(detail)
+        self.code = code
+        self.fix = fix
+        self.by_request = by_request
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a call is given back to."""

@@ -70,6 +70,10 @@ class PartnerChecks:
         """Checks that are open."""
         return sum(check.open for check in self._checks.values())
 
+    def knows(self, call_id: str) -> bool:
+        """Tell whether the partner's word about a call can be taken."""
+        return call_id in self._checks
+
     def begin(self, call: CheckedCall, now: float) -> None:
         """Open the check of a call whose first leg has just ended."""
         journey = call.evidence.journey

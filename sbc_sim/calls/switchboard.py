@@ -268,6 +268,10 @@ class Switchboard:
         self._checks.tell(call, word, now)
         return self._finish(now)
 
+    def is_checked(self, call: str) -> bool:
+        """Tell whether the partner's word about a call can be taken."""
+        return self._checks.knows(call)
+
     def voice_call_changed(self, record: VoiceCall, now: float) -> list[Output]:
         """Take a voice call that a request to the Telephony Integration API has changed."""
         self._links.changed(record, now)

@@ -250,6 +250,24 @@ class Calls(Out):
     next: str | None = Field(description="Send as `cursor` to read on; null: there is no more.")
 
 
+class EscalateRequest(In):
+    """How to give a call back."""
+
+    mode: Literal["bye", "bye+data", "invite-back", "refer"] | None = Field(None, description="Leave out: as set (escalation.mode).")
+    why: str | None = Field(None, max_length=400, description="In words, for report, Reason header and templates.")
+    target: str | None = Field(None, max_length=400, description="sip or sips URI to call, or to refer to, instead of what is set.")
+
+
+class PartnerRequest(In):
+    """What became of the customer after an escalation. What is left out stays as it is known."""
+
+    customer_alive: bool | None = Field(None, description="The customer's leg outlived our BYE.")
+    rep_reached: bool | None = Field(None, description="A human rep talks to the customer.")
+    linked: bool | None = Field(None, description="The rep's voice call refers to the agent's.")
+    rep_call: str | None = Field(None, max_length=80, description="Id of the rep's voice call.")
+    text: str | None = Field(None, max_length=400, description="In words, for the report.")
+
+
 class HangUp(Out):
     """The call that is being ended."""
 

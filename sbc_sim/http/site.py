@@ -20,6 +20,7 @@ from sbc_sim.http.channel import ChannelLimits, SiteFactory
 from sbc_sim.http.clock import Clock
 from sbc_sim.http.desk import Desk
 from sbc_sim.http.documents_api import DocumentsApi
+from sbc_sim.http.escalation_api import EscalationApi, EscalationDesk, NoEscalations
 from sbc_sim.http.events import Events
 from sbc_sim.http.faults_api import FaultDesk, FaultsApi, NoFaults
 from sbc_sim.http.guard import Guard
@@ -100,6 +101,8 @@ class Sources:
     """Forget what is over and say how many calls that were; None: `store.clear`."""
     policy: Policy = field(default_factory=Policy)
     """By which traces and User-to-User values are judged."""
+    escalations: EscalationDesk = field(default_factory=NoEscalations)
+    """What gives calls back by order, and hears of the partner."""
     rehearsals: RehearsalDesk | None = None
     """What keeps and feeds the rehearsals; None: there are none here."""
     regions: RegionDesk = field(default_factory=NoRegions)
@@ -130,6 +133,7 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
     parts = (
         ServiceApi(sources.info, sources.unready, sources.metrics, sources.ca_file, sources.setup, store, page.index),
         CallsApi(store, waiting, sources.hang_up, options.longest_wait, views),
+        EscalationApi(store, sources.escalations),
         DocumentsApi(store, sources.capture, work, views),
         events,
         UuiApi(sources.policy),

@@ -1,0 +1,74 @@
+"""Escalations and the partner's word about them, as the HTTP interface orders them: checked here, done by the core."""
+
+from __future__ import annotations
+
+from sbc_sim.calls.escalation_plan import CannotEscalate, TemplateError, check_mode, target_of
+from sbc_sim.calls.partner_check import PartnerWord
+from sbc_sim.calls.switchboard import Switchboard
+from sbc_sim.journal.store import Store
+from sbc_sim.journal.view import CallView
+from sbc_sim.net.shell import Shell
+
+_REASON = "escalated by the API"
+
+
+class Escalating:
+    """The escalations of the running simulator."""
+
+    def __init__(self, store: Store, shell: Shell, switchboard: Switchboard, profile: str) -> None:
+        """`profile` as in rules.profile."""
+        self._store = store
+        self._shell = shell
+        self._switchboard = switchboard
+        self._profile = profile
+
+    def escalate(self, call: str, mode: str, why: str, target: str) -> None:
+        """Give a live call back. Raises CannotEscalate."""
+        view = self._view(call)
+        _check_live(view)
+        try:
+            if mode:
+                check_mode(mode, self._profile)
+            if target:
+                target_of(target, "target")
+        except TemplateError as error:
+            raise CannotEscalate(
+                "bad-escalation", f"{error}.", "Send mode bye, bye+data, invite-back or refer, and a sips: target.", True
+            ) from None
+        self._shell.ask(lambda now: self._switchboard.escalate(call, mode, why or _REASON, now, target))
+
+    def partner_says(self, call: str, word: PartnerWord) -> None:
+        """Take the partner's word about an escalated call. Raises CannotEscalate."""
+        view = self._view(call)
+        if view.escalation is None:
+            raise CannotEscalate(
+                "not-escalated", "The call was not escalated, so there is nothing to say of the partner.", "Escalate it first."
+            )
+        if not view.over:
+            raise CannotEscalate(
+                "not-over", "The first leg is still up; the partner check begins when it ends.", "Ask again after its BYE."
+            )
+        if not self._switchboard.is_checked(call):
+            raise CannotEscalate("check-over", "The partner check of this call is not kept any more.", "Tell it within the window.")
+        self._shell.ask(lambda now: self._switchboard.partner_says(call, word, now))
+
+    def _view(self, call: str) -> CallView:
+        view = self._store.call(call)
+        if view is None:
+            raise CannotEscalate("no-such-call", f"There is no call {call[:80]!r}.", "GET /api/v1/calls lists the calls that are kept.")
+        return view
+
+
+def _check_live(view: CallView) -> None:
+    if view.over:
+        raise CannotEscalate(
+            "call-not-live", f"The call is {view.state}; only a live call can be given back.", "Its endReason tells how it ended."
+        )
+    if view.escalation_of is not None:
+        raise CannotEscalate("is-a-return", "This call gives another one back; it cannot be escalated itself.", "Escalate an inbound call.")
+    if view.state != "answered":
+        raise CannotEscalate("not-answered", "The call is not answered yet.", "Wait for its 200, then ask again.")
+    if view.escalation is not None:
+        raise CannotEscalate(
+            "escalated-already", "The call is being given back already.", "GET the call: `escalation` tells how far it is."
+        )
