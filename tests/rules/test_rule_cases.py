@@ -17,6 +17,7 @@ from tests.rules import (
     rule_cases_escalation,
     rule_cases_media,
     rule_cases_reactions,
+    rule_cases_records,
     rule_cases_sdp,
     rule_cases_signalling,
     rule_cases_uui,

@@ -19,7 +19,22 @@ from sbc_sim.sip.responses import REASONS
 
 ROOT = Path(__file__).parents[2]
 PLATFORMS = {value for name, value in vars(platforms).items() if name.isupper() and isinstance(value, str)}
-LISTS = ("TLS", "NET", "FORM", "REQUEST", "HDR", "UUI_FORM", "UUI_CONTENT", "SDP", "SRTP", "MEDIA", "DLG", "E2E_RECORDS", "REACTIONS", "E2E_RETURN")
+LISTS = (
+    "TLS",
+    "NET",
+    "FORM",
+    "REQUEST",
+    "HDR",
+    "UUI_FORM",
+    "UUI_CONTENT",
+    "SDP",
+    "SRTP",
+    "MEDIA",
+    "DLG",
+    "E2E_RECORDS",
+    "REACTIONS",
+    "E2E_RETURN",
+)
 GUESS = re.compile(
     r"unknown|guess|not published|publishes none|not say|our (choice|limit|setting)|a setting|third party|drawn from",
     re.IGNORECASE,
