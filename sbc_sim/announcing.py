@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sbc_sim.addresses import Addresses, Ports, reachable
+from sbc_sim.addresses import Addresses, Ports, reachable, split_host_port
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import Credentials
@@ -37,6 +37,12 @@ class Announcement:
     restarted: int
     """Calls that the last stop cut off."""
     key_log_paths: Sequence[Path]
+    regions: Sequence[Mapping[str, Any]] = ()
+    """As GET /api/v1/regions tells them."""
+    partners: Sequence[str] = ()
+    """Names."""
+    shown: str = "original"
+    """What the certificate was rotated to."""
 
     def info(self) -> Mapping[str, Any]:
         """Tell /api/v1/info."""
@@ -64,7 +70,10 @@ class Announcement:
                 "caFingerprint": self.fingerprint if self.ca_file else None,
                 "certificateNames": list(certificates.names_of(self.credentials.leaf)),
                 "notAfter": rfc3339(self.credentials.not_after.timestamp()),
+                "shown": self.shown,
             },
+            "regions": [region["name"] for region in self.regions],
+            "partners": list(self.partners),
         }
 
     @property
@@ -79,7 +88,7 @@ class Announcement:
 
     def setup(self) -> Mapping[str, Any]:
         """Tell /api/v1/setup: how a partner points an SBC here."""
-        from sbc_sim.http.setup import Instance, setup_data
+        from sbc_sim.http.setup import Instance, RegionAddress, setup_data
 
         ports, policy = self.ports, self.settings.policy()
         content = json.dumps({"orgId": policy.echo_org, "scrt2Domain": policy.echo_domain}, separators=(",", ":"))
@@ -94,6 +103,7 @@ class Announcement:
             ca_fingerprint=self.fingerprint if self.ca_file else None,
             echo_header=f"{content.encode().hex()};encoding=hex",
             echo_content=content,
+            regions=tuple(RegionAddress(*_region_values(region)) for region in self.regions),
         )
         return setup_data(instance)
 
@@ -118,7 +128,18 @@ class Announcement:
             notes=self._notes(),
             store=settings.store.url.removeprefix("sqlite:").removesuffix(":"),
             durable=self.survives,
+            regions=tuple(self._region_rows()),
         )
+
+    def _region_rows(self) -> Iterator[tuple[str, str]]:
+        """Sum up the regions of the common listener, then name those with one of their own."""
+        shared = [region for region in self.regions if region["listen"] is None]
+        default = next((region["name"] for region in self.regions if region["default"]), "")
+        if shared:
+            yield f"{len(shared)} here", f"by SNI, Request-URI host or source network; else {default or 'none'} (docs/regions.md)"
+        for region in self.regions:
+            if region["listen"] is not None:
+                yield f"{region['name']} {region['listen']}", f"its own listener; partners call {region['address']}"
 
     def _first_call(self, ports: Ports) -> str:
         ca = f" --ca {self.ca_file}" if self.ca_file else ""
@@ -139,6 +160,13 @@ class Announcement:
         for path in self.key_log_paths:
             notes.append(f"TLS secrets are appended to {path}: whoever has that file can read captures of these calls")
         return tuple(notes)
+
+
+def _region_values(region: Mapping[str, Any]) -> tuple[Any, ...]:
+    host, port = split_host_port(region["address"])
+    media = region["media"]
+    name, label, named = region["name"], region["label"], region["host"] or ""
+    return name, label, named, host, port, media["advertised"] or "", media["portStart"], media["portEnd"]
 
 
 def _range(ports: Ports) -> str:

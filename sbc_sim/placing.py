@@ -18,6 +18,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from sbc_sim.calls.outputs import Environment
+from sbc_sim.calls.production import is_production, not_dialled
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.memory import MemoryStore
 from sbc_sim.net.key_log import KeyLog, key_log_files
@@ -67,6 +68,8 @@ class Order:
     verify: bool = True
     frames: tuple[bytes, ...] = field(default=(), repr=False)
     """PCMU frames to play; empty: a tone, another one for each call."""
+    production: bool = False
+    """Whether a name of Salesforce's production may be dialled (sip.dial_production)."""
     voice: Iterable[bytes | Key] | None = field(default=None, repr=False)
     """Of a single call: what it says while it is up, instead of frames."""
     codecs: tuple[str, ...] = ("PCMU",)
@@ -96,10 +99,12 @@ class Placement:
         self._legs: dict[str, PlayLeg] = {}
         self._done: Deferred[None] = Deferred()
         self._closing = False
+        if is_production(order.plan.host) and not order.production:
+            raise PlacingError(not_dialled(order.plan.host))
         host = local_host(order.plan.host, order.plan.port)
         try:
             self.plane = MediaPlane(reactor, host, host, "0", "ports", clock=self._clock, make_leg=self._make_leg)
-            dialler = SipDialler(reactor, ClientTls(order.ca_file, order.verify), key_log=_key_log())
+            dialler = SipDialler(reactor, ClientTls(order.ca_file, order.verify), key_log=_key_log(), production=order.production)
         except (CertificateError, ValueError) as error:
             raise PlacingError(str(error)) from None
         environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes)

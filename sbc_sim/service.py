@@ -452,4 +452,7 @@ class Service:
             survives=self.store.health().kind != "memory",
             restarted=len(getattr(self.store, "restarted", ())),
             key_log_paths=self.recordings.key_log_paths,
+            regions=self.regional.regions(),
+            partners=tuple(self.directory.partners),
+            shown=self.shown.change_of("").how.value,
         )

@@ -164,7 +164,7 @@ def overlaps(common: PortRange, regions: Mapping[str, RegionSettings]) -> Iterat
             continue
         for setting, other in ranges.items():
             if ports != other and ports.start and other.start and ports.start <= other.end and other.start <= ports.end:
-                yield f"regions.{name}.media_ports", f"{ports} and {other} of {setting} have ports in common: keep them apart, or make them equal"
+                yield f"regions.{name}.media_ports", f"{ports} and {other} ({setting}) overlap: keep them apart, or make them equal"
         ranges[f"regions.{name}.media_ports"] = ports
 
 

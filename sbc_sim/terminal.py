@@ -49,6 +49,8 @@ class Banner:
     """Where calls are kept."""
     durable: bool = False
     """Whether they are still there after a restart."""
+    regions: Sequence[tuple[str, str]] = ()
+    """How regions are reached: what, and more of it."""
 
 
 def banner(about: Banner, paint: Paint = lambda text, style: text) -> str:
@@ -64,6 +66,8 @@ def _lines(about: Banner, paint: Paint) -> Iterator[str]:
     yield _row("SIP over TLS", about.sip, f"says {contact} in Contact", paint)
     room = f"room for {about.calls} calls" if about.calls else "as many calls as the machine has ports"
     yield _row("SRTP media", f"{about.media}/udp", f"says {about.media_advertised or reached} in SDP; {about.mode}, {room}", paint)
+    for number, (what, more) in enumerate(about.regions):
+        yield _row("" if number else "regions", what, more, paint)
     yield _row("page, API", about.http, "", paint)
     kept = "read again after a restart" if about.durable else "forgotten at the end; store.url: sqlite:FILE keeps them"
     yield _row("calls kept", about.store, kept, paint)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 
+from sbc_sim.calls.production import is_production
 from sbc_sim.commands.examination import Check
 
 LOOK_UP_SECONDS = 5.0
@@ -97,6 +98,8 @@ def _resolved(host: str) -> tuple[list[IPv4Address | IPv6Address], str]:
         return [ip_address(host.strip("[]"))], ""
     except ValueError:
         pass
+    if is_production(host):
+        return [], "a name of Salesforce's production, which is not resolved here"
     found: list[IPv4Address | IPv6Address] = []
     trouble = [f"the name was not resolved within {LOOK_UP_SECONDS:g} s"]
 

@@ -819,6 +819,17 @@ class Snippet(Out):
     tested: bool = Field(description="False: from documentation.")
 
 
+class SetupRegion(Out):
+    """How calls reach a region."""
+
+    name: str
+    label: str
+    host: str | None = Field(description="Its public host name.")
+    address: str = Field(description="HOST:PORT of the simulator for it.")
+    hosts_line: str | None = Field(description="Line for /etc/hosts, or a record for your DNS, that leads the name here.")
+    uri: str
+
+
 class Setup(Out):
     """How to point an SBC here."""
 
@@ -828,6 +839,7 @@ class Setup(Out):
     media: SetupMedia
     uui: SetupUui
     allow_list: list[Allowed]
+    regions: list[SetupRegion]
     numbers: list[TestNumber]
     snippets: list[Snippet]
 

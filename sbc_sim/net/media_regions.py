@@ -14,7 +14,7 @@ class RegionalMedia:
     """All media of one process, as `MediaPlane` is when no region has its own. Packets never come by here."""
 
     def __init__(self, common: MediaPlane, own: Mapping[str, MediaPlane], advertised: Mapping[str, str]) -> None:
-        """`own` has the plane of each region with ports of its own (several may share one), `advertised` addresses for the SDP by region."""
+        """`own`: planes of regions with ports of their own (several may share one); `advertised`: addresses for the SDP, by region."""
         self._common = common
         self._own = own
         self._advertised = advertised

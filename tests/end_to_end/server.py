@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Server:
     http_port: int
     ca: Path
     conversation: Conversation
+    region_ports: Mapping[str, int] = field(default_factory=dict)
+    """Of regions with a listener of their own."""
 
     def get(self, path: str) -> Any:
         """GET a JSON document."""
@@ -78,18 +80,18 @@ def serving(folder: Path, **settings: str) -> Iterator[Server]:
     conversation = Conversation("sbc-sim", command, folder, {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"})
     try:
         ports = _wait_ports(conversation, ports_file)
-        yield Server(ports["sip"], ports["http"], folder / "certs" / "ca.pem", conversation)
+        yield Server(ports["sip"], ports["http"], folder / "certs" / "ca.pem", conversation, ports.get("regions", {}))
     finally:
         conversation.end()
     assert "Traceback" not in conversation.said, f"the server logged an exception:\n{conversation.last_words()}"
 
 
-def _wait_ports(conversation: Conversation, ports_file: Path) -> dict[str, int]:
+def _wait_ports(conversation: Conversation, ports_file: Path) -> dict[str, Any]:
     def written() -> bool:
         if conversation.process.poll() is not None:
             raise PartnerFailed(f"sbc-sim serve ended with {conversation.process.returncode}:\n{conversation.last_words()}")
         return ports_file.exists() and ports_file.read_text().rstrip().endswith("}")
 
     wait_until(written, "sbc-sim writes its ports file", said=conversation.last_words)
-    ports: dict[str, int] = json.loads(ports_file.read_text())
+    ports: dict[str, Any] = json.loads(ports_file.read_text())
     return ports
