@@ -132,7 +132,7 @@ def _way_back(journey: Journey) -> list[Finding]:
 def _step(rule: str, back: Returning, broken: str | None) -> Finding:
     if rule == broken:
         status = Status.WARN if back.trouble in _NOT_THE_PARTNERS else Status.FAIL
-        return found(rule, status, _with(sentence(back.detail), _goes_on(back)), _shown(back))
+        return found(rule, status, _with(_sentence(back.detail), _goes_on(back)), _shown(back))
     if rule == _NO_CERTIFICATE and back.asked_for_certificate:
         detail = f"The server at {back.target} asked for a client certificate; none was sent, and the call went on."
         return warned(rule, detail, Quote("CertificateRequest", "TLS", None, "TLS"))
@@ -170,7 +170,7 @@ def _refer(journey: Journey) -> Finding:
     if journey.mode != "refer" or back is None:
         return skipped(_REFER, "No REFER was sent.")
     if back.trouble is not None:
-        return failed(_REFER, _with(sentence(back.detail), "The leg was ended by BYE instead."), _shown(back))
+        return failed(_REFER, _with(_sentence(back.detail), "The leg was ended by BYE instead."), _shown(back))
     if back.reported is not None and back.reported >= 200:
         return passed(_REFER, f"REFER was taken, and NOTIFY told of {back.reported}.")
     if back.reported is None and back.status is None:
@@ -199,6 +199,10 @@ def _how(evidence: Evidence) -> Finding:
 
 def _with(detail: str, more: str) -> str:
     return f"{detail} {sentence(more)}" if more else detail
+
+
+def _sentence(text: str) -> str:
+    return sentence(text[:1].upper() + text[1:])
 
 
 def _seen(text: str) -> Quote:
