@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import ssl
+import unicodedata
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -353,7 +354,15 @@ def _taken_apart(api: str) -> tuple[bool, str, int | None, str]:
     beside = parts.query or parts.fragment or parts.username or not api.isprintable()
     if parts.scheme not in ("http", "https") or not parts.hostname or beside:
         raise ValueError(f"{api!r} is no address of an sbc-sim: write http://HOST:PORT, with the sub-path behind it if there is one")
+    if _is_production(parts.hostname):
+        raise ValueError(f"{parts.hostname} is a name of Salesforce's production: no sbc-sim answers there, so it is not dialled")
     return parts.scheme == "https", parts.hostname, port, quote(parts.path.rstrip("/"), safe="/%~")
+
+
+def _is_production(host: str) -> bool:
+    """As calls/production, which this module cannot see: it is used alone."""
+    plain = unicodedata.normalize("NFKC", host.translate({0x3002: ".", 0xFF61: "."})).lower().rstrip(".")
+    return plain == "salesforce-ccaas.com" or plain.endswith(".salesforce-ccaas.com")
 
 
 def _reason(error: Exception) -> str:

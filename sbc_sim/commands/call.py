@@ -18,6 +18,7 @@ from sbc_sim.commands.shared import (
     Unusable,
     as_json,
     end_reactor,
+    may_dial,
     run_reactor,
     say,
     say_json,
@@ -68,7 +69,9 @@ def call(target: str, calls: int, interval: float, insecure: bool, ladder: bool,
     from sbc_sim.placing import Order
 
     ca_file = wanted["ca_file"] or (Path("certs/ca.pem") if Path("certs/ca.pem").exists() and not insecure else None)
-    order = Order(_plan(target, wanted), calls, interval, ca_file, not insecure, _frames(wanted["wav"]))
+    plan = _plan(target, wanted)
+    production = may_dial(plan.host)
+    order = Order(plan, calls, interval, ca_file, not insecure, _frames(wanted["wav"]), production=production)
     placement = _place(order)
     return _tell(placement, ladder, as_json)
 

@@ -97,6 +97,20 @@ def loaded(ctx: click.Context) -> Loaded:
         raise Unusable(str(error)) from None
 
 
+def may_dial(host: str) -> bool:
+    """Tell whether a name of Salesforce's production may be dialled: only when the settings say so in as many words."""
+    from sbc_sim.calls.production import DIAL_WORDS, is_production
+
+    if not is_production(host):
+        return False
+    from sbc_sim.settings import SettingsError, load
+
+    try:
+        return load().settings.sip.dial_production == DIAL_WORDS
+    except SettingsError as error:
+        raise Unusable(str(error)) from None
+
+
 def say(text: str = "") -> None:
     """Print, coloured only on a terminal that wants it (NO_COLOR)."""
     click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
