@@ -13,8 +13,8 @@ import http.client
 import json
 import os
 import ssl
-import unicodedata
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass

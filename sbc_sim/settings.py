@@ -90,7 +90,7 @@ class Sip(Section):
     ring_seconds: float = Field(0.2, ge=0, le=180, description="From 180 to 200, seconds.")
     caller_number: Literal["warn", "ignore"] = Field("warn", description="A call without a caller's number.")
     default_region: str = Field("", description="Region of calls that name none. Empty: none.")
-    dial_production: str = Field(
+    dial_production: Literal["", "I know that this calls production"] = Field(
         "", description=f"Must be the words `{DIAL_WORDS}` before a name below {PUBLIC_DOMAIN} is ever resolved or dialled."
     )
 
