@@ -56,15 +56,14 @@ def judged(view: CallView) -> Attempt:
 
 
 def _reached(view: CallView, check: dict[str, Any]) -> dict[str, Any]:
-    """Of a call that was not answered only what a rule says counts; the rest was not reached."""
-    if check["status"] == "pass" or check["text"].startswith("SBC-"):
-        return check if check["name"] in _BEFORE_THE_ANSWER else {**check, "status": "skip", "text": NOT_ANSWERED}
-    told = check["name"] in _BEFORE_THE_ANSWER and (view.uui is not None or not found_in(view)) and check["name"] != "SDP"
-    return check if told else {**check, "status": "skip", "text": NOT_ANSWERED}
+    """Of a call that was not answered what a rule says counts, and its TLS and User-to-User when they were looked at."""
+    looked_at = check["name"] == "TLS" or (check["name"] == "User-to-User" and view.uui is not None)
+    if looked_at or check["text"].startswith("SBC-"):
+        return check
+    return {**check, "status": "skip", "text": NOT_ANSWERED}
 
 
 NOT_ANSWERED = "Not reached: the call was not answered."
-_BEFORE_THE_ANSWER = ("TLS", "User-to-User", "SDP", "SRTP")
 
 
 def _passed_text(findings: list[dict[str, Any]]) -> str:
