@@ -110,12 +110,21 @@ class AgentTalk:
         self._take(Input.CALL_OVER, "", now)
 
     def _take(self, what: Input, value: str, now: float) -> None:
+        if what is not Input.CALL_OVER and self.state is not Talk.OVER and self._acts.evidence.journey.escalated_at is not None:
+            self._give_up(now)
+            return
         entry = TALK.get((self.state, what))
         if entry is None:
             return
         action, self.state = entry
         getattr(self, action)(value, now)
         self.deadline = None if self.state is Talk.OVER else min((at for at, _ in self._times(now)), default=None)
+
+    def _give_up(self, now: float) -> None:
+        """Fall silent: somebody else escalated the call, which may go on for a while."""
+        self._cut_short("", now)
+        self.state, self.deadline = Talk.OVER, None
+        self._acts.say(None, now)
 
     # --- actions of the table ----------------------------------------------------------------------------------------
 
@@ -125,7 +134,7 @@ class AgentTalk:
 
     def _prompt_over(self, value: str, now: float) -> None:
         self._playing = ""
-        self._note("prompt-over", f"{self._step.prompt} is over", now)
+        self._note("prompt-over", self._step.prompt, now)
         self._listen(now)
 
     def _listen(self, now: float) -> None:
@@ -140,7 +149,7 @@ class AgentTalk:
             self._fall_silent("speech", now)
 
     def _fall_silent(self, why: str, now: float) -> None:
-        self._note("prompt-over", f"{self._step.prompt} was interrupted by {why}", now)
+        self._note("prompt-over", f"{self._step.prompt}, interrupted by {why}", now)
         self._playing = ""
         self._acts.say(None, now)
         self.state, self._quiet_since = Talk.LISTENING, now
@@ -153,8 +162,8 @@ class AgentTalk:
         seconds = int(value) / 1000 if value.isdecimal() else 0.0
         self._talked += seconds
         self._speaking_since, self._quiet_since = None, now
-        heard = "while the agent was speaking" if self.state is Talk.SAYING else "and made a pause"
-        self._note("speech", f"the other side spoke for {seconds:.1f} s {heard}", now)
+        during = ", while the agent was speaking" if self.state is Talk.SAYING else ""
+        self._note("speech", f"{seconds:.1f} s of speech{during}", now)
 
     def _spoken(self, value: str, now: float) -> None:
         self._speech_over(value, now)
@@ -164,9 +173,9 @@ class AgentTalk:
         rule = None if self._step.barge_in is BargeIn.NEVER else self._rule(Heard.DIGIT, value)
         if rule is None:
             why = "the prompt is not to be interrupted" if self._step.barge_in is BargeIn.NEVER else "no rule here waits for it"
-            self._note("digit", f"the key {value} was pressed during the prompt: {why}", now)
+            self._note("digit", f"{value}, during the prompt: {why}", now)
             return
-        self._note("digit", f"the key {value} was pressed during the prompt", now, rule.line)
+        self._note("digit", f"{value}, during the prompt", now, rule.line)
         self._fall_silent(f"the key {value}", now)
         self._do(rule.action, f"the key {value} was pressed", rule.line, now)
 
@@ -174,7 +183,7 @@ class AgentTalk:
         self._quiet_since = now
         rule = self._rule(Heard.DIGIT, value)
         unused = "" if rule is not None else ": no rule here waits for it"
-        self._note("digit", f"the key {value} was pressed{unused}", now, rule.line if rule else 0)
+        self._note("digit", f"{value}{unused}", now, rule.line if rule else 0)
         if rule is not None:
             self._do(rule.action, f"the key {value} was pressed", rule.line, now)
 
@@ -200,7 +209,7 @@ class AgentTalk:
             Heard.LASTED: f"the call has lasted {seconds}",
         }[condition.heard]
         if condition.heard is Heard.SILENCE:
-            self._note("silence", why, now, rule.line)
+            self._note("silence", f"for {seconds}", now, rule.line)
         if self.state is Talk.SAYING:
             self._fall_silent(f"the rule {condition}", now)
         self._do(rule.action, why, rule.line, now)
@@ -211,13 +220,13 @@ class AgentTalk:
     def _cut_short(self, value: str, now: float) -> None:
         evidence = self._acts.evidence
         doing = f"was saying {self._step.prompt}" if self._playing else "was listening"
-        if evidence.end_reason == "escalated":
-            how, outcome = "the call was escalated from outside", "escalation"
+        if evidence.journey.escalated_at is not None:
+            how, outcome = "the call was escalated, but not by the agent", "escalation"
         elif evidence.ended_by == "partner":
             how, outcome = "the partner ended the call with BYE, and nothing was escalated", "partner"
         else:
             how, outcome = f"the call ended ({evidence.end_reason or 'for another reason'})", "other"
-        self._note("end", f"{how}, while the agent {doing} (step {self._step.name})", now, outcome=outcome)
+        self._note("end", f"{how}; it {doing} (step {self._step.name})", now, outcome=outcome)
 
     # --- steps and actions of the scenario ---------------------------------------------------------------------------
 
@@ -227,7 +236,7 @@ class AgentTalk:
             self._end(TOO_LONG, f"the scenario ends a call after {self._scenario.bounds.steps} steps (bounds.steps)", now)
             return
         self._step, self._step_at = step, now
-        self._note("step", f"step {step.name}", now)
+        self._note("step", step.name, now)
         prompt = self._prompt(step, now)
         if prompt is None:
             self._listen(now)
@@ -243,7 +252,7 @@ class AgentTalk:
         try:
             return replace(self._scenario.voice(step.prompt), name=f"{step.prompt} ({self._visits})")
         except PromptError as error:
-            self._note("prompt", f"{step.prompt} cannot be said: {error}", now)
+            self._note("problem", f"{step.prompt} cannot be said: {error}", now)
             return None
 
     def _do(self, action: Action, because: str, line: int, now: float) -> None:
@@ -259,12 +268,12 @@ class AgentTalk:
     def _escalate(self, action: Action, why: str, line: int, now: float) -> None:
         self.state = Talk.OVER
         why = why or f"the scenario {self._scenario.name} says so"
-        self._note("end", f"the agent escalates: {why}", now, line, outcome="escalation")
+        self._note("end", f"escalation: {why}", now, line, outcome="escalation")
         self._acts.escalate(action.mode, why, now, action.data)
 
     def _end(self, reason: str, why: str, now: float, line: int = 0) -> None:
         self.state = Talk.OVER
-        self._note("end", f"the agent ends the call, no escalation: {why}", now, line, outcome="ended")
+        self._note("end", f"the call, no escalation: {why}", now, line, outcome="ended")
         self._acts.hang_up(reason, f"the agent has ended the call: {why}", now)
 
     # --- rules -------------------------------------------------------------------------------------------------------

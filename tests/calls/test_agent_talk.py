@@ -168,7 +168,7 @@ def test_zero_reaches_a_human_even_during_the_greeting_and_the_call_is_escalated
     assert talk.steps == ["greeting", "handover"]
     talk.play()
     assert talk.end["outcome"] == "escalation"
-    assert talk.end["text"] == "the agent escalates: the caller asked for a human"
+    assert talk.end["text"] == "escalation: the caller asked for a human"
     assert talk.ended()["endReason"] == "escalated"
 
 
@@ -181,8 +181,8 @@ def test_when_nobody_talks_the_agent_speaks_up_and_then_ends():
     assert talk.steps == ["greeting", "still-there"]
     talk.play()
     talk.wait(6.1)
-    assert talk.end["text"] == "the agent ends the call, no escalation: nobody spoke"
-    assert [note["text"] for note in talk.notes if note["event"] == "silence"] == ["nothing was heard for 6 s"] * 2
+    assert talk.end["text"] == "the call, no escalation: nobody spoke"
+    assert [note["text"] for note in talk.notes if note["event"] == "silence"] == ["for 6 s"] * 2
     assert talk.ended()["endReason"] == "agent-ended"
 
 
@@ -191,14 +191,14 @@ def test_after_much_talk_the_agent_escalates():
     talk.play()
     talk.hear(LegEventKind.SPEECH_BEGAN)
     talk.wait(61)
-    assert talk.end["text"] == "the agent escalates: the caller has talked for 60 s"
+    assert talk.end["text"] == "escalation: the caller has talked for 60 s"
     assert talk.ended()["endReason"] == "escalated"
 
 
 def test_the_scenario_escalate_escalates_right_after_its_prompt():
     talk = Talking("steps: {handover: {say: handover, then: escalate}}")
     talk.play()
-    assert talk.end["text"] == "the agent escalates: the scenario mine says so"
+    assert talk.end["text"] == "escalation: the scenario mine says so"
     assert talk.ended()["endReason"] == "escalated"
 
 
@@ -211,16 +211,16 @@ def test_the_entries_tell_the_talk_in_words_with_step_and_line():
     greeting = "Hello. This is the simulated agent. How can I help you? For a human, press zero."
     answer = "Thank you. I have taken note of that. Is there anything else?"
     assert told == [
-        ("step", "hello", "step hello", 7),
+        ("step", "hello", "hello", 7),
         ("prompt", "hello", greeting, 7),
-        ("digit", "hello", "the key 1 was pressed during the prompt", 10),
-        ("prompt-over", "hello", "greeting was interrupted by the key 1", 7),
-        ("step", "one", "step one", 14),
+        ("digit", "hello", "1, during the prompt", 10),
+        ("prompt-over", "hello", "greeting, interrupted by the key 1", 7),
+        ("step", "one", "one", 14),
         ("prompt", "one", answer, 14),
-        ("prompt-over", "one", "answer is over", 14),
-        ("step", "quiet", "step quiet", 18),
-        ("digit", "quiet", "the key 5 was pressed", 20),
-        ("end", "quiet", "the agent escalates: a key", 20),
+        ("prompt-over", "one", "answer", 14),
+        ("step", "quiet", "quiet", 18),
+        ("digit", "quiet", "5", 20),
+        ("end", "quiet", "escalation: a key", 20),
     ]
 
 
@@ -229,10 +229,10 @@ def test_a_key_without_a_rule_interrupts_nothing():
     talk.press("7")
     assert talk.steps == ["hello"]
     assert talk.prompt is not None
-    assert talk.notes[-1]["text"] == "the key 7 was pressed during the prompt: no rule here waits for it"
+    assert talk.notes[-1]["text"] == "7, during the prompt: no rule here waits for it"
     talk.play()
     talk.press("7")
-    assert talk.notes[-1]["text"] == "the key 7 was pressed: no rule here waits for it"
+    assert talk.notes[-1]["text"] == "7: no rule here waits for it"
 
 
 def test_a_key_that_nobody_waits_for_is_no_silence():
@@ -284,7 +284,7 @@ def test_a_step_ends_at_its_deadline_its_prompt_included():
     talk.wait(39.9)
     assert not talk.over
     talk.wait(0.2)
-    assert talk.end["text"] == "the agent ends the call, no escalation: too slow"
+    assert talk.end["text"] == "the call, no escalation: too slow"
 
 
 def test_talk_is_added_up_over_steps_and_counts_once():
@@ -325,7 +325,7 @@ def test_a_call_that_lasts_goes_where_the_scenario_says():
 def test_at_the_bound_of_time_the_agent_ends_the_call():
     talk = Talking("bounds: {seconds: 10}\nsteps:\n  a:\n    when: {speech: end}\n")
     talk.wait(10.1)
-    assert talk.end["text"] == "the agent ends the call, no escalation: the scenario ends a call after 10 s (bounds.seconds)"
+    assert talk.end["text"] == "the call, no escalation: the scenario ends a call after 10 s (bounds.seconds)"
     assert talk.ended()["endReason"] == "agent-limit"
 
 
@@ -341,9 +341,7 @@ def test_when_the_partner_hangs_up_the_talk_is_noted_as_ended_by_the_partner():
     talk = Talking()
     talk.call.send("BYE")
     assert talk.end["outcome"] == "partner"
-    assert talk.end["text"] == (
-        "the partner ended the call with BYE, and nothing was escalated, while the agent was saying greeting (step greeting)"
-    )
+    assert talk.end["text"] == ("the partner ended the call with BYE, and nothing was escalated; it was saying greeting (step greeting)")
     assert dict(talk.exchange.told(Kind.CALL_ENDED)[0].data)["endedBy"] == "partner"
     kinds = [entry.kind for entry in talk.exchange.entries]
     assert kinds.index(Kind.VERDICT) > len(kinds) - 1 - kinds[::-1].index(Kind.AGENT), "noted before the verdict"
@@ -353,7 +351,25 @@ def test_a_call_that_the_api_hangs_up_or_escalates_is_noted_as_such():
     talk = Talking()
     talk.play()
     talk.exchange.took(talk.exchange.switchboard.hang_up(talk.id, talk.exchange.now))
-    assert (talk.end["outcome"], talk.end["text"]) == ("other", "the call ended (api), while the agent was listening (step greeting)")
+    assert (talk.end["outcome"], talk.end["text"]) == ("other", "the call ended (api); it was listening (step greeting)")
+
+
+def test_a_call_that_the_api_escalates_is_left_to_the_escalation():
+    talk = Talking()
+    talk.exchange.took(talk.exchange.switchboard.escalate(talk.id, "bye", "by hand", talk.exchange.now))
+    assert talk.end["outcome"] == "escalation"
+    assert talk.end["text"] == "the call was escalated, but not by the agent; it was saying greeting (step greeting)"
+    assert talk.ended()["endReason"] == "escalated"
+
+
+def test_while_the_call_is_being_given_back_the_agent_is_silent():
+    talk = Talking()
+    talk.exchange.switchboard._calls[talk.id].evidence.journey.escalated_at = talk.exchange.now
+    talk.press("7")
+    assert talk.prompt is None
+    talk.wait(30)
+    assert not talk.over
+    assert [note["event"] for note in talk.notes].count("end") == 1
 
 
 def test_after_the_end_nothing_is_said_any_more():
@@ -393,13 +409,15 @@ def test_a_prompt_that_is_gone_meanwhile_is_noted_and_the_talk_goes_on(tmp_path:
     assert talk.end["outcome"] == "escalation"
 
 
-def test_before_the_ack_the_agent_says_nothing():
-    talk = AgentTalk(Scenario.parse({"steps": {"a": {"then": "end"}}}, "x"), None)  # type: ignore[arg-type]
-    talk.heard(LegEvent(LegEventKind.DIGIT, "1"), 1.0)
-    talk.advance(2.0)
-    assert (talk.state, talk.deadline) == (Talk.WAITING, None)
-    talk.over(3.0)
-    assert talk.state is Talk.OVER
+def test_before_the_ack_the_agent_says_nothing_and_has_nothing_to_end():
+    exchange = Exchange(environment=replace(an_environment(), choose=Choosing(NumberTable(), FaultTable(), Agents(AgentSettings(), {}))))
+    placed = Placed(exchange.line(), an_invite(uri="sip:2000@sbc.example"))
+    call = exchange.told(Kind.CALL_STARTED)[0].call or ""
+    exchange.took(exchange.switchboard.heard(call, LegEvent(LegEventKind.DIGIT, "0"), exchange.now))
+    exchange.wait(5)
+    placed.send("BYE")
+    assert exchange.told(Kind.AGENT) == []
+    assert exchange.told(Kind.CALL_ENDED)
 
 
 @pytest.mark.parametrize(("user", "user_to_user"), [("2000", None), ("agent", None), ("+15552000", None), ("+4930123", ANOTHER_ORG)])

@@ -167,8 +167,10 @@ def test_when_the_caller_hangs_up_the_agent_has_not_escalated(own_scenario: tupl
         assert answer.status == 200
         told = server.wait_for_call("hang-up@partner.example", "ended")
     assert (told["endedBy"], told["endReason"]) == ("partner", "normal")
-    agent = server.get(f"/api/v1/calls/{told['id']}")
-    assert "escalation" not in agent or not agent["escalation"]
+    journey = server.get(f"/api/v1/calls/{told['id']}/journey")
+    assert journey["escalation"] is None
+    assert journey["agent"][-1]["outcome"] == "partner"
+    assert "the partner ended the call with BYE, and nothing was escalated" in journey["agent"][-1]["words"]
 
 
 def share_heard(prompt: bytes, heard: array.array[int]) -> float:
