@@ -22,6 +22,7 @@ from sbc_sim.commands.examination import (
     check_names,
     check_own_certificate,
     check_ports,
+    check_regions,
     check_settings,
     check_store,
     check_trust,
@@ -153,6 +154,7 @@ class _Examination:
         own = addresses(settings)
         ports = list(check_ports(settings))
         yield from ports
+        yield check_regions(settings)
         certificate, credentials = check_own_certificate(settings)
         certificate = rehearsal.certificate(certificate)
         yield certificate

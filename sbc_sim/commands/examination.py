@@ -44,13 +44,39 @@ def check_ports(settings: Settings) -> Iterator[Check]:
     for name, endpoint in (("SIP port", settings.sip.listen), ("HTTP port", settings.http.listen)):
         yield _tcp_port(name, endpoint.host, endpoint.port)
     yield _media_ports(settings)
+    yield from _region_ports(settings)
 
 
-def _tcp_port(name: str, host: str, port: int) -> Check:
+def _region_ports(settings: Settings) -> Iterator[Check]:
+    """What regions have of their own; the others share what is looked at anyway."""
+    for region, own in settings.regions.items():
+        if own.enabled and own.listen is not None:
+            yield _tcp_port(f"port of {region}", own.listen.host, own.listen.port, f"regions.{region}.listen")
+        if own.enabled and own.media_ports is not None and own.media_ports.start:
+            ports = range(own.media_ports.start, own.media_ports.end + 1)
+            taken = [port for port in ports if not _udp_is_free(settings.media.listen, port)]
+            cure = f"see who holds them (`ss -lunp`), or set regions.{region}.media_ports to another range"
+            seen = f"{own.media_ports}/udp: {', '.join(map(str, taken[:8]))} taken" if taken else f"{own.media_ports}/udp are free"
+            yield Check(f"media of {region}", "fail" if len(taken) == len(ports) else "warn" if taken else "pass", seen, cure if taken else "")
+
+
+def check_regions(settings: Settings) -> Check:
+    """Which regions there are, and how calls say which one they mean."""
+    there = {name: region for name, region in settings.regions.items() if region.enabled}
+    if not there:
+        return Check("regions", "pass", "none: every region is switched off (regions.NAME.enabled)")
+    own = [f"{name} on {region.listen}" for name, region in there.items() if region.listen is not None]
+    shared = len(there) - len(own)
+    told = [f"{shared} share {settings.sip.listen} and are told apart by SNI, Request-URI host or source network"] if shared else []
+    default = f"; calls that name none belong to {settings.sip.default_region}" if settings.sip.default_region else ""
+    return Check("regions", "pass", "; ".join([*told, *own]) + default)
+
+
+def _tcp_port(name: str, host: str, port: int, setting: str = "") -> Check:
     what = f"{host_port(host, port)}/tcp"
     if port == 0:
         return Check(name, "pass", f"{host}: any free port")
-    key = "sip.listen" if name == "SIP port" else "http.listen"
+    key = setting or ("sip.listen" if name == "SIP port" else "http.listen")
     try:
         with _socket(host, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: old connections do not hold the port

@@ -1,14 +1,15 @@
-"""Commands for certificates: tls ca, issue, show."""
+"""Commands for certificates: tls ca, issue, show, rotate."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sbc_sim.commands.asking import asks_an_instance, client_of, explained
 from sbc_sim.commands.shared import CannotRun, SettingsCommand, as_json, loaded, say, say_json
 from sbc_sim.journal.view import camel
 
@@ -63,6 +64,52 @@ def tls_show(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None
         here = _files(ctx)
         files = (here.ca, here.server)
     _show_certificates(files, as_json)
+
+
+@tls.command("rotate")
+@click.argument("how", required=False, metavar="[HOW]")
+@click.option("--region", help="Only in this region. Default: everywhere.")
+@asks_an_instance
+@as_json
+def tls_rotate(how: str | None, region: str | None, as_json: bool, **wanted: Any) -> None:
+    """Rehearse a rotation on a running instance: new connections see another certificate, calls that are up go on.
+
+    HOW is new-leaf (the same CA), new-ca, expired, wrong-name, self-signed, missing-intermediate, or original to go back. Without it:
+    what is shown now. After new-ca --json has the CA that partners must trust.
+    """
+    client = client_of(wanted)
+    with explained():
+        if how is None and region is None:
+            told = list(client.get("/api/v1/tls")["certificates"])
+        else:
+            told = [client.post("/api/v1/tls/rotate", {"how": how or "new-leaf", **({"region": region} if region else {})})]
+    if as_json:
+        say_json(told if how is None and region is None else told[0])
+        return
+    for number, shown in enumerate(told):
+        if number:
+            say()
+        _say_shown(shown)
+
+
+def _say_shown(shown: Mapping[str, Any]) -> None:
+    from sbc_sim.exports.redaction import clean
+
+    where = f"{shown['region']} ({shown['host']})" if shown.get("region") else "clients that name no region"
+    since = f", since {shown['since']}" if shown.get("since") else ""
+    rows = {
+        "shown to": where,
+        "how": f"{shown['how']}{since}",
+        "subject": shown["subject"],
+        "issuer": shown["issuer"],
+        "names": ", ".join(shown["names"]),
+        "not after": shown["notAfter"],
+        "SHA-256": shown["fingerprint"],
+    }
+    for name, value in rows.items():
+        say(f"{name:<12} {clean(value)}")
+    if shown.get("caPem"):
+        say(f"CA to trust\n{shown['caPem'].rstrip()}")
 
 
 def _files(ctx: click.Context) -> CertificateFiles:
