@@ -234,7 +234,7 @@ class Call:
     def _let_go(self, reason: str, now: float) -> None:
         """Give the verdict on a call that only waited for a reaction of the partner."""
         by = "sbc" if self.state is CallState.DECLINED else "partner"
-        self._provoking.leave(now)
+        self._provoking.leave()
         self._move(CallInput.OVER, now)
         self._finish(by, reason if by == "sbc" else "normal", now)
 

@@ -104,11 +104,11 @@ class Provoking:
         self.seen.packets_after_bye = self._received() - self._packets
         return True
 
-    def leave(self, now: float) -> None:
+    def leave(self) -> None:
         """Forget what was ignored: it is never answered."""
         self._until = self._look_at = None
         for transaction in self._ignored:
-            self._agent.server.leave(transaction, now)
+            self._agent.server.leave(transaction)
         self._ignored.clear()
 
     def _received(self) -> int:

@@ -329,11 +329,9 @@ class ServerSide:
         transaction.connection, effects = self._connections.dial(host, via.port or DEFAULT_PORT, transaction.peer)
         return effects
 
-    def leave(self, transaction: ServerTransaction, now: float) -> None:
+    def leave(self, transaction: ServerTransaction) -> None:
         """Never answer a request that waits: forget it, and with a BYE its dialog."""
-        if not transaction.answered:
-            transaction.machine.feed(Input.TRANSPORT_ERROR, now)
-            self._settle(transaction)
+        self._drop(transaction)
         if transaction.request.method == "BYE" and transaction.dialog is not None:
             self.end(transaction.dialog)
 
@@ -396,8 +394,10 @@ class ServerSide:
     def _settle(self, transaction: ServerTransaction) -> None:
         """Keep the alarm of a transaction; forget it when it is over."""
         self._alarms.set(transaction, transaction.machine.deadline)
-        if not transaction.machine.over:
-            return
+        if transaction.machine.over:
+            self._drop(transaction)
+
+    def _drop(self, transaction: ServerTransaction) -> None:
         self._servers.pop(transaction.key, None)
         companions = self._of_dialog.get(transaction.dialog, []) if transaction.dialog else []
         if transaction in companions:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from sbc_sim.calls.conduct import Choose, plain
 from sbc_sim.calls.limits import Limits
-from sbc_sim.calls.outputs import Close, Connect, Core, Environment, Output, Record, Send, StartMedia, StopMedia
+from sbc_sim.calls.outputs import Close, Connect, Core, Environment, Output, Record, Say, Send, StartMedia, StopMedia
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.partner.caller import Caller
 from sbc_sim.partner.placed_call import CallPlan
 from sbc_sim.rtp.audio import tone
-from sbc_sim.rtp.echo import EchoLeg
 from sbc_sim.rtp.endpoint import Endpoint
 from sbc_sim.rtp.leg import LegDescription, LegReport, MediaAddress
+from sbc_sim.rtp.legs import make_leg
 from sbc_sim.rtp.play import EchoProof, PlayLeg
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sip.connections import Identity
@@ -52,11 +53,17 @@ class Side:
         self.legs: dict[str, Endpoint] = {}
         self.stopped: list[str] = []
         self.by_port: dict[Address, str] = {}
+        self.choose: Choose = plain
+        self.renewed = 0
+        """How often the certificate was to be renewed."""
         self._ports = itertools.count(31000, 2)
         self._last: dict[str, LegReport] = {}
 
     def environment(self) -> Environment:
-        return Environment(self._open, self._read, self.chance.token, self.chance.octets)
+        return Environment(self._open, self._read, self.chance.token, self.chance.octets, choose=self.choose, renew_certificate=self._renew)
+
+    def _renew(self) -> None:
+        self.renewed += 1
 
     def _open(self, call: str, region: str) -> MediaAddress:
         port = next(self._ports)
@@ -68,7 +75,7 @@ class Side:
         return leg.report() if leg else None
 
     def make_leg(self, description: LegDescription, now: float) -> Endpoint:
-        return EchoLeg(description, now)
+        return make_leg(description, now)
 
     def port_of(self, call: str) -> Address:
         return next(address for address, owner in self.by_port.items() if owner == call)
@@ -102,7 +109,7 @@ class CallingSide(Side):
 
 @dataclass
 class Joined:
-    """Both sides, one clock. `lose` drops a datagram when it says so."""
+    """Both sides, one clock."""
 
     calls: int = 1
     seconds: float = 3.0
@@ -113,18 +120,26 @@ class Joined:
     extra: tuple[tuple[str, str], ...] = ()
     now: float = 1_700_000_000.0
     datagrams: int = 0
+    number: str = "echo"
+    choose: Choose = plain
+    patience: float = 60.0
+    """Seconds that the caller waits for an answer."""
+    swallow: Callable[[bytes], bool] = lambda message: False
+    """Messages of the caller that never arrive."""
 
     def __post_init__(self) -> None:
         self.sbc, self.partner = Side("203.0.113.5", "sbc"), CallingSide(self.seconds)
+        self.sbc.choose = self.choose
         self.switchboard = Switchboard(self.policy, self.limits, Identity("203.0.113.5", 5061), self.sbc.environment())
         plan = CallPlan(
             "203.0.113.5",
             5061,
-            "sip:echo@203.0.113.5",
+            f"sip:{self.number}@203.0.113.5",
             "<sip:+15550111@192.0.2.1>",
             "<sip:echo@203.0.113.5>",
             self.user_to_user,
             seconds=self.seconds,
+            ring_seconds=self.patience,
             extra=self.extra,
         )
         self.caller = Caller(plan, self.partner.environment(), self.partner.read_proof, self.offer, self.calls)
@@ -187,11 +202,23 @@ class Joined:
                             del side.legs[call]
                 case Connect(connection):
                     self._connect(connection)
+                case Say(call, prompt):
+                    if call in side.legs:
+                        side.legs[call].say(prompt, self.now)
                 case Send(_, data):
-                    other = self._other(side)
-                    self._took(other, other.core.receive(1 if other is self.sbc else -1, data, self.now))
+                    self._send(side, data)
                 case Close():
-                    pass
+                    self._close(output)
+
+    def _send(self, side: Side, data: bytes) -> None:
+        other = self._other(side)
+        if side is self.sbc or not self.swallow(data):
+            self._took(other, other.core.receive(1 if other is self.sbc else -1, data, self.now))
+
+    def _close(self, output: Close) -> None:
+        """Both ends hear of a connection that is dropped; one that is closed in good order is of no interest here."""
+        for end, number in ((self.sbc, 1), (self.partner, -1)) if output.abort else ():
+            self._took(end, end.core.lost(number, output.why, self.now))
 
     def _connect(self, connection: int) -> None:
         there = Peer("192.0.2.1", 40001, "203.0.113.5", 5061, tls=TLS)
