@@ -523,6 +523,7 @@ class Switchboard:
     def _rearm(self, call: Call, now: float) -> None:
         if call.dialog is not None and call.dialog not in self._owners:
             self._own(call.dialog, call)
+            call.dialog.trust = call.place.partner.ca if call.place.partner is not None else ""
         if not call.over:
             self._alarms.set(call, call.deadline)
         elif self._calls.pop(call.id, None) is not None:

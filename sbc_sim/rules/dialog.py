@@ -20,6 +20,10 @@ _OUR_BYE = {
     "shutdown": "the shutdown of the simulator",
     "api": "a request to the API",
     "fault": "a fault of ours, on purpose",
+    "escalated": "the escalation: see SBC-E2E-036",
+    "agent-ended": "the agent, which ended the call without escalating it",
+    "returned": "the end of the call back (escalation.seconds)",
+    "cancelled": "an answer that crossed our CANCEL",
     "far-end": "a decision of the far end, as the trace shows",
 }
 """Why we sent BYE, by end_reason."""

@@ -5,7 +5,18 @@ from __future__ import annotations
 from sbc_sim.rules.finding import Finding
 from sbc_sim.rules.outcome import skipped
 
-_OURS = ("SBC-SIP-", "SBC-HDR-", "SBC-UUI-", "SBC-NET-001", "SBC-NET-002", "SBC-NET-003", "SBC-SDP-002", "SBC-DLG-001", "SBC-DLG-007")
+_OURS = (
+    "SBC-SIP-",
+    "SBC-HDR-",
+    "SBC-UUI-",
+    "SBC-NET-001",
+    "SBC-NET-002",
+    "SBC-NET-003",
+    "SBC-SDP-002",
+    "SBC-DLG-001",
+    "SBC-DLG-007",
+    "SBC-DLG-013",
+)
 """Rules about an INVITE that comes to us, and about the ACK that is ours to send."""
 _NOT_ASKED = ("SBC-MEDIA-001", "SBC-MEDIA-005")
 """Nobody echoes here, and a rep who says nothing yet is no fault."""

@@ -7,10 +7,16 @@ import json
 import pytest
 
 from sbc_sim.calls.escalation_settings import EscalationPlan
+from sbc_sim.calls.outputs import Output
+from sbc_sim.calls.partner_check import PartnerWord, take_records
 from sbc_sim.journal.entries import Kind
 from sbc_sim.partner.answered_call import AnswerPlan
-from sbc_sim.sip.headers import Reason
+from sbc_sim.rules.journey import Journey
+from sbc_sim.rules.policy import Policy
+from sbc_sim.sip.headers import NameAddr, Reason
+from sbc_sim.sip.message import Request
 from sbc_sim.sip.peer import TlsFacts, TlsProblem
+from sbc_sim.sip.stream import MessageStream
 from sbc_sim.sip.text import split_list
 from sbc_sim.sip.uui import UuiExpectation, encode, read
 from tests.support.given_back import RETURN_URI, GivenBack, refused_by
@@ -333,3 +339,207 @@ def test_a_shutdown_ends_both_legs():
     assert joined.switchboard.live_calls == 0
     assert joined.switchboard.at_rest
     assert not joined.sbc.legs
+
+
+# --- by REFER ----------------------------------------------------------------------------------------------------------
+
+
+def refers(**plan: object) -> GivenBack:
+    """A call in mode refer whose partner's octets a test writes by hand from then on."""
+    settings = {"mode": "refer", "return_uri": RETURN_URI, "check_seconds": 5.0, **plan}
+    return GivenBack(policy=Policy(profile="extended"), plan=EscalationPlan(**settings), user_to_user=UUI)  # type: ignore[arg-type]
+
+
+def as_partner(joined: GivenBack, octets: bytes) -> None:
+    joined._took(joined.sbc, joined.switchboard.receive(1, octets, joined.now))
+
+
+class ByHand:
+    """Takes what the switchboard sends on the first leg's connection from the caller, and answers for it."""
+
+    def __init__(self, joined: GivenBack) -> None:
+        self.joined = joined
+        self.requests: list[Request] = []
+        self._stream = MessageStream()
+        joined.caller.receive = self._take  # type: ignore[method-assign]
+
+    def _take(self, connection: int, data: bytes, now: float) -> list[Output]:
+        self.requests += [event for event in self._stream.feed(data) if isinstance(event, Request)]
+        return []
+
+    @property
+    def last(self) -> Request:
+        return self.requests[-1]
+
+    def answer(self, status: int, reason: str = "OK") -> None:
+        kept = [f"{item.name}: {item.value}" for item in self.last.headers if item.name in ("Via", "From", "To", "Call-ID", "CSeq")]
+        as_partner(self.joined, ("\r\n".join([f"SIP/2.0 {status} {reason}", *kept, "Content-Length: 0"]) + "\r\n\r\n").encode())
+
+    def notify(self, sipfrag: str, number: int = 900) -> None:
+        refer = next(request for request in self.requests if request.method == "REFER")
+        own, far = (refer.headers.first(name) for name in ("To", "From"))
+        lines = [
+            "NOTIFY sip:203.0.113.5:5061;transport=tls SIP/2.0",
+            f"Via: SIP/2.0/TLS 192.0.2.1:5071;branch=z9hG4bKnotify{number}",
+            "Max-Forwards: 70",
+            f"From: {own}",
+            f"To: {far}",
+            f"Call-ID: {refer.headers.first('Call-ID')}",
+            f"CSeq: {number} NOTIFY",
+            "Event: refer",
+            "Subscription-State: active;expires=60",
+            "Content-Type: message/sipfrag",
+            f"Content-Length: {len(sipfrag)}",
+        ]
+        as_partner(self.joined, ("\r\n".join(lines) + "\r\n\r\n" + sipfrag).encode())
+
+
+def test_mode_refer_names_target_customer_and_data_and_ends_the_leg_when_notify_tells_of_success():
+    joined = refers()
+    call = joined.begin()
+    hand = ByHand(joined)
+    joined.escalate(call)
+    refer = hand.last
+    assert refer.method == "REFER"
+    to = NameAddr.parse(refer.headers.first("Refer-To") or "", "Refer-To").uri
+    assert str(to).startswith(RETURN_URI)
+    assert (to.header("User-to-User") or "").endswith(";encoding=hex")
+    assert refer.headers.first("Referred-By") is not None
+    assert refer.headers.first("Contact") is not None
+    hand.answer(202, "Accepted")
+    hand.notify("SIP/2.0 100 Trying", 900)
+    assert hand.last.method == "REFER"
+    hand.notify("SIP/2.0 200 OK", 901)
+    assert hand.last.method == "BYE"
+    hand.answer(200)
+    verdict = joined.verdicts(call)[0]
+    assert (verdict["SBC-E2E-035"], verdict["SBC-E2E-023"]) == ("pass", "pass")
+    assert joined.sent(call).count("200 OK (NOTIFY)") == 2
+    assert "405" not in " ".join(joined.sent(call))
+
+
+@pytest.mark.parametrize(
+    ("happens", "says"),
+    [
+        (lambda hand: hand.answer(405, "Method Not Allowed"), "refused with 405"),
+        (lambda hand: (hand.answer(202), hand.notify("SIP/2.0 486 Busy Here")), "NOTIFY told of 486"),
+    ],
+)
+def test_a_refer_that_is_refused_or_fails_falls_back_to_bye(happens, says):
+    joined = refers()
+    call = joined.begin()
+    hand = ByHand(joined)
+    joined.escalate(call)
+    happens(hand)
+    assert hand.last.method == "BYE"
+    hand.answer(200)
+    assert joined.verdicts(call)[0]["SBC-E2E-035"] == "fail"
+    assert says in joined.detail(call, "SBC-E2E-035")
+
+
+def test_a_refer_without_any_notify_is_given_up_with_a_warning():
+    joined = refers(ring_seconds=10.0)
+    call = joined.begin()
+    hand = ByHand(joined)
+    joined.escalate(call)
+    hand.answer(202)
+    joined.go_on(11)
+    assert hand.last.method == "BYE"
+    hand.answer(200)
+    assert joined.verdicts(call)[0]["SBC-E2E-035"] == "warn"
+
+
+def test_a_notify_that_nobody_asked_for_is_refused_as_ever():
+    joined = GivenBack(plan=EscalationPlan())
+    call = joined.begin()
+    hand = ByHand(joined)
+    joined._took(joined.sbc, joined.switchboard.refresh(call, "UPDATE", joined.now))
+    hand.requests.append(Request("REFER", hand.last.uri, hand.last.headers))
+    hand.notify("SIP/2.0 200 OK")
+    assert "405 Method Not Allowed (NOTIFY)" in joined.sent(call)
+
+
+# --- the partner check -------------------------------------------------------------------------------------------------
+
+
+def after_a_bye(**facts: object) -> tuple[GivenBack, str]:
+    """An escalated call whose first leg is over, and whose voice call is known."""
+    joined = GivenBack(plan=EscalationPlan(check_seconds=5))
+    call = joined.begin()
+    joined.switchboard._calls[call].evidence.journey.voice_call = FIRST
+    joined.escalate(call)
+    joined.go_on(0.1)
+    return joined, call
+
+
+FIRST = {"voiceCallId": "0LQ000000000001AAA", "vendorCallKey": "conv-7", "isActiveCall": True}
+REP = {
+    "voiceCallId": "0LQ000000000002AAA",
+    "parentVoiceCallId": "0LQ000000000001",
+    "acceptTime": "2026-01-01T00:00:00Z",
+    "isActiveCall": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("records", "alive", "rep", "linked"),
+    [
+        ((FIRST, REP), True, True, True),
+        ((FIRST, REP | {"parentVoiceCallId": "conv-7"}), True, True, True),
+        ((FIRST, REP | {"parentVoiceCallId": "", "vendorCallKey": "conv-7"}), True, True, True),
+        ((FIRST | {"agent": "005000000000001"},), True, True, True),
+        ((FIRST, REP | {"parentVoiceCallId": ""}), True, True, False),
+        ((FIRST, REP | {"acceptTime": None}), True, None, None),
+        ((FIRST | {"endTime": "2026-01-01T00:00:00Z", "isActiveCall": False},), False, None, None),
+        ((FIRST | {"isActiveCall": False}, REP), True, True, True),
+        ((FIRST,), None, None, None),
+        ((), None, None, None),
+    ],
+)
+def test_what_voice_calls_tell_of_an_escalated_call(records, alive, rep, linked):
+    journey = Journey(voice_call=FIRST, voice_call_then=FIRST)
+    assert take_records(journey, records) == any(fact is not None for fact in (alive, rep, linked))
+    assert (journey.customer_alive, journey.rep_reached, journey.linked) == (alive, rep, linked)
+    assert not take_records(journey, records)
+
+
+def test_who_was_there_before_the_escalation_is_no_rep():
+    journey = Journey(voice_call=FIRST, voice_call_then=FIRST | {"agent": "bot"})
+    assert not take_records(journey, [FIRST | {"agent": "bot"}])
+    assert take_records(journey, [FIRST | {"agent": "005000000000001"}])
+
+
+def test_the_partners_word_completes_the_check_and_gives_a_new_verdict():
+    joined, call = after_a_bye()
+    assert joined.switchboard.is_checked(call)
+    joined._took(joined.sbc, joined.switchboard.partner_says(call, PartnerWord(True, True, True, "0LQ2", "all well"), joined.now))
+    assert joined.sbc.told(Kind.PARTNER_CHECK)[-1].data["state"] == "done"
+    assert {joined.verdicts(call)[-1][rule] for rule in ("SBC-E2E-020", "SBC-E2E-021", "SBC-E2E-022")} == {"pass"}
+    told = len(joined.sbc.told(Kind.PARTNER_CHECK))
+    joined.go_on(10)
+    assert len(joined.sbc.told(Kind.PARTNER_CHECK)) == told
+    joined.at_rest()
+
+
+def test_a_customer_that_was_dropped_is_told_at_once_in_words():
+    joined, call = after_a_bye()
+    joined._took(joined.sbc, joined.switchboard.partner_says(call, PartnerWord(customer_alive=False), joined.now))
+    verdict = joined.verdicts(call)[-1]
+    assert (verdict["SBC-E2E-020"], verdict["SBC-E2E-021"]) == ("fail", "fail")
+    assert joined.detail(call, "SBC-E2E-020").startswith("The partner treated BYE as end of call")
+    assert "treated BYE as end of call" in joined.sbc.told(Kind.PARTNER_CHECK)[-1].data["text"]
+
+
+def test_the_word_of_a_partner_that_comes_after_the_window_still_counts():
+    joined, call = after_a_bye()
+    joined.go_on(8)
+    assert joined.verdicts(call)[-1]["SBC-E2E-021"] == "fail"
+    joined._took(joined.sbc, joined.switchboard.partner_says(call, PartnerWord(rep_reached=True, linked=True), joined.now))
+    assert joined.verdicts(call)[-1]["SBC-E2E-021"] == "pass"
+
+
+def test_a_partner_that_talks_without_end_is_written_down_so_often_and_no_more():
+    joined, call = after_a_bye()
+    for number in range(60):
+        joined._took(joined.sbc, joined.switchboard.partner_says(call, PartnerWord(text=f"word {number}"), joined.now))
+    assert len(joined.sbc.told(Kind.PARTNER_CHECK)) == 20
