@@ -57,7 +57,9 @@ def _region_ports(settings: Settings) -> Iterator[Check]:
             taken = [port for port in ports if not _udp_is_free(settings.media.listen, port)]
             cure = f"see who holds them (`ss -lunp`), or set regions.{region}.media_ports to another range"
             seen = f"{own.media_ports}/udp: {', '.join(map(str, taken[:8]))} taken" if taken else f"{own.media_ports}/udp are free"
-            yield Check(f"media of {region}", "fail" if len(taken) == len(ports) else "warn" if taken else "pass", seen, cure if taken else "")
+            yield Check(
+                f"media of {region}", "fail" if len(taken) == len(ports) else "warn" if taken else "pass", seen, cure if taken else ""
+            )
 
 
 def check_regions(settings: Settings) -> Check:
