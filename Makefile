@@ -2,12 +2,13 @@
 #   make demo    one real call to ourselves, ladder, verdict, echo proof        make test    every test
 #   make serve   the simulator for real use                                     make check   lint, types, imports, docs
 #   make bench   speed and memory on one line each                              make docs    docs made from the code
+#   make prompts the agent's prompts spoken anew by espeak-ng (they are in the repository: only after a change of their texts)
 #   make lock    new requirements/*.txt after a change in pyproject.toml
 # Variables: PYTHON (interpreter for .venv), VENV (another place), ARGS (passed on).
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench serve docs lock clean
+.PHONY: help demo test check bench serve docs prompts lock clean
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -62,6 +63,9 @@ bench: $(VENV)/dev.stamp
 
 docs: $(VENV)/run.stamp
 	@$(PY) docs/make.py $(ARGS)
+
+prompts: $(VENV)/run.stamp
+	@$(PY) -W ignore docs/make_prompts.py $(ARGS)
 
 # One resolution for every Python from 3.11 on (markers tell them apart), with hashes and without addresses.
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

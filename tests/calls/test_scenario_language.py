@@ -259,3 +259,16 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path):
     (tmp_path / "octets.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ScenarioError, match=r"octets.yaml: not UTF-8 text"):
         read_file(tmp_path / "octets.yaml")
+
+
+def test_the_scenario_of_the_documents_can_be_used(tmp_path: Path):
+    page = (Path(__file__).parents[2] / "docs" / "agent.md").read_text(encoding="utf-8")
+    text = next(block for block in page.split("```yaml\n")[1:] if block.startswith("# mine.yaml")).partition("```")[0]
+    with wave.open(str(tmp_path / "hello.wav"), "wb") as wav:
+        wav.setparams((1, 2, 8000, 0, "NONE", ""))
+        wav.writeframes(b"\x00\x10" * 800)
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    scenario = read_file(file)
+    assert list(scenario.steps) == ["hello", "hurry", "thanks", "bye", "human"]
+    assert scenario.warnings == ()
