@@ -155,7 +155,7 @@ class Telephony:
             "id": f"{int(ask.now * 1000):012x}{self._count & 0xFFFF:04x}",
             "at": ask.now,
             "method": request.method[:20],
-            "path": mask_jwt(printable(request.path, 300)),
+            "path": mask_jwt(printable(BASE + request.path, 300)),
             "operation": ask.operation or None,
             "status": done.status,
             "voiceCallId": None if about is None else about.id,

@@ -184,7 +184,7 @@ def _check_algorithm(header: Mapping[str, Any]) -> TokenTrouble | None:
         detail = (
             f"The token's header has crit {printable(str(header['crit']), 40)}, which nobody here understands (RFC 7515 section 4.1.11)."
         )
-        return TokenTrouble("TOKEN_ALGORITHM", detail, "Leave crit out.")
+        return TokenTrouble("TOKEN_ALGORITHM", detail, "Leave crit out of the header: RS256 needs none.")
     detail = f"alg is {printable(str(algorithm), 20)!r}; RS256 is expected."
     why = {
         "none": "An unsigned token proves nothing: sign it with the RSA private key.",

@@ -51,7 +51,9 @@ def _read_create(desk: Desk, ask: Ask) -> VoiceCall:
     key = members.text(body, "vendorCallKey", members.LONGEST_KEY, '"call-4711"')
     called, caller = members.text(body, "to", example='"+15550100"'), members.text(body, "from", example='"+15550199"')
     method = _initiation(members.text(body, "initiationMethod", example='"Inbound"'))
-    start = members.iso_time("startTime", members.text(body, "startTime", example='"2026-01-31T12:00:00.000Z"') and body["startTime"])
+    if body.get("startTime") in (None, ""):
+        raise members.missing("startTime", '"2026-01-31T12:00:00.000Z"')
+    start = members.iso_time("startTime", body["startTime"])
     participants = _participants(body)
     parent = _parent(desk, ask, method)
     details = _create_details(body)
@@ -201,7 +203,9 @@ def _read_update(ask: Ask) -> dict[str, Any]:
 
 def _disconnect_reason(value: object) -> Mapping[str, Any]:
     reason = members.mapping("disconnectReason", value)
-    members.text(reason, "value")
+    if reason.get("value") in (None, ""):
+        raise members.missing("disconnectReason.value")
+    members.checked_text("disconnectReason.value", reason["value"])
     if reason.get("isError") is not None:
         members.truth("disconnectReason.isError", reason["isError"])
     return {"value": reason["value"], "isError": bool(reason.get("isError"))}
