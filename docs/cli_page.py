@@ -58,6 +58,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "tls show": ("tls show", "tls show certs/server.pem --json"),
     "scenario check": ("scenario check mine.yaml", "scenario check - --json"),
     "scenario show": ("scenario show", "scenario show support", "scenario show support --yaml > mine.yaml"),
+    "tls rotate": ("tls rotate new-leaf", "tls rotate expired --region frankfurt", "tls rotate original"),
     "uui decode": ('uui decode "7b226f72674964223a22303044227d;encoding=hex"', "uui decode - --json"),
     "uui encode": ("uui encode --echo", "uui encode --field orgId=00D --field scrt2Domain=example.com --header"),
     "uui lint": ('uui lint "7b226f72674964223a22303044227d;encoding=hex"',),
