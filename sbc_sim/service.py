@@ -156,7 +156,7 @@ class Service:
         self.agents = Agents(settings.agent_settings(), settings.scenarios)
         self.agents.check()
         self.rehearsing = self._rehearsing()
-        self.faulting = Faulting(self._reactor, self.clock, self.store.append, settings.number_table())
+        self.faulting = self._faulting()
         self.telephony = TelephonyRoom(settings, self.store, self.clock, self.faulting.table.telephony)
         self.telephony.told = self._voice_call_changed
         choose = Choosing(self.faulting.number_table, self.faulting.table, self.agents, settings.uui.echo_org)
@@ -188,6 +188,7 @@ class Service:
         hosts = {region.name: region.host for region in self.directory.regions.values()}
         self.rotation = Rotation(self.shown, self.listeners, hosts, self._reactor, self.clock)
         self.rotation.on_entry = self.store.append
+        self.faulting.rotate = self.rotation.rotate
         self.regional = Regional(settings, self.directory, self.rotation, self.addresses, lambda: self.ports)
         self.hep = self._hep()
         self.metrics = Metrics(self._gauges(), self.version)
@@ -223,6 +224,15 @@ class Service:
     def _heard(self, call: str, event: LegEvent) -> None:
         """Pass on what the leg of a call has heard."""
         self.shell.ask(lambda now: self.switchboard.heard(call, event, now))
+
+    def _faulting(self) -> Faulting:
+        """Build what does things wrong on purpose. Raises ValueError for faults that make no sense."""
+        directory = self.directory
+        known = {"region": list(directory.regions), "partner": list(directory.partners)}
+        faulting = Faulting(self._reactor, self.clock, self.store.append, self.settings.number_table(), known)
+        for name, members in self.settings.faults.items():
+            faulting.read(name, members)
+        return faulting
 
     def _rehearsing(self) -> Rehearsing:
         """Build what runs the endorsement checklists."""

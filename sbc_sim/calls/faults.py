@@ -99,6 +99,10 @@ def read_fault(name: str, members: Mapping[str, Any], by: str = "api") -> Fault:
         if member not in MEMBERS:
             raise BadFault(str(member)[:80], f"{str(member)[:80]!r} means nothing here.", nearest(member, MEMBERS))
     kind = _type(members.get("type"))
+    for member in ("probability", "count", "seed") if kind.area == "tls" else ():
+        if members.get(member) is not None:
+            fix = "It holds for all new connections; end it by seconds, or by DELETE."
+            raise BadFault(member, f"{member} means nothing for {kind.name}.", fix)
     return Fault(
         name,
         kind,

@@ -2,33 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sbc_sim.calls.faults import FaultTable, read_fault
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from sbc_sim.calls.fault_types import nearest
+from sbc_sim.calls.faults import BadFault, Fault, FaultTable, read_fault
 from sbc_sim.calls.numbers import NumberTable
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.net.shapes import Alarm, Clock, cancel
+
+_log = Logger()
+Rotate = Callable[[str, str], "Deferred[dict[str, Any]]"]
+"""`rotate(how, region)`: see `Rotation.rotate`."""
 
 
 class Faulting:
     """Keeps the table of faults and of test numbers of one process."""
 
-    def __init__(self, reactor: Clock, now: Callable[[], float], append: Callable[[Entry], object], numbers: NumberTable | None) -> None:
-        """`now` gives unix seconds; `append` writes to the journal; `numbers` None: test numbers are off."""
+    def __init__(
+        self,
+        reactor: Clock,
+        now: Callable[[], float],
+        append: Callable[[Entry], object],
+        numbers: NumberTable | None,
+        known: Mapping[str, Collection[str]],
+    ) -> None:
+        """`now` gives unix seconds; `append` writes to the journal; `numbers` None: test numbers are off.
+
+        `known`: names of regions and partners, by member of a scope.
+        """
         self.table = FaultTable(self._tell)
         self.number_table = numbers
-        self.on_change: Callable[[], object] = lambda: None
-        """Called after every change, for what holds outside of calls: certificates."""
+        self.rotate: Rotate | None = None
+        """Shows another certificate, for faults of TLS."""
+        self._known = known
+        self._shown: dict[str, str] = {}
+        """Certificates that faults have asked for, by region."""
+        self._rotated: Deferred[Any] = succeed(None)
         self._reactor = reactor
         self._now = now
         self._append = append
         self._alarm: Alarm | None = None
 
+    def read(self, name: str, members: Mapping[str, Any], by: str = "api") -> Fault:
+        """Read a fault for regions and partners that there are. Raises BadFault."""
+        fault = read_fault(name, members, by)
+        for member, known in self._known.items():
+            meant = getattr(fault.scope, member)
+            if meant and meant not in known:
+                raise BadFault(f"scope.{member}", f"There is no {member} {meant[:80]!r}.", nearest(meant, tuple(known)))
+        return fault
+
     def start(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
-        """Set the faults of the settings. Raises BadFault."""
+        """Set the faults of the settings, once connections can be taken. Raises BadFault."""
         for name, members in settings.items():
-            self.table.put(read_fault(name, members, "settings"), self._now())
+            self.table.put(self.read(name, members, "settings"), self._now())
 
     def stop(self) -> None:
         """Ring no more."""
@@ -41,7 +72,24 @@ class Faulting:
 
     def _changed(self) -> None:
         self._arm()
-        self.on_change()
+        self._follow()
+
+    def _follow(self) -> None:
+        """Show the certificates that faults ask for, and go back where none asks any more. One for everywhere ends those of regions."""
+        wanted = {fault.scope.region: str(fault.value) for fault in self.table.tls(self._now())}
+        rotate, before = self.rotate, self._shown
+        if wanted == before or rotate is None:
+            return
+        everywhere = wanted.get("") != before.get("")
+        regions = [region for region in sorted({**before, **wanted}) if everywhere or wanted.get(region) != before.get(region)]
+        self._shown = wanted
+        for region in regions:
+            self._rotated.addCallback(self._turn, rotate, wanted.get(region, "original"), region)
+            self._rotated.addErrback(lambda failure: _log.failure("a fault's certificate cannot be shown", failure=failure))
+
+    def _turn(self, before: object, rotate: Rotate, how: str, region: str) -> Deferred[dict[str, Any]]:
+        """One after the other: keys are made in a thread, and the last change must be the one that holds."""
+        return rotate(how, region)
 
     def _arm(self) -> None:
         cancel(self._alarm)
@@ -65,7 +113,7 @@ class Faulting:
 
     def put(self, name: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
         """Set a fault. Raises BadFault."""
-        return self.table.put(read_fault(name, members), self._now())
+        return self.table.put(self.read(name, members), self._now())
 
     def remove(self, name: str) -> bool:
         """Take a fault away; False when it is not there."""
