@@ -46,7 +46,7 @@ ANSWERS: tuple[tuple[str, str, str], ...] = (
 """Member of a partner check, and what true and false mean."""
 MOST_REQUESTS = 200
 """Requests to the Telephony Integration API that are listed."""
-SAYS_ITSELF = frozenset({"name", "type", "createdAt", "hits", "remaining", "expiresAt"})
+SAYS_ITSELF = frozenset({"name", "type", "by", "createdAt", "hits", "remaining", "expiresAt"})
 """Members of a fault that are told by name and type, or that only the list of faults tells."""
 
 
@@ -82,8 +82,11 @@ def _facts(call: CallView) -> Iterator[str]:
 def fault_text(fault: Mapping[str, Any]) -> str:
     """A fault in words: its type, its parameters, and its name when that says more."""
     kind, name = str(fault.get("type") or "fault"), str(fault.get("name") or "")
-    told = [f"{key} {_value(value)}" for key, value in fault.items() if key not in SAYS_ITSELF and value not in (None, "", {}, [])]
-    return kind + (f" ({', '.join(told)})" if told else "") + (f", set as {name}" if name and name != kind else "")
+    by = str(fault.get("by") or "")
+    quiet = {*SAYS_ITSELF, *(("seed", "value") if by.startswith("number") else ())}  # a test number says all by itself
+    told = [f"{key} {_value(value)}" for key, value in fault.items() if key not in quiet and value not in (None, "", {}, [])]
+    set_as = f", by test {by}" if by.startswith("number") else f", set as {name}" if name and name != kind else ""
+    return kind + (f" ({', '.join(told)})" if told else "") + set_as
 
 
 def _value(value: object) -> str:
@@ -111,7 +114,7 @@ def escalation_text(state: Mapping[str, Any]) -> str:
         target = f"at {state['target']}" if state.get("target") and named in ("calling", "began") else ""
         other = f"call {state['call']}" if state.get("call") and named in ("calling", "returned") else ""
         told = [target, other, state.get("text")]
-    more = ", ".join(str(part) for part in told if part)
+    more = ", ".join(dict.fromkeys(str(part) for part in told if part))
     return clean(f"{words}: {more}" if more else words)
 
 

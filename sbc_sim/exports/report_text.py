@@ -19,15 +19,15 @@ ORDER = ("fail", "warn", "unknown", "pass", "skip")
 AT_LENGTH = ("fail", "warn")
 """Findings that are told with their evidence, why and fix."""
 COUNTED = {"fail": "failed", "warn": "with a warning", "pass": "passed", "skip": "not reached", "unknown": "undecided"}
-GUESS = "guess"
-"""Word by which the catalogue says that a source is one."""
+GUESSES = ("guess", "not published", "unknown at Salesforce")
+"""Words by which the catalogue says that a source tells little of the real SBC."""
 INDENT = " " * 6
 NARROWEST = 60
 
 
 def rests_on_guess(finding: Mapping[str, Any]) -> bool:
     """Tell whether a finding rests on a guess about the real SBC: its source says so, or nobody could decide it (requirement 147)."""
-    return finding.get("status") == "unknown" or GUESS in str(finding.get("source") or "")
+    return finding.get("status") == "unknown" or any(word in str(finding.get("source") or "") for word in GUESSES)
 
 
 def verdict_text(verdict: Mapping[str, Any], width: int = 100, everything: bool = True) -> str:

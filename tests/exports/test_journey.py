@@ -186,6 +186,8 @@ def test_what_was_set_wrong_on_purpose_is_told_with_its_parameters() -> None:
     fault = {"name": "busy-hour", "type": "busy", "value": None, "scope": {"region": "tokyo"}, "hits": 4, "createdAt": "x"}
     assert fault_text(fault) == "busy (scope region tokyo), set as busy-hour"
     assert fault_text({"type": "loss", "name": "loss"}) == "loss"
+    number = {"name": "agent-escalates", "type": "escalate", "value": 0.0, "seed": 2001, "by": "number 2001"}
+    assert fault_text(number) == "escalate, by test number 2001"
 
 
 def test_an_escalation_that_failed_says_why_and_a_check_what_is_not_known() -> None:

@@ -7,7 +7,7 @@ import { Copy, Glyph } from "./ui.js";
 const SEVERITIES = { must: "a standard or the guide demands it", profile: "Salesforce is silent: a setting of ours decides", advice: "advice" };
 
 /** Does it rest on a guess about the real SBC? Its source says so, or nobody could decide it. */
-const restsOnGuess = (finding) => finding.status === "unknown" || /guess/.test(finding.source || "");
+const restsOnGuess = (finding) => finding.status === "unknown" || /guess|not published|unknown at Salesforce/.test(finding.source || "");
 
 export const RuleLink = ({ rule }) => html`<a class="mono rule-id" href=${href("rules", rule)}>${rule}</a>`;
 

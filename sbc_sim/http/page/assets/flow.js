@@ -1,7 +1,7 @@
 // What goes with a call beside its messages: region, scenario, faults, the agent's talk, voice call, escalation, partner check.
 
 import { html, useState } from "./vendor/preact-htm.js";
-import { callPath, post } from "./api.js";
+import { API, callPath, post } from "./api.js";
 import { isLive, preciseMoment } from "./format.js";
 import { href } from "./route.js";
 import { Fact, Trouble, useFetch, Waiting } from "./ui.js";
@@ -101,13 +101,16 @@ function Check({ check }) {
 
 function VoiceCall({ flow }) {
   const one = flow.voiceCall;
+  const id = one && one.voiceCallId;
+  const record = useFetch(id ? `${API}/voice-calls/${encodeURIComponent(id)}` : null, { version: one && one.requests });
+  const requests = (record.data && record.data.log) || flow.requests; // those before the INVITE stand with the record alone
   if (!one && !flow.requests.length) {
     if (!flow.scenario || flow.scenario === "echo") return null;
     return html`<section><h2>Voice call</h2><p class="dim">No voice call belongs to this call: none was created by REST, or its User-to-User names none.</p></section>`;
   }
   return html`<section><h2>Voice call</h2>
     ${one && html`<p>${flow.words.voiceCall} <a href=${href("voice-calls", one.voiceCallId)}>All of it</a></p><${Remarks} findings=${one.findings} />`}
-    ${flow.requests.map((request, index) => html`<${Request} key=${request.id || index} request=${request} />`)}
+    ${requests.map((request, index) => html`<${Request} key=${request.id || index} request=${request} />`)}
   </section>`;
 }
 
