@@ -505,11 +505,37 @@ JSON = st.recursive(
     max_leaves=8,
 )
 NAMES = st.sampled_from(
-    (
-        "callCenterApiName vendorCallKey to from initiationMethod startTime participants parentVoiceCallId callAttributes "
-        "isActiveCall endTime acceptTime agent disconnectReason dialedNumber flowDevName flowInputParameters routingTarget "
-        "callbackNumber entries messages content senderType messageId participantId events country fromNumber context "
-    ).split()
+    [
+        "callCenterApiName",
+        "vendorCallKey",
+        "to",
+        "from",
+        "initiationMethod",
+        "startTime",
+        "participants",
+        "parentVoiceCallId",
+        "callAttributes",
+        "isActiveCall",
+        "endTime",
+        "acceptTime",
+        "agent",
+        "disconnectReason",
+        "dialedNumber",
+        "flowDevName",
+        "flowInputParameters",
+        "routingTarget",
+        "callbackNumber",
+        "entries",
+        "messages",
+        "content",
+        "senderType",
+        "messageId",
+        "participantId",
+        "events",
+        "country",
+        "fromNumber",
+        "context",
+    ]
 )
 
 
