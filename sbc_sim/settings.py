@@ -89,6 +89,8 @@ class Sip(Section):
     min_session_expires: int = Field(90, ge=90, description="Shortest session interval, seconds (RFC 4028).")
     ring_seconds: float = Field(0.2, ge=0, le=180, description="From 180 to 200, seconds.")
     caller_number: Literal["warn", "ignore"] = Field("warn", description="A call without a caller's number.")
+    x_headers: int = Field(20, ge=0, le=100, description="Custom X-headers of an INVITE that are captured; profile extended only.")
+    x_header_bytes: int = Field(2048, ge=1, le=16384, description="Longest value of a captured X-header, octets.")
     default_region: str = Field("", description="Region of calls that name none. Empty: none.")
     dial_production: Literal["", "I know that this calls production"] = Field(
         "", description=f"Must be the words `{DIAL_WORDS}` before a name below {PUBLIC_DOMAIN} is ever resolved or dialled."

@@ -61,6 +61,8 @@ def test_every_field_of_the_policy_can_be_set():
         "sip.reliable_provisional": "false",
         "sip.min_session_expires": "120",
         "sip.caller_number": "ignore",
+        "sip.x_headers": "3",
+        "sip.x_header_bytes": "99",
         "uui.missing": "warn",
         "uui.content": "require",
         "uui.over_limit": "refuse",

@@ -33,6 +33,7 @@ from sbc_sim.rules.judge import first_refusal, judge_invite
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.signalling import judge_malformed, request_finding
 from sbc_sim.rules.warning import warning_text
+from sbc_sim.rules.x_headers import captured
 from sbc_sim.sdp.answer import Negotiation, negotiate
 from sbc_sim.sip.body import sdp_body
 from sbc_sim.sip.dialog import Dialog
@@ -106,7 +107,11 @@ class Call:
         """The connection that was opened for this call alone."""
         self._escalate: tuple[str, str, Mapping[str, str], str] | None = None
         """Asked for before the ACK."""
-        self._book.record(Kind.CALL_STARTED, now, telling.started(invite, self.evidence.peer, connection, place, escalation_of))
+        self._book.record(
+            Kind.CALL_STARTED,
+            now,
+            telling.started(invite, self.evidence.peer, connection, place, escalation_of, captured(invite.headers, self._policy)),
+        )
 
     # --- the beginning -----------------------------------------------------------------------------------------------
 

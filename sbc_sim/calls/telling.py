@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -22,9 +23,17 @@ from sbc_sim.sip.uri import Uri, host_port
 from sbc_sim.sip.uui import Uui
 
 _NOWHERE = Place()
+_NO_HEADERS: Mapping[str, str] = {}
 
 
-def started(invite: Request, peer: Peer | None, connection: int, place: Place = _NOWHERE, escalation_of: str = "") -> dict[str, Any]:
+def started(
+    invite: Request,
+    peer: Peer | None,
+    connection: int,
+    place: Place = _NOWHERE,
+    escalation_of: str = "",
+    x_headers: Mapping[str, str] = _NO_HEADERS,
+) -> dict[str, Any]:
     """Tell of a new call: CALL_STARTED. `escalation_of`: the call that it gives back, for one that we placed."""
     return {
         "sipCallId": invite.headers.first("Call-ID") or "",
@@ -40,6 +49,7 @@ def started(invite: Request, peer: Peer | None, connection: int, place: Place = 
         "peer": address_of(peer),
         "userAgent": invite.headers.first("User-Agent"),
         "numbers": numbers(invite),
+        **({"xHeaders": dict(x_headers)} if x_headers else {}),
     }
 
 

@@ -318,7 +318,7 @@ class _Strict(_Share):
             return value if value in _ECHOED else stars(value)
         if isinstance(value, str) and name in _PLACES:
             return self._strangers.hosts.stand_in(value)
-        if name == "numbers" and isinstance(value, Mapping):
+        if name in ("numbers", "x_headers", "xHeaders") and isinstance(value, Mapping):
             return {key: stars(inner) if isinstance(inner, str) else inner for key, inner in value.items()}
         return super().member(name, value)
 

@@ -48,6 +48,7 @@ _CONCERNS: Mapping[str, str] = {
     "SBC-HDR-007": "Via",
     "SBC-HDR-008": "Contact",
     "SBC-HDR-009": "Via",
+    "SBC-HDR-010": "X-...",
     "SBC-SDP-002": "SDP v=",
     **{f"SBC-SDP-{number:03d}": "SDP m=audio" for number in (3, 4, 5, 6, 7, 15, 16)},
     **{f"SBC-SDP-{number:03d}": "SDP c=" for number in (8, 9, 10)},

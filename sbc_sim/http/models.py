@@ -240,6 +240,7 @@ class Call(Out):
     scenario_why: str = Field(description="Why the call reached this scenario.")
     escalation: dict[str, Any] | None = Field(description="How the call was given back to the partner, and what became of it.")
     escalation_of: str | None = Field(description="Id of the call that this one gives back.")
+    x_headers: dict[str, str] = Field(description="Custom X-headers of the INVITE, captured in the profile extended.")
     voice_call_id: str | None = Field(description="Voice call of the Telephony Integration API that belongs to it.")
 
 

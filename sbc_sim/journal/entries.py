@@ -34,7 +34,8 @@ class Kind(StrEnum):
     # status: int, rule, method: a request refused outside or inside a call (counted by rejections_total{code,rule})
     CALL_STARTED = "call.started"
     # sipCallId, direction "inbound"|"outbound", from, to, requestUri, region, partner, chosenBy, connection, peer
-    #   "host:port", userAgent, numbers {...}, escalationOf: id of the call that this one gives back (outbound only)
+    #   "host:port", userAgent, numbers {...}, escalationOf: id of the call that this one gives back (outbound only),
+    #   xHeaders: {name: value} captured in the profile extended
     SCENARIO = "scenario"
     # scenario: echo, agent or the name of a test number, why: str, faults: [{name, type, ...}] done on purpose
     CALL_STATE = "call.state"

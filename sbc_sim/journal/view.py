@@ -85,6 +85,8 @@ class CallView:
     escalation: dict[str, Any] | None = None
     """`data` of all ESCALATION entries joined, with `check` from PARTNER_CHECK and `at` of each state."""
     escalation_of: str | None = None
+    x_headers: dict[str, str] = field(default_factory=dict)
+    """Custom X-headers of the INVITE that were captured."""
     voice_call: dict[str, Any] | None = None
     """`data` of the last VOICE_CALL."""
     dropped: int = 0
@@ -133,6 +135,7 @@ class CallView:
             "scenarioWhy": self.scenario_why,
             "escalation": self.escalation,
             "escalationOf": self.escalation_of,
+            "xHeaders": self.x_headers,
             "voiceCallId": (self.voice_call or {}).get("voiceCallId"),
         }
 
@@ -186,6 +189,7 @@ def _started(view: CallView, entry: Entry) -> None:
     view.scenario, view.escalation_of = data.get("scenario"), data.get("escalationOf")
     view.user_agent, view.peer, view.connection = data.get("userAgent"), data.get("peer"), data.get("connection")
     view.numbers = dict(data.get("numbers") or {})
+    view.x_headers = dict(data.get("xHeaders") or {})
 
 
 def _state(view: CallView, entry: Entry) -> None:

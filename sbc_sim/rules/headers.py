@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sbc_sim.rules import x_headers
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Quote, Refusal
 from sbc_sim.rules.outcome import failed, passed, skipped, warned
@@ -63,7 +64,7 @@ def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
     """Judge numbers, Contact, From tag and Via of the INVITE."""
     invite = evidence.invite
     if invite is None:
-        return [skipped(f"SBC-HDR-{number:03d}", "No INVITE was read.") for number in range(1, 10)]
+        return [skipped(f"SBC-HDR-{number:03d}", "No INVITE was read.") for number in range(1, 11)]
     parties = {name: addresses(invite, name) for name in _READ}
     return [
         *_contact(invite, parties["Contact"]),
@@ -72,6 +73,7 @@ def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
         _diversion(invite, parties["Diversion"]),
         _from_tag(invite, parties["From"]),
         *_via(invite),
+        x_headers.judge(invite, policy),
     ]
 
 

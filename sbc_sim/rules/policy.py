@@ -39,6 +39,8 @@ class Policy:
     reliable_provisional: bool = True  # sip.reliable_provisional (RFC 3262)
     min_session_expires: int = 90  # sip.min_session_expires, s (RFC 4028)
     caller_number: str = "warn"  # sip.caller_number: warn | ignore
+    x_headers: int = 20  # sip.x_headers: most X-headers captured in the profile extended
+    x_header_bytes: int = 2048  # sip.x_header_bytes: longest value of one
 
     # uui
     uui_missing: str = "reject"  # uui.missing: reject | warn

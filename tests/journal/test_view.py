@@ -75,6 +75,7 @@ def test_a_whole_call_reads_as_interface_md_says() -> None:
         "scenarioWhy": "",
         "escalation": None,
         "escalationOf": None,
+        "xHeaders": {},
         "voiceCallId": None,
     }
 

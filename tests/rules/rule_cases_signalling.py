@@ -93,6 +93,10 @@ HDR = [
     Case("SBC-HDR-007", WARN, "missing", known(**invited(via="SIP/2.0/TLS 192.0.2.10"))),
     Case("SBC-HDR-007", SKIP, "no Via", known(**invited(via=None))),
     Case("SBC-HDR-008", WARN, "sips", known(**invited(uri="sips:+15550100@sbc.example"))),
+    Case("SBC-HDR-010", PASS, "ignored: x-intent", known(**invited(x_intent="billing"))),
+    Case("SBC-HDR-010", PASS, "1 X-header captured", known(**invited(x_intent="billing")), Policy(profile="extended")),
+    Case("SBC-HDR-010", WARN, "the first 1 are", known(**invited(x_a="1", x_b="2")), Policy(profile="extended", x_headers=1)),
+    Case("SBC-HDR-010", WARN, "longer than 4 octets", known(**invited(x_a="12345")), Policy(profile="extended", x_header_bytes=4)),
     Case("SBC-HDR-009", WARN, "TCP", known(**invited(via="SIP/2.0/TCP 192.0.2.10;branch=z9hG4bKa"))),
     Case("SBC-HDR-001", SKIP, "No INVITE", known(invite=None)),
 ]

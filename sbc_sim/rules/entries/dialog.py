@@ -96,6 +96,17 @@ HDR: tuple[Rule, ...] = (
         platforms=platforms.TRANSPORT_TLS,
         keywords=("via", "transport", "stunnel"),
     ),
+    Rule(
+        id="SBC-HDR-010",
+        title="Custom X-headers fit into what is captured",
+        severity="profile",
+        why="In the profile extended X-headers (intent, language, authentication) are captured for the flow, so many and so long as set; in"
+        " the profile published they are ignored.",
+        fix="Send fewer and shorter X-headers, or put the context into User-to-User. For another limit: sip.x_headers, sip.x_header_bytes.",
+        source="Help page on agent SIP headers (captured when the option is on); number and length are our setting",
+        setting="sip.x_headers",
+        keywords=("x-header", "x-headers", "custom", "intent", "language"),
+    ),
 )
 
 DLG: tuple[Rule, ...] = (
