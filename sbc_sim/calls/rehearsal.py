@@ -6,7 +6,7 @@ What it becomes is told as data, so that the journal keeps it and a later proces
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -77,6 +77,8 @@ class Rehearsal:
         """Steps that changed since they were told last."""
         self.told_whole = False
         """Whether more changed than steps, so that all must be told."""
+        self.known: Container[str] = ()
+        """Partners that there are: what names none of them counts as ours, such as a key that was given under another name."""
         self._labels = labels
         self._done: dict[str, None] = {}
         self._stray_at = float("-inf")
@@ -144,7 +146,7 @@ class Rehearsal:
         return [current] if current is not None else []
 
     def _is_ours(self, partner: object) -> bool:
-        return partner in (None, "", self.wanted.partner)
+        return partner in (None, "", self.wanted.partner) or (bool(self.known) and partner not in self.known)
 
     def _observe_call(self, entry: Entry, view: CallView, now: float) -> None:
         if not self._is_ours(view.partner):

@@ -108,6 +108,7 @@ class Rehearsals:
         self._make_room()
         made = Rehearsal(self._new_id(now), wanted, self.labels, now, partner)
         made.profile, made.rule_set = self._profile, self._rule_set
+        made.known = self.partners
         made.told_whole = True
         made.changed.clear()
         self._kept[made.id] = made
@@ -186,6 +187,7 @@ class Rehearsals:
         for entry in _latest(newest_first):
             made = self._restored(entry[0], entry[1])
             if made is not None and made.id not in self._kept:
+                made.known = self.partners
                 self._kept[made.id] = made
                 made.restarted(now)
         self._kept = dict(sorted(self._kept.items())[-MOST_REHEARSALS:])
