@@ -21,13 +21,10 @@ _IDENTIFYING = re.compile(
     r"org|orgId|iss|sub|callCent(?:er|re)(?:ApiName)?|vendorCallKey|partner|participantKey|participantId", re.IGNORECASE
 )
 _RECORD_KEPT = frozenset(
-    {
-        "id", "at", "voiceCallId", "parentVoiceCallId", "state", "status", "method", "operation", "durationMs", "createdAt", "updatedAt",
-        "closedAt", "startTime", "endTime", "acceptTime", "enqueueTime", "isActiveCall", "initiationMethod", "type", "senderType",
-        "findings", "problems", "errors", "requests", "request", "answer", "participants", "path", "kind", "calls", "call", "details", "messages",
-    }
-)  # fmt: skip
-"""Members of a voice call or a request that a stranger may see, or look into."""
+    {"voiceCallId", "state", "isActiveCall", "createdAt", "updatedAt", "acceptedAt", "closedAt", "requests", "messages", "call", "findings"}
+)
+_REQUEST_KEPT = frozenset({"id", "method", "operation", "status", "voiceCallId", "durationMs", "findings"})
+"""Members of a voice call, and of a request, that are our own words: a stranger may see them. The rest may be any text of the partner's."""
 _PATH_WORDS = frozenset(
     {
         "telephony", "v1", "voiceCalls", "omniFlow", "clearRouting", "reroute", "routeVoiceCall", "route", "requestCallback", "messages",
@@ -98,7 +95,7 @@ def hidden_from_strangers(kind: Kind, data: Mapping[str, Any]) -> dict[str, Any]
         return _escalation(data)
     if kind is Kind.SCENARIO:
         return {name: [_fault(one) for one in inner] if name == "faults" else inner for name, inner in data.items()}
-    return dict(_record(data))
+    return _request(data) if kind is Kind.TELEPHONY else _record(data)
 
 
 def _escalation(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,21 +119,20 @@ def _fault(fault: Any) -> Any:
     return {**fault, "scope": {name: inner if name == "region" else starred(inner) for name, inner in scope.items()}}
 
 
-def _record(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_record(inner) for inner in value]
-    if not isinstance(value, Mapping):
-        return value
-    shown: dict[str, Any] = {}
-    for name, inner in value.items():
-        if name == "path" and isinstance(inner, str):
-            shown[name] = "/".join(part if part in _PATH_WORDS else stars(part) for part in inner.partition("?")[0].split("/"))
-        elif name == "findings":
-            shown[name] = inner
-        elif name in _RECORD_KEPT and not (name in ("request", "answer", "errors") and isinstance(inner, str)):
-            shown[name] = _record(inner) if name != "errors" else starred(inner)
-        else:
-            shown[name] = starred(inner)
+def _record(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: inner if name == "findings" or (name in _RECORD_KEPT and _single(inner)) else starred(inner) for name, inner in data.items()
+    }
+
+
+def _single(value: Any) -> bool:
+    return not isinstance(value, Mapping | list | tuple)
+
+
+def _request(data: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: inner if name in _REQUEST_KEPT else starred(inner) for name, inner in data.items()}
+    if isinstance(data.get("path"), str):
+        shown["path"] = "/".join(part if part in _PATH_WORDS else stars(part) for part in data["path"].partition("?")[0].split("/"))
     return shown
 
 

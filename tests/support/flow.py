@@ -30,6 +30,7 @@ VOICE_CALL = {
     "voiceCallId": "0LQ000000000001AAA", "vendorCallKey": KEY, "orgId": ORG, "callCenterApiName": "AcmeCentre", "state": "routed",
     "from": f"+{CUSTOMER}", "to": "4930123456", "participants": [{"participantKey": CUSTOMER, "type": "END_USER"}], "partner": "acme",
     "callAttributes": '{"customer":"Ann Miller"}', "apiKey": "k-123456789", "note": TOKEN,
+    "kind": "Ann Miller", "details": ["Ann Miller"], "messages": [{"content": "Ann Miller"}],
 }  # fmt: skip
 REQUEST = {
     "id": "t1", "method": "PATCH", "path": f"/telephony/v1/voiceCalls/{KEY}/omniFlow", "operation": "omniFlow", "status": 200,

@@ -135,7 +135,7 @@ function About({ one }) {
     <${Fact} name="Org">${one.org || "–"}<//><${Fact} name="Call centre">${one.callCenter || "–"}<//>
     <${Fact} name="SIP call">${calls.length ? calls.map((call) => html`<a key=${call} href=${href("calls", call)}>the call</a> `) : "none names it yet"}<//>
     <${Fact} name="Linked to">${parent ? html`<a class="mono" href=${href("voice-calls", parent)}>${parent}</a>` : "–"}<//>
-    ${(one.linkedCalls || []).length > 0 && html`<${Fact} name="Linked from">${one.linkedCalls.map((other) => html`<a key=${other} class="mono" href=${href("voice-calls", other)}>${other}</a> `)}<//>`}
+    ${(one.linkedCalls || []).length > 0 && html`<${Fact} name="Linked by">${one.linkedCalls.map((other) => html`<a key=${other} class="mono" href=${href("voice-calls", other)}>${other}</a> `)}<//>`}
     <${Fact} name="Created"><time title=${time(one.createdAt)}>${preciseMoment(time(one.createdAt))}</time><//>
     <${Fact} name="Accepted">${one.acceptedAt ? html`<time title=${time(one.acceptedAt)}>${preciseMoment(time(one.acceptedAt))}</time>` : "–"}<//>
     <${Fact} name="Closed">${one.closedAt ? html`<time title=${time(one.closedAt)}>${preciseMoment(time(one.closedAt))}</time>` : "still open"}<//>
