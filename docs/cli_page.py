@@ -45,6 +45,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "calls ls": ("calls ls", "calls ls --status fail --since 2h", "calls ls --follow"),
     "calls show": ("calls show last", "calls show last --messages", "calls show last --json"),
+    "calls escalate": ("calls escalate last", "calls escalate last --mode invite-back --target sips:rep@sbc.example.com:5071"),
+    "calls hangup": ("calls hangup last",),
     "calls export": (
         "calls export last --pcapng",
         "calls export last --html report.html --zip --redaction strict",
@@ -62,6 +64,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "uui decode": ('uui decode "7b226f72674964223a22303044227d;encoding=hex"', "uui decode - --json"),
     "uui encode": ("uui encode --echo", "uui encode --field orgId=00D --field scrt2Domain=example.com --header"),
     "uui lint": ('uui lint "7b226f72674964223a22303044227d;encoding=hex"',),
+    "numbers": ("numbers", "numbers --faults", "numbers --json"),
     "explain": ("explain SBC-UUI-002", "explain 488", "explain unknown_ca"),
     "config show": ("config show --changed",),
     "config check": ("config check --config config.yaml",),

@@ -34,6 +34,7 @@ _MODULES: Mapping[str, str] = {
     "scenario": "scenario",
     "tls": "tls",
     "uui": "uui",
+    "numbers": "numbers",
     "explain": "about",
     "config": "about",
     "version": "about",

@@ -175,3 +175,14 @@ def nearest(word: object, known: tuple[str, ...]) -> str:
     """Say in words which known word comes nearest to a wrong one, or which there are."""
     near = difflib.get_close_matches(str(word)[:80].lower(), known, 1, 0.4)
     return f"Did you mean {near[0]}?" if near else f"There are {', '.join(known)}."
+
+
+def told_types() -> list[dict[str, Any]]:
+    """Give every type as JSON."""
+    return [told_type(kind) for kind in FAULT_TYPES.values()]
+
+
+def told_type(kind: FaultType) -> dict[str, Any]:
+    """Give a type as JSON; the bounds only where its value is a number."""
+    told = {"name": kind.name, "area": kind.area, "does": kind.does, "unit": kind.unit, "usual": kind.usual, "words": list(kind.words)}
+    return told if kind.words or kind.unit in ("", "URI") else {**told, "least": kind.least, "most": kind.most}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from sbc_sim.calls.fault_types import FAULT_TYPES, FaultType
+from sbc_sim.calls.fault_types import told_types
 from sbc_sim.calls.faults import BadFault
 from sbc_sim.http.bodies import read_json_object
 from sbc_sim.http.exchange import Asked, Reply, json_reply
@@ -91,7 +91,7 @@ class FaultsApi:
 
     def all(self, asked: Asked) -> Reply:
         """List the faults, the oldest first, and the types that there are."""
-        return json_reply({"faults": list(self._desk.all()), "types": [_type(one) for one in FAULT_TYPES.values()]})
+        return json_reply({"faults": list(self._desk.all()), "types": told_types()})
 
     def one(self, asked: Asked) -> Reply:
         """Tell of one fault."""
@@ -124,9 +124,3 @@ class FaultsApi:
     def _unknown(self, asked: Asked) -> Problem:
         names = ", ".join(str(fault["name"]) for fault in self._desk.all()[:10])
         return not_found("fault", asked.names["name"], f"Set now: {names}." if names else "No fault is set now.")
-
-
-def _type(kind: FaultType) -> dict[str, Any]:
-    """What a form needs to know of a type."""
-    told = {"name": kind.name, "area": kind.area, "does": kind.does, "unit": kind.unit, "usual": kind.usual, "words": list(kind.words)}
-    return told if kind.words or kind.unit in ("", "URI") else {**told, "least": kind.least, "most": kind.most}
