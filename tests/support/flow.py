@@ -46,7 +46,7 @@ def first_leg() -> Trace:
 
 
 def _first_leg() -> list[Entry]:
-    def entry(after: float, kind: Kind, **data: object) -> Entry:
+    def entry(after: float, kind: Kind, /, **data: object) -> Entry:
         return Entry(START + after, kind, "c1", data)
 
     started = {
