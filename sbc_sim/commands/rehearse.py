@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sbc_sim.commands.asking import asks_an_instance, client_of, explained
+from sbc_sim.commands.rehearse_against import Against, against_of, against_options, play
 from sbc_sim.commands.shared import INTERRUPTED, NO_CALLS, PASSED, RULE_FAILED, Unusable, paint, say, say_json, width
 
 if TYPE_CHECKING:
@@ -105,15 +106,19 @@ def exit_code(rehearsal: Rehearsal) -> int:
     metavar="FILE",
     help="Write the signalling form; Markdown when FILE ends in .md.",
 )
+@against_options
 @asks_an_instance
 def rehearse(**wanted: Any) -> int:
     """Rehearse the endorsement at a running instance, and follow it: which step waits, what is missing, why the last try failed.
 
     Place your calls and requests as the partner guide says; each is matched to its step. Ends with 0 when all passed, 1 when a step failed,
-    4 when the expected calls never came.
+    4 when the expected calls never came. With --against the built-in partner places them; `--against self` needs no instance.
     """
     as_json_too = wanted["report"] == PRINTED
+    against = against_of(wanted)
     client = client_of(wanted)
+    if against is not None:
+        return _played(against, client, wanted, as_json_too)
     with explained():
         if wanted["listing"]:
             return _list(client, as_json_too)
@@ -121,6 +126,18 @@ def rehearse(**wanted: Any) -> int:
             return _stop(client, wanted["stop"], as_json_too)
         begun = _resumed(client, wanted["resume"]) if wanted["resume"] else client.post("/api/v1/rehearsals", _body(wanted))
         return watch(client, begun, files_of(wanted), as_json_too)
+
+
+def _played(against: Against, client: Client, wanted: Mapping[str, Any], as_json: bool) -> int:
+    """Let the built-in partner play the other side, and say the same of it as of any rehearsal."""
+    shown, files = Progress(as_json), files_of(wanted)
+    with explained():
+        ended, troubles = play(against, client, _body(wanted), shown.show, lambda at, one: fetch(at, one, files, as_json))
+    for trouble in () if as_json else troubles:
+        say(paint(f"the partner: {clean(trouble)}", "quiet"))
+    if as_json:
+        say_json(ended)
+    return exit_code(ended)
 
 
 def watch(client: Client, begun: Rehearsal, files: Mapping[str, Path], as_json: bool) -> int:
