@@ -162,6 +162,15 @@ class Client:
         """End a live call with BYE."""
         self.post(f"/api/v1/calls/{_segment(call)}/hangup", {})
 
+    def escalate(self, call: str, mode: str | None = None, why: str | None = None, target: str | None = None) -> Json:
+        """Give a live call back to the partner, as set unless `mode` and `target` say otherwise; return the call."""
+        said = {"mode": mode, "why": why, "target": target}
+        return self.post(f"/api/v1/calls/{_segment(call)}/escalate", {name: value for name, value in said.items() if value is not None})
+
+    def partner_says(self, call: str, **facts: object) -> Json:
+        """Say what became of the customer of an escalated call: customerAlive, repReached, linked, repCall, text; return the call."""
+        return self.post(f"/api/v1/calls/{_segment(call)}/partner", facts)
+
     def download(self, path: str, target: BinaryIO, progress: Progress | None = None) -> int:
         """Stream what is at a path of the instance into a file that is open for writing; return its octets."""
         come = 0

@@ -1,4 +1,4 @@
-"""Commands that ask a running instance for its calls: calls ls, show, export. They read, so they exit 0 whatever the verdict says."""
+"""Commands about the calls of a running instance: ls, show, export, escalate, hangup. They exit 0 whatever the verdict says."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @click.group()
 def calls() -> None:
-    """List, show and export the calls of a running instance. These commands read: their exit code says nothing of a verdict."""
+    """List, show, export, give back and end the calls of a running instance. Their exit code says nothing of a verdict."""
 
 
 @calls.command("ls")
@@ -77,6 +77,36 @@ def calls_show(call: str, messages: bool, verdict_only: bool, as_json: bool, **w
         for title, text in _parts(client, about, messages, verdict_only):
             say(paint(title, "title"))
             say(text)
+
+
+@calls.command("escalate")
+@click.argument("call", metavar="ID|last")
+@click.option("--mode", type=click.Choice(("bye", "bye+data", "invite-back", "refer")), help="How. Default: as set (escalation.mode).")
+@click.option("--why", metavar="TEXT", help="In words, for report, Reason header and templates.")
+@click.option("--target", metavar="URI", help="sips:USER@HOST:PORT to call back, or to refer to, instead of what is set.")
+@asks_an_instance
+@as_json
+def calls_escalate(call: str, mode: str | None, why: str | None, target: str | None, as_json: bool, **wanted: Any) -> None:
+    """Give a live call back to the partner, as the agent does when a human is wanted."""
+    client = client_of(wanted)
+    with explained():
+        about = client.escalate(str(client.call(call)["id"]), mode, why, target)
+    if as_json:
+        say_json(about)
+    else:
+        say(f"call {safe(str(about['id']))} is given back; `sbc-sim calls show {safe(str(about['id']))}` tells how it goes")
+
+
+@calls.command("hangup")
+@click.argument("call", metavar="ID|last")
+@asks_an_instance
+def calls_hangup(call: str, **wanted: Any) -> None:
+    """End a live call with BYE."""
+    client = client_of(wanted)
+    with explained():
+        about = client.call(call)
+        client.hang_up(str(about["id"]))
+    say(f"call {safe(str(about['id']))} is ended with BYE")
 
 
 calls.add_command(export)

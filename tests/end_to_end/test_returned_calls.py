@@ -7,6 +7,8 @@ import datetime
 import json
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -20,7 +22,7 @@ import trustme
 
 from tests.end_to_end import raw_sip
 from tests.end_to_end.raw_sip import RawSip
-from tests.end_to_end.server import Server, serving
+from tests.end_to_end.server import ROOT, Server, serving
 from tests.support.sip import ECHO
 
 PATIENCE = 20
@@ -243,6 +245,31 @@ def test_the_partners_word_leads_to_a_new_verdict(server: Server) -> None:
     assert "the rep said hello" in after["SBC-E2E-021"]["detail"]
     check = server.get(f"/api/v1/calls/{call}")["escalation"]["check"]
     assert (check["repReached"], check["linked"], check["repCall"], check["by"]) == (True, False, "0LQ2", "api")
+
+
+def sbc_sim(server: Server, *words: str) -> tuple[int, str]:
+    """Run a command against the server."""
+    environment = {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "SBC_SIM_API": f"http://127.0.0.1:{server.http_port}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "sbc_sim", *words], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_calls_escalate_and_hangup_do_so_from_the_command_line(server: Server) -> None:
+    with first_leg(server, "commanded") as (line, call):
+        assert sbc_sim(server, "calls", "escalate", call, "--mode", "bye+data", "--why", "by hand")[0] == 0
+        bye = take_bye(line)
+        assert 'text="escalation: by hand"' in bye
+        assert "User-to-User: " in bye
+        server.wait_for_call("commanded@partner.example", ENDED)
+    code, said = sbc_sim(server, "calls", "escalate", call)
+    assert code != 0
+    assert "only a live call can be given back" in said
+    with first_leg(server, "hung-up") as (line, call):
+        assert sbc_sim(server, "calls", "hangup", call)[0] == 0
+        take_bye(line)
+    assert server.wait_for_call("hung-up@partner.example", ENDED)["endReason"] == "api"
 
 
 def test_what_cannot_be_escalated_is_refused_with_a_reason(server: Server) -> None:
