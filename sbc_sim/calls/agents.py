@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,8 @@ def read_file(path: Path, name: str = "", prompts: Prompts | None = None) -> Sce
 
 def shipped_text(name: str) -> str:
     """Give the YAML of a shipped scenario."""
+    from importlib.resources import files  # not every start pays for it
+
     return (files("sbc_sim") / "scenarios" / f"{name}.yaml").read_text(encoding="utf-8")
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from sbc_sim.calls.nearest import nearest
@@ -37,6 +36,8 @@ def shipped_texts() -> dict[str, str]:
 
 
 def _shipped(file: str) -> bytes:
+    from importlib.resources import files  # not every start pays for it
+
     return (files("sbc_sim") / "prompts" / file).read_bytes()
 
 

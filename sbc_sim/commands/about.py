@@ -55,8 +55,18 @@ def config_show(ctx: click.Context, changed: bool, as_json: bool) -> None:
 @config.command("check", cls=SettingsCommand)
 @click.pass_context
 def config_check(ctx: click.Context) -> None:
-    """Say whether the settings can be used (exit code 2 when not)."""
-    origins = loaded(ctx).origins
+    """Say whether the settings can be used, scenarios and their prompts among them (exit code 2 when not)."""
+    from sbc_sim.calls.agents import Agents
+    from sbc_sim.calls.scenario import ScenarioError
+
+    found = loaded(ctx)
+    try:
+        warnings = Agents(found.settings.agent_settings(), found.settings.scenarios).check()
+    except ScenarioError as error:
+        raise Unusable(str(error)) from None
+    for warning in warnings:
+        say(f"warning: {warning}")
+    origins = found.origins
     changed = sum(origin != "default" for origin in origins.values())
     say(f"the settings are fine: {changed} of {len(origins)} are set, the others are at their defaults")
 

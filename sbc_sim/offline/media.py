@@ -213,6 +213,9 @@ class MediaReplay:
         if self._leg is None:
             return None
         report = self._leg.report()
+        if self._leg.description.conduct.kind == "agent":
+            report = replace(report, echoed_packets=0, max_echo_delay_ms=None)
+            return replace(report, packets_sent=self._sent, rtcp_sent=self._rtcp_sent) if self._both_ways else report
         if not self._both_ways:
             return report
         delay = None if self._delays is None else (self._delays[1] - self._delays[0]) * 1000

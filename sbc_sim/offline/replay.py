@@ -12,7 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sbc_sim.calls.choosing import Choosing
+from sbc_sim.calls.conduct import CallFacts, Conduct
+from sbc_sim.calls.faults import FaultTable
 from sbc_sim.calls.limits import Limits
+from sbc_sim.calls.numbers import AGENT, NUMBERS, NumberTable
 from sbc_sim.calls.outbox import message_data
 from sbc_sim.calls.outputs import Close, Connect, Environment, Output, Record, Say, Send, StartMedia, StopMedia
 from sbc_sim.calls.switchboard import Switchboard
@@ -23,7 +27,7 @@ from sbc_sim.offline.far_end import FarEnd
 from sbc_sim.offline.framing import PIECES
 from sbc_sim.offline.media import MediaReplay
 from sbc_sim.offline.rewriting import FAR_END, as_answer_to, for_our_offer, reason_of
-from sbc_sim.rtp.leg import LegReport, MediaAddress
+from sbc_sim.rtp.leg import LegReport, MediaAddress, MediaConduct
 from sbc_sim.sip.body import sdp_body
 from sbc_sim.sip.connections import Identity
 from sbc_sim.sip.errors import MalformedMessage
@@ -59,6 +63,15 @@ class _Request:
 
     method: str
     ours: Request | None = None
+
+
+_AGENT_NUMBERS = NumberTable(replace(number, faults=()) for number in NUMBERS if number.reaches == AGENT)
+"""Of the test numbers only who answers counts: what the far end did wrong on purpose, the trace shows."""
+
+
+def _agent(facts: CallFacts) -> Conduct:
+    """An agent as a trace shows it: it echoes nothing, and what it does is in the trace."""
+    return Conduct(AGENT, media=MediaConduct(AGENT))
 
 
 class Replay:
@@ -99,7 +112,15 @@ class Replay:
             return hashlib.shake_256(b"%d\n" % next(numbers) + seed).digest(octets)
 
         choices = Choices(lambda _: self._far.tag, lambda _: self._far.rseq)
-        return Environment(lambda *_: self._far.media or FALLBACK, self._read_media, lambda octets: chance(octets).hex(), chance, choices)
+        choose = Choosing(_AGENT_NUMBERS, FaultTable(), _agent, self._far.policy.echo_org)
+        return Environment(
+            lambda *_: self._far.media or FALLBACK,
+            self._read_media,
+            lambda octets: chance(octets).hex(),
+            chance,
+            choices,
+            choose=choose,
+        )
 
     def _read_media(self, _: str) -> LegReport | None:
         return None if self._media is None else self._media.report()
