@@ -128,9 +128,9 @@ class Rotation:
         where = f"in {change.region}" if change.region else "everywhere"
         text = f"Certificate rotated ({told['how']}) {where}: new connections see {told['subject']}, SHA-256 {told['fingerprint']}"
         self.on_entry(Entry(now, Kind.NOTE, None, {"text": text, "certificate": told}))
-        if change.ca is not None and change.how is How.NEW_CA:
-            told["caPem"] = change.ca.certificate_pem().decode("ascii")
-        return told
+        if change.ca is None or change.how is not How.NEW_CA:
+            return told
+        return {**told, "caPem": change.ca.certificate_pem().decode("ascii")}
 
     def shown_in(self, region: str = EVERYWHERE) -> dict[str, Any]:
         """Tell what is shown in a region, or (empty) to clients that name none."""

@@ -86,7 +86,7 @@ def test_a_rotation_is_answered_journalled_and_told(client: Any, told: list[Entr
     assert now[None]["fingerprint"] == before[0]["fingerprint"]
     (entry,) = told
     assert (entry.kind, entry.call) == (Kind.NOTE, None)
-    assert "Certificate rotated (new-leaf) in frankfurt: new connections see CN=fra.sbc.example" in entry.data["text"]
+    assert "Certificate rotated (new-leaf) in frankfurt: new connections see O=sbc-sim,CN=fra.sbc.example" in entry.data["text"]
 
 
 def test_everywhere_means_in_each_region_and_back_means_all_of_it(client: Any) -> None:
