@@ -70,3 +70,12 @@ def test_a_scenario_that_is_not_there_is_a_usage_error(run):
     assert run("show", "--agent-scenario", "x")[0] == 2
     assert "cannot be read" in run("check", "gone.yaml")[2]
     assert "'mine' does not ship" in run("show", "mine", "--yaml")[2]
+
+
+def test_config_check_reads_the_scenarios_too(capsys, tmp_path: Path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("steps:\n  a:\n    then: go b\n")
+    with pytest.raises(SystemExit) as ended:
+        main(("config", "check", "--set", f"scenarios.mine={bad}"))
+    assert ended.value.code == 2
+    assert "bad.yaml, line 3, step a: there is no step 'b'" in capsys.readouterr().err
