@@ -38,9 +38,11 @@ def the_document(lab: Lab, **headers: str) -> dict[str, Any]:
 def test_every_route_is_documented_with_its_parameters_and_a_name_of_its_own(lab: Lab) -> None:
     paths = the_document(lab)["paths"]
     operations = [operation for path in paths.values() for operation in path.values()]
-    assert len(operations) == len(lab.factory.front.table.routes)
+    documented = [route for route in lab.factory.front.table.routes if route.documented]
+    assert len(operations) == len(documented)
     assert len({operation["operationId"] for operation in operations}) == len(operations)
-    for route in lab.factory.front.table.routes:
+    assert {route.template for route in lab.factory.front.table.routes if not route.documented} == {"/telephony/v1/{path...}"}
+    for route in documented:
         operation = paths[route.template.replace("...}", "}")][route.method.lower()]
         named = [parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
         assert named == list(route.query)
