@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from sbc_sim.cli import main
 from sbc_sim.commands.uui import ECHO_PAYLOAD
 from tests.end_to_end import raw_sip
 from tests.end_to_end.rtp_caller import calling
@@ -234,3 +235,18 @@ def test_a_rotation_that_means_nothing_is_refused_with_what_there_is(rotating: S
     with pytest.raises(AssertionError, match="400") as caught:
         rotating.post("/api/v1/tls/rotate", body)
     assert part in str(caught.value)
+
+
+def test_the_command_rotates_tells_what_is_shown_and_goes_back(rotating: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*words: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["tls", "rotate", *words, "--api", f"http://127.0.0.1:{rotating.http_port}"])
+        assert ended.value.code in (0, 2)
+        said = capsys.readouterr()
+        return said.out + said.err
+
+    assert "how          expired, since 20" in run("expired", "--region", "frankfurt")
+    assert f"shown to     frankfurt ({FRANKFURT})" in run()
+    assert "-----BEGIN CERTIFICATE-----" in run("new-ca")
+    assert json.loads(run("original", "--json"))["how"] == "original"
+    assert "use one of original, new-leaf" in run("sideways")
