@@ -118,6 +118,5 @@ def free_settings(folder: Path) -> dict[str, str]:
         "http.listen": "127.0.0.1:0",
         "store.url": "memory:",
         "tls.dir": str(folder),
-        "tls.ca_file": str(folder / "ca.pem"),
     }
     return wanted

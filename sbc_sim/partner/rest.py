@@ -126,6 +126,7 @@ def close(voice_call: str, now: float) -> RestRequest:
     return RestRequest("PATCH", f"/voiceCalls/{voice_call}", {"endTime": _iso(now), "isActiveCall": False})
 
 
-def content_for(org_id: str, domain: str, voice_call: str, token: str) -> str:
-    """Write what User-to-User holds for a call to the agent: JSON without a blank, for its hex digits count twice."""
-    return json.dumps({"orgId": org_id, "scrt2Domain": domain, "voiceCallId": voice_call, "jwt": token}, separators=(",", ":"))
+def content_for(org_id: str, domain: str, voice_call: str, token: str = "") -> str:
+    """Write what User-to-User holds for a call to the agent: JSON without a blank, for its hex digits count twice. Without a token, none."""
+    members = {"orgId": org_id, "scrt2Domain": domain, "voiceCallId": voice_call} | ({"jwt": token} if token else {})
+    return json.dumps(members, separators=(",", ":"))
