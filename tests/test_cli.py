@@ -46,7 +46,22 @@ def test_help_names_every_command_and_bare_use_means_serve(run):
     code, out, _ = run("--help")
     assert code == 0
     assert "Without a command: serve" in out
-    for command in ("serve", "ready", "demo", "call", "calls", "doctor", "judge", "compare", "tls", "uui", "explain", "config", "version"):
+    for command in (
+        "serve",
+        "ready",
+        "demo",
+        "call",
+        "calls",
+        "doctor",
+        "judge",
+        "compare",
+        "scenario",
+        "tls",
+        "uui",
+        "explain",
+        "config",
+        "version",
+    ):
         assert f"  {command} " in out
 
 
@@ -80,12 +95,14 @@ def test_config_check_is_0_or_2_with_one_sentence(run, tmp_path):
     assert run("config", "check", "--config", str(file))[0] == 0
     file.write_text("sip: {listn: 127.0.0.1:5061}")
     code, _, err = run("config", "check", "--config", str(file))
-    assert (code, err) == (2, f"sbc-sim: {file}: sip.listn is not known; the nearest setting is sip.listen\n")
+    assert (code, err) == (2, f"sbc-sim: {file}, line 1: sip.listn is not known; the nearest setting is sip.listen\n")
 
 
 def test_config_schema_is_json_with_every_section(run):
     schema = json.loads(run("config", "schema")[1])
-    assert set(schema["properties"]) == {"sip", "media", "tls", "uui", "http", "store", "capture", "hep", "limits", "rules", "log"}
+    flat = {"sip", "media", "tls", "uui", "http", "store", "capture", "hep", "limits", "rules", "log"}
+    flow = {"agent", "escalation", "telephony", "rehearsal", "regions", "partners", "scenarios", "faults"}
+    assert set(schema["properties"]) == flat | flow
 
 
 def test_ready_is_1_where_nothing_listens(run):
