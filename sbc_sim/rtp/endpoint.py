@@ -1,7 +1,7 @@
 """What every leg of ours has in common, whatever it sends: reception, transmission, RTCP, changes, the report.
 
 A kind of leg is this class plus what it does with the audio it hears (`_hear`) and, when it sends by the clock, what is due
-(`due`). EchoLeg sends back what it hears; PlayLeg (play.py) sends frames of its own; an agent with prompts would be a third.
+(`due`). EchoLeg sends back what it hears; PlayLeg (play.py) sends frames of its own; AgentLeg (agent.py) says prompts and listens.
 """
 
 from __future__ import annotations
