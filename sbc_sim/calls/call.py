@@ -524,7 +524,8 @@ class Call:
             self._hang_up = (reason, text, extra)
         elif self.state in (CallState.ANSWERED, CallState.ESTABLISHED) and self.dialog is not None:
             self._move(CallInput.OUR_BYE, now)
-            _, effects = self._desk.agent.client.request(self.dialog, "BYE", now, (("Reason", _reason(reason, text)), *extra))
+            own: Extra = () if any(name == "Reason" for name, _ in extra) else (("Reason", _reason(reason, text)),)
+            _, effects = self._desk.agent.client.request(self.dialog, "BYE", now, (*own, *extra))
             self._settle_evidence("sbc", reason, now)
             self._carry(effects, now)
 

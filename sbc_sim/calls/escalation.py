@@ -297,7 +297,8 @@ class Escalation:
         back = self.journey.returning
         if self.mode == "invite-back" and back is not None and back.trouble is None and back.up_at is None:
             self.over = True
-            self.failed(ReturnTrouble.HUNG_UP, "the partner ended the first leg before the call back was answered", now)
+            who = "we" if by == "sbc" else "the partner"
+            self.failed(ReturnTrouble.HUNG_UP, f"{who} ended the first leg before the call back was answered", now)
             if self._give_up is not None:
                 self._give_up(now)
         self.over, self.deadline = True, None

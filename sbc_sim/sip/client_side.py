@@ -11,7 +11,7 @@ from sbc_sim.sip.alarms import Alarms
 from sbc_sim.sip.connections import DEFAULT_PORT, Connections
 from sbc_sim.sip.dialog import Dialog, DialogId, DialogInput, DialogState, contact_uri, dialog_of_caller
 from sbc_sim.sip.effects import Answered, ClientTransaction, Effect, Stray, Transmit, Unanswered
-from sbc_sim.sip.errors import MalformedMessage
+from sbc_sim.sip.errors import Malformation, MalformedMessage
 from sbc_sim.sip.headers import CSeq, Via
 from sbc_sim.sip.inspection import ALLOWED
 from sbc_sim.sip.matching import Key, ack_of_refusal
@@ -28,6 +28,8 @@ from sbc_sim.sip.transaction import (
     response_input,
 )
 
+MOST_FORKS = 20
+"""Dialogs of one INVITE; a proxy forks to a handful of places, and each costs a BYE."""
 Extra = tuple[tuple[str, str], ...]
 
 
@@ -252,6 +254,8 @@ class ClientSide:
         if not has_tag(response.headers.first("To") or ""):
             return None
         fresh = dialog_of_caller(client.request, response, client.connection)
+        if fresh.id not in client.dialogs and len(client.dialogs) >= MOST_FORKS:
+            raise MalformedMessage(Malformation.BAD_HEADER, f"more than {MOST_FORKS} forks answer one INVITE", "To")
         dialog = client.dialogs.setdefault(fresh.id, fresh)
         if dialog is fresh:
             self._dialogs[dialog.id] = dialog
@@ -280,5 +284,8 @@ class ClientSide:
         if not transaction.machine.over:
             return
         self._clients.pop(transaction.key, None)
+        for dialog in transaction.dialogs.values():
+            if dialog.state is DialogState.EARLY:
+                self._forget(dialog)  # rang, and never came to an answer
         if transaction.request.method == "BYE" and transaction.dialog is not None:
             self._forget(transaction.dialog)

@@ -29,6 +29,7 @@ def bye_of(joined: GivenBack) -> dict[str, str]:
     """Header fields of the BYE that the caller got."""
     bye = joined.caller.results[0].bye
     assert bye is not None
+    assert len(bye.headers.fields("Reason")) == 1
     return {item.name: item.value for item in bye.headers}
 
 
@@ -294,6 +295,23 @@ def test_a_second_fork_that_answers_is_acknowledged_and_ended_by_bye():
     second = str(joined.sbc.told(Kind.CALL_STARTED)[1].call)
     assert joined.sent(second)[:4] == ["INVITE", "ACK", "ACK", "BYE"]
     assert joined.states(first)[-1] == "over"
+    joined.at_rest()
+
+
+def test_forks_without_end_are_not_taken_up_without_end():
+    def forks(to_back: bool, data: bytes) -> bytes:
+        """Ring from a hundred places at once."""
+        if not to_back and data.startswith(b"SIP/2.0 180"):
+            lines = data.split(b"\r\n")
+            copies = [[line + b"x%d" % number if line.startswith(b"To:") else line for line in lines] for number in range(100)]
+            return b"".join(b"\r\n".join(copy) for copy in copies)
+        return data
+
+    joined = GivenBack(on_wire=forks)
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(0.1)
+    assert len(joined.switchboard._agent.dialogs) == 21
     joined.at_rest()
 
 

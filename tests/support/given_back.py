@@ -125,6 +125,7 @@ class GivenBack(Joined):
         assert self.switchboard.at_rest
         assert not self.sbc.legs
         assert sorted(self.sbc.stopped) == sorted(set(self.sbc.by_port.values()))
+        assert not self.switchboard._agent.dialogs
         assert not self.switchboard._owners
         assert not self.switchboard._known
         assert not self.switchboard._returns
