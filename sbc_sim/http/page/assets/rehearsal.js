@@ -192,23 +192,23 @@ const CHECKED = { passed: "pass", failed: "fail", skipped: "skip" };
 function Upload({ step, one, read }) {
   const [file, setFile] = useState(null);
   const [text, setText] = useState("");
-  const [state, setState] = useState({ busy: false, error: null });
+  const [state, setState] = useState({ busy: false, error: null, told: "" });
   const send = async (event) => {
     event.preventDefault();
-    setState({ busy: true, error: null });
+    setState({ busy: true, error: null, told: "" });
     try {
-      await sendTrace(stepPath(one.id, step.id, "trace"), file, text);
-      setState({ busy: false, error: null });
+      const compared = await sendTrace(stepPath(one.id, step.id, "trace"), file, text);
+      setState({ busy: false, error: null, told: compared.text });
       read();
     } catch (error) {
-      setState({ busy: false, error });
+      setState({ busy: false, error, told: "" });
     }
   };
   return html`<form class="upload" onSubmit=${send} aria-label="The partner's trace">
     <${Drop} id="trace-file" file=${file} take=${setFile} />
     <label for="trace-text">or its SIP messages as text</label>
     <textarea id="trace-text" class="mono" rows="4" spellcheck="false" placeholder="INVITE sip:… SIP/2.0" value=${text} disabled=${Boolean(file)} onInput=${(event) => setText(event.target.value)}></textarea>
-    <p class="bar"><button type="submit" disabled=${state.busy || (!file && !text.trim())}>${state.busy ? "Comparing …" : "Compare"}</button></p>
+    <p class="bar"><button type="submit" disabled=${state.busy || (!file && !text.trim())}>${state.busy ? "Comparing …" : "Compare"}</button> <span role="status">${state.told}</span></p>
     <${Trouble} error=${state.error} />
   </form>`;
 }
