@@ -318,7 +318,7 @@ class Settings(BaseModel):
     log: Log = Log()
     agent: Agent = Agent()
     rehearsal: Rehearsal = Rehearsal()
-    regions: Regions = Field(default_factory=published_regions, description=MAP_TEXTS["regions"])
+    regions: Regions = Field(default_factory=published_regions, validate_default=True, description=MAP_TEXTS["regions"])
     partners: Partners = Field(default_factory=dict, description=MAP_TEXTS["partners"])
     scenarios: Scenarios = Field(default_factory=dict, description=MAP_TEXTS["scenarios"])
     faults: Faults = Field(default_factory=dict, description=MAP_TEXTS["faults"])
