@@ -22,6 +22,7 @@ _OUR_BYE = {
     "fault": "a fault of ours, on purpose",
     "escalated": "the escalation: see SBC-E2E-036",
     "agent-ended": "the agent, which ended the call without escalating it",
+    "agent-limit": "a bound of the agent's scenario, without an escalation",
     "returned": "the end of the call back (escalation.seconds)",
     "cancelled": "an answer that crossed our CANCEL",
     "far-end": "a decision of the far end, as the trace shows",

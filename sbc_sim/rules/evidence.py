@@ -42,7 +42,7 @@ class Evidence:
     """partner | sbc"""
     end_reason: str = ""
     """normal | cancelled | no-ack | no-prack | media-timeout | max-duration | session-expired | refused | api | shutdown
-    | fault (ended on purpose)"""
+    | fault (ended on purpose) | escalated | returned | agent-ended | agent-limit (neither is an escalation)"""
     refused_status: int | None = None
     held_s: float = 0.0
     """Seconds on hold between answer and end."""

@@ -159,6 +159,10 @@ def test_the_usual_talk_goes_from_greeting_to_goodbye_and_ends_without_escalatio
     ended = talk.ended()
     assert (ended["endedBy"], ended["endReason"]) == ("sbc", "agent-ended")
     assert "the agent has ended the call" in (talk.bye().headers.first("Reason") or "")
+    findings = talk.exchange.told(Kind.VERDICT)[-1].data["findings"]
+    ending = next(finding for finding in findings if finding["rule"] == "SBC-DLG-002")
+    assert ending["status"] != "fail"
+    assert "without escalating" in ending["detail"], "told apart from an escalation (requirement 115)"
 
 
 def test_zero_reaches_a_human_even_during_the_greeting_and_the_call_is_escalated():
