@@ -20,6 +20,7 @@ from sbc_sim.client import Client
 from sbc_sim.rehearsing import PATIENCE, BuiltInPartner, PartnerOrder
 
 if TYPE_CHECKING:
+    from sbc_sim.partner.answered_call import AnswerResult
     from sbc_sim.service import Service
     from sbc_sim.settings import Settings
 
@@ -57,7 +58,8 @@ class Unattended:
         self._wanted = {"stepSeconds": STEP_SECONDS, "tries": 1, **wanted}
         self._reactor = reactor
         self._partner: BuiltInPartner | None = None
-        self._service: Service | None = None
+        self.service: Service | None = None
+        """The instance, when it is ours."""
         plan = replace(aim.answer.plan, seconds=min(aim.answer.plan.seconds, RETURN_SECONDS))
         self._answering = Answering(replace(aim.answer, plan=plan), reactor)
         self._answering.listen()
@@ -69,7 +71,7 @@ class Unattended:
 
         service = Service(settings, self._reactor, aim.version)
         service.listen()
-        self._service = service
+        self.service = service
         host, http_host = settings.sip.listen.host, settings.http.listen.host
         api = f"http://{http_host}:{service.ports.http}"
         return replace(
@@ -83,9 +85,9 @@ class Unattended:
         )
 
     @property
-    def return_uri(self) -> str:
-        """Where calls are taken that are given back."""
-        return self._answering.uri
+    def taken(self) -> list[AnswerResult]:
+        """What came of each call that was given back."""
+        return self._answering.results
 
     @inlineCallbacks
     def run(self) -> Generator[Deferred[Any], Any, Mapping[str, Any]]:
@@ -99,8 +101,8 @@ class Unattended:
             yield deferToThread(self.finish, self._client, ended)
         finally:
             yield self._answering.stop()
-            if self._service is not None:
-                yield self._service.stop()
+            if self.service is not None:
+                yield self.service.stop()
         return ended
 
     def stop(self) -> None:
@@ -111,7 +113,7 @@ class Unattended:
 
 def free_settings(folder: Path) -> dict[str, str]:
     """Give settings for an instance beside whatever else runs here: loopback, free ports, its own CA, nothing kept."""
-    wanted = {
+    return {
         "sip.listen": "127.0.0.1:0",
         "media.listen": "127.0.0.1",
         "media.ports": "0",
@@ -119,4 +121,3 @@ def free_settings(folder: Path) -> dict[str, str]:
         "store.url": "memory:",
         "tls.dir": str(folder),
     }
-    return wanted

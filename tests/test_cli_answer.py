@@ -86,3 +86,13 @@ def test_nobody_calls_and_the_exit_code_says_so(tmp_path: Path):
     )
     assert done.returncode == 4
     assert json.loads(done.stdout)["calls"] == []
+
+
+def test_the_demo_of_the_return_shows_both_legs_and_every_step(tmp_path: Path):
+    done = subprocess.run(
+        [*PROGRAM, "demo", "--escalate"], capture_output=True, text=True, env=SURROUNDINGS, cwd=tmp_path, timeout=150, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    for title in ("The call to the agent, as the simulator saw it", "The call that is given back, as the simulator saw it", "in order"):
+        assert title in done.stdout
+    assert len(re.findall(r"(?m)^passed  ", done.stdout)) == 11

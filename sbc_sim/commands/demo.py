@@ -39,14 +39,29 @@ FREE = {"sip.listen": "127.0.0.1:0", "media.listen": "127.0.0.1", "media.ports":
 
 @click.command(cls=SettingsCommand)
 @click.option("--seconds", type=click.FloatRange(1, 60), default=3.0, show_default=True, help="From answer to BYE.")
+@click.option("--escalate", is_flag=True, help="The end-to-end test instead: the agent gives the call back by a new INVITE.")
 @as_json
 @click.pass_context
-def demo(ctx: click.Context, seconds: float, as_json: bool) -> int:
+def demo(ctx: click.Context, seconds: float, escalate: bool, as_json: bool) -> int:
     """Serve on free ports, place one real call over TLS and SRTP, print ladder, verdict and echo proof, and exit."""
     with tempfile.TemporaryDirectory(prefix="sbc-sim-demo-") as folder:
         ctx.meta["flags"] = FREE | {"tls.dir": folder} | ctx.meta.get("flags", {})
+        if escalate and as_json:
+            raise click.UsageError("--escalate tells its calls as text: `rehearse --against self --json` gives the same as JSON")
+        if escalate:
+            return _escalate(ctx)
         service, placement = _run(ctx, seconds)
         return _tell(service, placement, as_json)
+
+
+def _escalate(ctx: click.Context) -> int:
+    reactor = the_reactor()
+    from sbc_sim import logs
+    from sbc_sim.commands.demo_escalation import show_return
+
+    ctx.meta["flags"] = {"store.url": "memory:"} | ctx.meta["flags"]
+    logs.start_logging("warning", "console")
+    return show_return(loaded(ctx).settings, reactor)
 
 
 def _run(ctx: click.Context, seconds: float) -> tuple[Service, Placement]:

@@ -72,7 +72,8 @@ TAKEN: Mapping[tuple[AnsweredState, AnsweredInput], AnsweredState] = {
     **{(state, AnsweredInput.LOST): AnsweredState.DONE for state in AnsweredState if state is not AnsweredState.DONE},
 }
 
-NOTES = frozenset({UuiFault.NO_ENCODING, UuiFault.NO_PURPOSE, UuiFault.MISSING_KEY, UuiFault.OVER_LIMIT})
+_CONTENT = {UuiFault.MISSING_KEY, UuiFault.WRONG_VALUE_TYPE, UuiFault.OVER_LIMIT}
+NOTES = frozenset({UuiFault.NO_ENCODING, UuiFault.NO_PURPOSE} | _CONTENT)
 """Of User-to-User: no complaint. What a return carries is for the flow to say, so no key is missed in it."""
 
 

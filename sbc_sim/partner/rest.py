@@ -127,6 +127,6 @@ def close(voice_call: str, now: float) -> RestRequest:
 
 
 def content_for(org_id: str, domain: str, voice_call: str, token: str = "") -> str:
-    """Write what User-to-User holds for a call to the agent: JSON without a blank, for its hex digits count twice. Without a token, none."""
+    """Write what User-to-User holds for a call to the agent: JSON without a blank, for hex digits count twice. Without a token, none."""
     members = {"orgId": org_id, "scrt2Domain": domain, "voiceCallId": voice_call} | ({"jwt": token} if token else {})
     return json.dumps(members, separators=(",", ":"))
