@@ -295,6 +295,7 @@ class Service:
             refused_datagrams=lambda: self.plane.refused_datagrams,
             internal_errors=lambda: self.shell.door_errors,
             captures=lambda: self.recordings.size,
+            voice_calls=self.telephony.counts if self.telephony.model is not None else None,
             faults=self.faulting.table.active,
             hep_packets=lambda: {} if self.hep is None else self.hep.counts,
         )

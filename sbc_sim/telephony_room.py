@@ -48,6 +48,11 @@ class TelephonyRoom:
         """Give the voice calls that may have to do with one: see `partner_check.VoiceCalls`."""
         return () if self.model is None else voice_calls_about(self.model, first)
 
+    def counts(self) -> tuple[int, int, int]:
+        """Voice calls kept, open, and how many had to go so far."""
+        table = None if self.model is None else self.model.table
+        return (0, 0, 0) if table is None else (len(table), table.open, table.evicted)
+
     def listen(self, reactor: Any, options: SiteOptions, credentials: Credentials) -> None:
         """Listen for https where that is set. Raises CannotListenError."""
         if self._listen is None or self.source is None:

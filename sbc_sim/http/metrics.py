@@ -9,6 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Protocol
 
 import prometheus_client
@@ -24,8 +25,11 @@ from sbc_sim.rules.finding import Status
 from sbc_sim.sip.errors import Malformation
 from sbc_sim.sip.peer import TlsProblem
 from sbc_sim.sip.responses import REASONS
+from sbc_sim.telephony.asking import PATHS
 
 OTHER = "other"
+TELEPHONY_OPERATIONS = frozenset(operation for _, _, operation in PATHS)
+HTTP_CODES = frozenset(str(int(status)) for status in HTTPStatus)
 METHODS = (
     *("ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY"),
     *("OPTIONS", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"),
@@ -33,7 +37,7 @@ METHODS = (
 TLS_VERSIONS = ("", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 PROBLEMS = frozenset(problem.value for problem in TlsProblem)
 MALFORMATIONS = frozenset(malformation.value for malformation in Malformation)
-ORDERLY_ENDS = frozenset({"normal", "api", "max-duration", "shutdown"})
+ORDERLY_ENDS = frozenset({"normal", "api", "max-duration", "shutdown", "escalated", "returned", "agent-ended", "agent-limit"})
 MOST_REGIONS = 64
 MOST_CALLS_TRACKED = 4096
 _STATUS = re.compile(r"[1-6]\d\d")
@@ -97,6 +101,8 @@ class Gauges:
     """Copies for a Homer server by what became of them."""
     internal_errors: Callable[[], int] = int
     """Faults of our own that the shell caught."""
+    voice_calls: Callable[[], tuple[int, int, int]] | None = None
+    """Voice calls of the Telephony Integration API: kept, open, and how many had to go so far."""
     captures: Callable[[], CapturesSize] | None = None
     """What is kept of the wire."""
 
@@ -132,6 +138,7 @@ class Metrics:
         self._duration = histogram("call_duration_seconds", "From 200 to the end", SECONDS_OF_CALL)
         self._rejections = counter("rejections", "Refused requests", "code", "rule")
         self._packets = counter("srtp_packets", "SRTP packets", "direction", "result")
+        self._telephony_requests = counter("telephony_requests", "Requests to the Telephony Integration API", "operation", "code")
         self._lost = counter("rtp_lost_packets", "RTP packets that never came")
         self._jitter = histogram("rtp_jitter_seconds", "Largest interarrival jitter of a call", SECONDS_OF_JITTER)
         self._uui = histogram("uui_bytes", "Length of the User-to-User data as received", OCTETS_OF_UUI)
@@ -194,6 +201,11 @@ class Metrics:
             self._duration.observe(max(0.0, entry.at - call.answered_at))
 
     def _verdict(self, entry: Entry) -> None:
+        self._count_rules(entry.data.get("findings", ()))
+
+    def _telephony(self, entry: Entry) -> None:
+        operation = _word(entry.data.get("operation"), TELEPHONY_OPERATIONS)
+        self._telephony_requests.labels(operation, _word(str(entry.data.get("status")), HTTP_CODES)).inc()
         self._count_rules(entry.data.get("findings", ()))
 
     def _user_to_user(self, entry: Entry) -> None:
@@ -309,6 +321,11 @@ class _Asked(Collector):
         expiry = gauges.certificate_expiry()
         if expiry is not None:
             yield _gauge("tls_certificate_expiry_timestamp_seconds", "When the server certificate expires", expiry)
+        if gauges.voice_calls is not None:
+            known, opened, evicted = gauges.voice_calls()
+            yield _gauge("voice_calls", "Voice calls that are kept", known)
+            yield _gauge("voice_calls_open", "Voice calls that are not closed", opened)
+            yield CounterMetricFamily("sbc_sim_voice_calls_evicted", "Voice calls that made room for others", value=evicted)
         faults = GaugeMetricFamily("sbc_sim_faults_active", "Injected faults", labels=["type"])
         for name, number in list(gauges.faults().items())[:MOST_REGIONS]:
             faults.add_metric([name], number)
@@ -346,6 +363,7 @@ _OBSERVERS: Mapping[Kind, Callable[[Metrics, Entry], None]] = {
     Kind.VERDICT: Metrics._verdict,
     Kind.UUI: Metrics._user_to_user,
     Kind.MEDIA: Metrics._media,
+    Kind.TELEPHONY: Metrics._telephony,
 }
 
 

@@ -259,3 +259,13 @@ def test_requests_about_a_linked_voice_call_stand_in_the_trace_of_its_sip_call(d
     assert [entry.data["operation"] for entry in trace.entries if entry.kind is Kind.TELEPHONY] == ["update"]
     desk.model.requests.clear()
     assert [one["operation"] for one in desk.client.get("/api/v1/voice-calls/key-1").json()["log"]] == ["update"]
+
+
+def test_requests_and_their_findings_are_counted(desk: Desk) -> None:
+    desk.ask("POST", "/voiceCalls", create_body())
+    desk.ask("PATCH", "/voiceCalls/key-1/clearRouting")
+    desk.ask("GET", "/nothing")
+    metrics = desk.client.get("/metrics").text
+    assert 'sbc_sim_telephony_requests_total{code="201",operation="create"} 1.0' in metrics
+    assert 'sbc_sim_telephony_requests_total{code="404",operation="other"} 1.0' in metrics
+    assert 'sbc_sim_rule_results_total{rule="SBC-E2E-012",status="warn"} 1.0' in metrics
