@@ -126,9 +126,8 @@ class _Teller:
         say("set for the simulator:")
         say(f"  partners.NAME.return_uri: {paint(answering.uri, 'strong')}")
         if not own:
-            say(
-                f"  partners.NAME.ca_file:    {paint(str(answering.order.tls_dir / 'ca.pem'), 'strong')}  (the certificate shown here is under it)"
-            )
+            ca = paint(str(answering.order.tls_dir / "ca.pem"), "strong")
+            say(f"  partners.NAME.ca_file:    {ca}  (CA of our certificate)")
         if answering.order.misconduct != "none":
             say(paint(f"on purpose: {answering.order.misconduct}", "warning"))
 
