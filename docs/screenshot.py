@@ -1,4 +1,4 @@
-"""Make docs/images/page.png: a server, one refused call placed to it, and what the page shows of that call.
+"""Make docs/images/page.png, a refused call as the page shows it, and rehearsal.png, a rehearsal under way: real calls to a real server.
 
     python docs/screenshot.py
 
@@ -14,19 +14,19 @@ from tempfile import TemporaryDirectory
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-PICTURE = ROOT / "docs" / "images" / "page.png"
+IMAGES = ROOT / "docs" / "images"
 MOST_OCTETS = 200 * 1024
 CUT_UUI = "7b226f726749643a2022303044z;encoding=hex"
 
 sys.path.insert(0, str(ROOT))
 
-from tests.end_to_end.server import serving  # noqa: E402
+from tests.end_to_end.server import Server, serving  # noqa: E402
 from tests.page.partner_calls import Partner  # noqa: E402
 from tests.page.visits import BROWSER  # noqa: E402
 
 
 def main() -> None:
-    """Place the call, open its ladder, take the picture."""
+    """Place the calls, take the pictures."""
     with TemporaryDirectory() as name, serving(Path(name)) as server, sync_playwright() as playwright:
         partner = Partner(server.sip_port, server.ca, Path(name))
         partner.whole_call("--to", "+4930123456", "--uui", CUT_UUI)
@@ -37,14 +37,33 @@ def main() -> None:
         page.locator("pre.message mark").first.wait_for()
         page.locator("svg.ladder").wait_for()
         page.locator(".stream.live").wait_for()
-        PICTURE.parent.mkdir(exist_ok=True)
-        page.screenshot(path=PICTURE)
+        IMAGES.mkdir(exist_ok=True)
+        page.screenshot(path=IMAGES / "page.png")
+        rehearse(server, partner)
+        page.goto("about:blank")
+        page.goto(
+            f"http://127.0.0.1:{server.http_port}/#/rehearsals/{server.get('/api/v1/rehearsals')['rehearsals'][0]['id']}?step=connectivity/canada"
+        )
+        page.locator(".attempt-list").wait_for()
+        page.locator(".stream.live").wait_for()
+        page.screenshot(path=IMAGES / "rehearsal.png")
         chromium.close()
         partner.end()
-    size = PICTURE.stat().st_size
-    print(f"{PICTURE.relative_to(ROOT)}: {size} octets")
-    if size > MOST_OCTETS:
-        raise SystemExit(f"larger than {MOST_OCTETS} octets")
+    for picture in (IMAGES / "page.png", IMAGES / "rehearsal.png"):
+        size = picture.stat().st_size
+        print(f"{picture.relative_to(ROOT)}: {size} octets")
+        if size > MOST_OCTETS:
+            raise SystemExit(f"larger than {MOST_OCTETS} octets")
+
+
+def rehearse(server: Server, partner: Partner) -> None:
+    """Begin a rehearsal of four regions; two calls pass, one fails."""
+    regions = ["us-west", "us-east", "canada", "frankfurt"]
+    hosts = {one["name"]: one["host"] for one in server.get("/api/v1/regions")["regions"]}
+    server.post("/api/v1/rehearsals", {"name": "Dry run", "regions": regions, "escalations": ["bye"]})
+    for region in regions[:2]:
+        partner.whole_call("--to", f"sip:echo@{hosts[region]}", seconds=3.0)
+    partner.whole_call("--to", f"sip:echo@{hosts['canada']}", "--no-uui")
 
 
 if __name__ == "__main__":
