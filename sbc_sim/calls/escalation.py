@@ -15,7 +15,7 @@ from typing import Protocol
 
 from sbc_sim.calls.companion import NO_DATA, Acts
 from sbc_sim.calls.desk import Desk
-from sbc_sim.calls.escalation_plan import Target, TemplateError, bye_headers, data_header, reason_header, target_of
+from sbc_sim.calls.escalation_plan import MODES, Target, TemplateError, bye_headers, data_header, reason_header, target_of
 from sbc_sim.calls.region import Place
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rules.journey import Journey, Returning, ReturnTrouble
@@ -91,10 +91,15 @@ class Escalation:
     def begin(self, now: float) -> None:
         """Give the call back; it is up."""
         journey = self.journey
+        forbidden = self.mode == "refer" and self._desk.policy.profile != "extended"
+        if forbidden or self.mode not in MODES:
+            self.mode = "bye"
         journey.escalated_at, journey.mode, journey.why = now, self.mode, self.why
         journey.check_seconds = self._desk.plan.check_seconds
         journey.voice_call_then = dict(journey.voice_call or {})
         self.tell("began", now, self.why, mode=self.mode, why=self.why)
+        if forbidden:
+            self.leg.record(Kind.NOTE, now, {"text": "REFER belongs to the profile extended: the call is given back by BYE"})
         if self.mode == "invite-back":
             self._call_back(now)
         elif self.mode == "refer":

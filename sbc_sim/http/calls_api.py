@@ -128,7 +128,12 @@ class CallsApi:
             "profile": None,
             "ruleSet": None,
         }
-        return json_reply({"call": view.id, "final": view.verdict is not None, **mask_values(told)})
+        from sbc_sim.exports.report_text import rests_on_guess  # not needed at start
+
+        guesses = [
+            str(one.get("rule")) for one in told["findings"] if one.get("status") in ("fail", "warn", "unknown") and rests_on_guess(one)
+        ]
+        return json_reply({"call": view.id, "final": view.verdict is not None, **mask_values(told), "guesses": guesses})
 
     def uui(self, asked: Asked) -> Reply:
         """Show all that is known of the User-to-User header."""

@@ -310,6 +310,7 @@ class Verdict(Out):
     findings: list[Finding]
     profile: str | None
     rule_set: str | None
+    guesses: list[str] = Field(description="Rules of fail, warn and unknown that rest on a guess about the real SBC.")
 
 
 class Mark(Out):

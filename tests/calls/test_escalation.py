@@ -455,6 +455,16 @@ def test_a_refer_that_is_refused_or_fails_falls_back_to_bye(happens, says):
     assert says in joined.detail(call, "SBC-E2E-035")
 
 
+def test_the_published_profile_sends_no_refer_whoever_asks_for_it():
+    joined = GivenBack(plan=EscalationPlan(check_seconds=5))
+    call = joined.begin()
+    joined.escalate(call, "refer")
+    joined.go_on(0.2)
+    assert "REFER" not in joined.sent(call)
+    assert joined.caller.results[0].bye is not None
+    assert "profile extended" in joined.sbc.told(Kind.NOTE)[-1].data["text"]
+
+
 def test_a_refer_without_any_notify_is_given_up_with_a_warning():
     joined = refers(ring_seconds=10.0)
     call = joined.begin()
