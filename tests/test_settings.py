@@ -90,6 +90,10 @@ def test_every_field_of_the_policy_can_be_set():
         "media.auth_failure_limit": "1",
         "media.silence_dbfs": "-70",
         "media.latch": "off",
+        "telephony.unknown_call": "warn",
+        "telephony.unknown_org": "warn",
+        "telephony.uui_token": "refuse",
+        "telephony.scrt2_domains": "acme.my.salesforce-scrt.com",
     }
     policy, default = loaded(changed).settings.policy(), Policy()
     same = [f.name for f in dataclasses.fields(Policy) if getattr(policy, f.name) == getattr(default, f.name)]
