@@ -37,11 +37,22 @@ Commands that ask a running instance find it by `--api`, else `SBC_SIM_API`, els
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": ("serve", "serve --sip-advertised sbc.example.com --media-advertised 203.0.113.5", "serve --store-url sqlite:calls.db"),
     "ready": ("ready --wait --timeout 20", "ready --http-listen 127.0.0.1:18061"),
-    "demo": ("demo", "demo --seconds 10 --json"),
+    "demo": ("demo", "demo --seconds 10 --json", "demo --escalate"),
     "call": (
         "call tls:127.0.0.1:5061 --ladder",
         'call tls:sbc.example.com:5061 --ca their-ca.pem --uui-text \'{"orgId":"00D"}\'',
         "call tls:127.0.0.1:5061 --calls 10 --seconds 30 --json",
+    ),
+    "answer": (
+        "answer --listen 127.0.0.1:5071",
+        "answer --listen 0.0.0.0:5071 --name sbc.acme.example --calls 1 --timeout 120 --json",
+        "answer --mistake demands-certificate",
+    ),
+    "rehearse": (
+        "rehearse --region frankfurt --region london --html protocol.html --form form.md",
+        "rehearse --part connectivity --tries 1 --junit rehearsal.xml",
+        "rehearse --resume last",
+        "rehearse --against self",
     ),
     "calls ls": ("calls ls", "calls ls --status fail --since 2h", "calls ls --follow"),
     "calls show": ("calls show last", "calls show last --messages", "calls show last --json"),
