@@ -22,7 +22,7 @@ from sbc_sim.rtp.endpoint import Endpoint
 from sbc_sim.rtp.leg import LegDescription, SrtpKey
 from sbc_sim.rtp.reception import Address
 from sbc_sim.rtp.recording import Recording
-from sbc_sim.rtp.seeded import Seeded, seed_of
+from sbc_sim.rtp.seeded import Seeded, Strikes, seed_of
 
 MOST_WAITING = 1000
 """Packets that may wait; more are lost."""
@@ -41,32 +41,41 @@ class BadNetwork:
 
     __slots__ = (
         "_burst",
-        "_chances",
+        "_burst_begins",
+        "_dead",
         "_delay",
         "_held",
         "_held_until",
         "_jitter",
+        "_jitters",
         "_latest",
         "_left",
+        "_loss",
         "_number",
         "_queue",
-        "dead",
-        "loss",
-        "reorder",
-        "twice",
+        "_reorder",
+        "_twice",
+        "waits",
     )
 
     def __init__(self, faults: Mapping[str, float], seed: int) -> None:
         """`faults`: strength by name, as in MediaConduct."""
-        self.dead = faults.get("one-way") == ONE_WAY_OUT
-        self.loss = faults.get("loss", 0.0)
-        self.reorder = faults.get("reorder", 0.0)
-        self.twice = faults.get("duplicate", 0.0)
+
+        def strikes(name: str, chance: float) -> Strikes | None:
+            """Each fault has a chance of its own, so that adding one does not change which packets another strikes."""
+            return Strikes(chance, seed_of(seed, name)) if chance else None
+
+        self._dead = faults.get("one-way") == ONE_WAY_OUT
+        self._loss = strikes("loss", faults.get("loss", 0.0))
+        self._reorder = strikes("reorder", faults.get("reorder", 0.0))
+        self._twice = strikes("duplicate", faults.get("duplicate", 0.0))
         self._burst = round(faults.get("burst", 0.0))
+        self._burst_begins = strikes("burst", BURST_CHANCE if self._burst else 0.0)
         self._delay = faults.get("delay", 0.0) / 1000
         self._jitter = faults.get("jitter", 0.0) / 1000
-        self._chances = {name: Seeded(seed_of(seed, name)) for name in ("loss", "burst", "jitter", "reorder", "duplicate")}
-        """One for each fault, so that adding one does not change which packets another strikes."""
+        self._jitters = Seeded(seed_of(seed, "jitter"))
+        self.waits = bool(self._delay or self._jitter or self._reorder or self._twice)
+        """Packets may have to go out later, so that `due` must be asked."""
         self._left = 0
         self._number = 0
         self._latest = 0.0
@@ -75,54 +84,39 @@ class BadNetwork:
         self._held_until = 0.0
         self._queue: list[_Waiting] = []
 
-    @property
-    def waits(self) -> bool:
-        """Say whether packets may have to go out later, so that `due` must be asked."""
-        return bool(self._delay or self._jitter or self.reorder or self.twice)
+    def take(self, packet: bytes, clear: bytes, now: float) -> bool:
+        """Take a packet; True: it goes out at once, as it is."""
+        loss = self._loss
+        if self._dead or (loss is not None and loss.hit()) or (self._burst and self._in_burst()):
+            return False
+        return self._delivered(packet, clear, now) if self.waits else True
 
-    def _struck(self, name: str, chance: float) -> bool:
-        return bool(chance) and self._chances[name].next() < chance
-
-    def _lost(self) -> bool:
-        if self.dead or self._struck("loss", self.loss):
-            return True
+    def _in_burst(self) -> bool:
         if self._left:
             self._left -= 1
             return True
-        if self._burst and self._struck("burst", BURST_CHANCE):
+        if self._burst_begins is not None and self._burst_begins.hit():
             self._left = self._burst - 1
             return True
         return False
 
-    def take(self, packet: bytes, clear: bytes, now: float) -> bool:
-        """Take a packet; True: it goes out at once, as it is."""
-        if self._lost():
-            return False
-        if not self.waits:
-            return True
+    def _delivered(self, packet: bytes, clear: bytes, now: float) -> bool:
         at = now + self._delay
         if self._jitter:
             # the order is kept: what would overtake waits for what is before it
-            self._latest = at = max(self._latest, at + self._jitter * self._chances["jitter"].next())
+            self._latest = at = max(self._latest, at + self._jitter * self._jitters.next())
         held, self._held = self._held, None
-        if held is None and self._struck("reorder", self.reorder):
+        if held is None and self._reorder is not None and self._reorder.hit():
             self._held, self._held_until = (packet, clear), at + HELD_S
             return False
-        copies = 2 if self._struck("duplicate", self.twice) else 1
-        if at <= now and not self._queue:
-            return self._at_once(packet, clear, held, copies - 1, now)
-        for _ in range(copies):
+        at_once = at <= now and not self._queue
+        if not at_once:
+            self._put(at, packet, clear)
+        if self._twice is not None and self._twice.hit():
             self._put(at, packet, clear)
         if held is not None:
             self._put(at, *held)
-        return False
-
-    def _at_once(self, packet: bytes, clear: bytes, held: tuple[bytes, bytes] | None, copies: int, now: float) -> bool:
-        for _ in range(copies):
-            self._put(now, packet, clear)
-        if held is not None:
-            self._put(now, *held)
-        return True
+        return at_once
 
     def _put(self, at: float, packet: bytes, clear: bytes) -> None:
         if len(self._queue) < MOST_WAITING:
@@ -187,19 +181,20 @@ class Faulty(Endpoint):
         """Take what arrived, or lose it; give a packet that the network lets through at once."""
         if self._deaf:
             return None
-        return self._passed(super().receive_rtp(datagram, source, now), now)
+        packet = super().receive_rtp(datagram, source, now)
+        return None if packet is None else self._passed(packet, now)
 
     def claim_rtp(self, datagram: bytes, source: Address, now: float) -> tuple[bool, bytes | None]:
         """Take an RTP packet if our key opens it, as `receive_rtp` does."""
         if self._deaf:
             return isinstance(self.reception.srtp.open(datagram), bytes), None
         ours, packet = super().claim_rtp(datagram, source, now)
-        return ours, self._passed(packet, now)
+        return ours, None if packet is None else self._passed(packet, now)
 
-    def _passed(self, packet: bytes | None, now: float) -> bytes | None:
-        if packet is None:
-            return None
-        clear = self._clears.popleft() if self._clears else b""
+    def _passed(self, packet: bytes, now: float) -> bytes | None:
+        if self._kept is None:
+            return packet if self._network.take(packet, b"", now) else None
+        clear = self._clears.popleft()
         if not self._network.take(packet, clear, now):
             return None
         self._leaves(clear, now)

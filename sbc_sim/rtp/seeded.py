@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 _MASK = (1 << 64) - 1
 
@@ -28,3 +29,27 @@ class Seeded:
         state = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & _MASK
         state = ((state ^ state >> 27) * 0x94D049BB133111EB) & _MASK
         return ((state ^ state >> 31) >> 11) / 9007199254740992.0
+
+
+class Strikes:
+    """Which packets a fault strikes, each with the same chance: counted down to the next one, so that most packets cost next to nothing."""
+
+    __slots__ = ("_left", "_log", "_numbers")
+
+    def __init__(self, chance: float, seed: int) -> None:
+        """`chance` above 0.0, at most 1.0."""
+        self._numbers = Seeded(seed)
+        self._log = math.log1p(-chance) if chance < 1.0 else 0.0
+        self._left = self._gap()
+
+    def _gap(self) -> int:
+        """Give the number of packets before the next one that is struck (a geometric distribution)."""
+        return int(math.log1p(-self._numbers.next()) / self._log) if self._log else 0
+
+    def hit(self) -> bool:
+        """Say whether this packet is struck."""
+        if self._left:
+            self._left -= 1
+            return False
+        self._left = self._gap()
+        return True
