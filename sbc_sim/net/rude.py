@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 
@@ -14,8 +16,9 @@ class Rude(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Answer whatever comes."""
-        if self._words and self.transport is not None:
-            self.transport.write(self._words)  # type: ignore[call-arg]
+        transport: Any = self.transport
+        if self._words and transport is not None:
+            transport.write(self._words)
 
 
 class RudeFactory(Factory):
