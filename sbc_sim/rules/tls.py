@@ -147,5 +147,5 @@ def _server_certificate(tls: TlsFacts) -> Finding:
 def _certificate_demand(tls: TlsFacts) -> Finding:
     if tls.certificate_requested:
         detail = "The partner's server asked for a client certificate; none was sent, and the handshake went on."
-        return failed("SBC-TLS-013", detail, quote("CertificateRequest", "TLS", "TLS"))
+        return warned("SBC-TLS-013", detail, quote("CertificateRequest", "TLS", "TLS"))
     return passed("SBC-TLS-013", "The partner's server asked for no client certificate.")

@@ -44,6 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, partner_ca: trustme.CA) -> 
     folder = tmp_path_factory.mktemp("returns")
     partner_ca.cert_pem.write_to_path(str(folder / "partner-ca.pem"))
     settings = {"TLS__CA_FILE": str(folder / "partner-ca.pem"), "ESCALATION__MODE": "invite-back", "ESCALATION__CHECK_SECONDS": "60"}
+    settings["STORE__URL"] = f"sqlite:{folder / 'calls.db'}"  # a verdict that comes late must find its call there, too
     with serving(folder, **settings, LIMITS__HANDSHAKE_SECONDS="1", ESCALATION__SECONDS="0") as running:
         yield running
 
