@@ -223,10 +223,10 @@ class Rehearsal:
         regions = listed(str(step.region) for step in waiting[:3]) + (f" and {len(waiting) - 3} more" if len(waiting) > 3 else "")
         if view.region:
             by = f" (by {view.chosen_by})" if view.chosen_by else ""
-            text = f"{_capital(rehearsal_calls.told(view))} reached the region {view.region}{by}, but {regions} was waited for."
+            text = f"{_capital(rehearsal_calls.told(view))} reached the region {view.region}{by}; this rehearsal waits for {regions}."
         else:
             why = "neither its server name (SNI) nor its Request-URI is that of one"
-            text = f"{_capital(rehearsal_calls.told(view))} names no region: {why}. {regions} was waited for."
+            text = f"{_capital(rehearsal_calls.told(view))} names no region: {why}. This rehearsal waits for {regions}."
         self._tell_waiting(waiting, text, view.id, now)
 
     def _unreached(self, data: Mapping[str, Any], now: float) -> None:
@@ -392,9 +392,9 @@ class Rehearsal:
         step = self.steps[name]
         before = self.steps.get(step.needs)
         if step.state in (StepState.PENDING, StepState.WAITING, StepState.RUNNING):
-            raise InvalidInput(f"{name} is {step.state.value} already")
+            raise InvalidInput(f"the step {name} is {step.state.value} already")
         if before is not None and not before.done:
-            raise InvalidInput(f"{name} comes after {before.id}, which is {before.state.value}: retry that one")
+            raise InvalidInput(f"the step {name} comes after {before.id}, which is {before.state.value}: retry that one")
         if not self.running:
             self._change(RehearsalInput.RESUME, now)
         self._again(step, now)
@@ -405,7 +405,7 @@ class Rehearsal:
         """Leave a step out. Raises KeyError, and InvalidInput for one that is over."""
         step = self.steps[name]
         if step.state in (StepState.PASSED, StepState.SKIPPED):
-            raise InvalidInput(f"{name} is {step.state.value} already")
+            raise InvalidInput(f"the step {name} is {step.state.value} already")
         self._move(step, StepInput.SKIP, now)
         step.why, step.deadline, step.missing = "Left out by somebody.", None, []
         self.settle(now)
@@ -426,7 +426,7 @@ class Rehearsal:
         """Take the result of holding the partner's trace against calls of this rehearsal. Raises KeyError without such a step."""
         step = self.steps[COMPARE]
         if step.state is StepState.SKIPPED:
-            raise InvalidInput(f"{COMPARE} was left out: retry it first")
+            raise InvalidInput(f"the step {COMPARE} was left out: retry it first")
         if fine:
             self.pass_step(step, text, now, call=call)
         else:

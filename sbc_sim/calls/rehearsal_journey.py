@@ -21,6 +21,7 @@ CHECKS = (
     ("linked", "linked", "The rep's record refers to the agent's", "The rep's record does not refer to the agent's voice call"),
 )
 """Member of PARTNER_CHECK, step, and what to say of both outcomes."""
+API = "/telephony/v1"
 SAME_ID = 15
 """Ids of 15 and of 18 characters mean the same record."""
 
@@ -109,7 +110,9 @@ class Journey:
         answer = data.get("answer")
         said = findings[0] if findings else answer if isinstance(answer, Mapping) else {}
         why = " ".join(filter(None, (f"{said['rule']}:" if said.get("rule") else "", str(said.get("detail") or said.get("message") or ""))))
-        text = f"{data.get('method')} {data.get('path')} was refused with {data.get('status')}. {why}".strip()
+        path = str(data.get("path") or "")
+        path = path if path.startswith(API) else f"{API}{path}"
+        text = f"{data.get('method')} {path} was refused with {data.get('status')}. {why}".strip()
         self._list.fail_step(step, text, now, findings, voice_call=_text(data.get("voiceCallId")))
 
     def _created(self, data: Mapping[str, Any], now: float) -> None:

@@ -117,7 +117,7 @@ def test_a_call_of_a_region_that_is_not_asked_for_is_told_to_whom_waits() -> Non
     feed(rehearsals, placed("tokyo"))
     step = one.steps["connectivity/frankfurt"]
     assert (step.state, step.tried) == ("waiting", 0)
-    assert step.why.endswith("reached the region tokyo (by SNI), but frankfurt and london was waited for.")
+    assert step.why.endswith("reached the region tokyo (by SNI); this rehearsal waits for frankfurt and london.")
     assert [note["text"] for note in one.notes] == [step.why]
 
 

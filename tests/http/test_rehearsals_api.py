@@ -151,7 +151,7 @@ def test_a_step_can_be_left_out_and_tried_again(rehearsing: Lab) -> None:
     again = rehearsing.client.post(f"{path}/steps/connectivity%2Flondon/retry").json()
     assert [one["state"] for one in again["steps"]] == ["waiting", "waiting"]
     twice = rehearsing.client.post(f"{step}/retry")
-    assert (twice.status_code, twice.json()["detail"]) == (409, "Connectivity/london is waiting already.")
+    assert (twice.status_code, twice.json()["detail"]) == (409, "The step connectivity/london is waiting already.")
     unknown = rehearsing.client.post(f"{path}/steps/connectivity/paris/retry")
     assert (unknown.status_code, "connectivity/frankfurt" in unknown.json()["fix"]) == (404, True)
 
