@@ -86,7 +86,7 @@ def own_media(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
 
 def own_certificates(settings: Settings) -> dict[str, tuple[Path, Path]]:
     """List certificates that were set, with their keys, by region; "": for everybody."""
-    set_ = {"": settings.tls, **{name: region for name, region in settings.regions.items() if region.enabled}}
+    set_: dict[str, Any] = {"": settings.tls, **{name: region for name, region in settings.regions.items() if region.enabled}}
     return {name: (at.cert_file, at.key_file) for name, at in set_.items() if at.cert_file is not None and at.key_file is not None}
 
 
