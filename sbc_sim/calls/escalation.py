@@ -147,10 +147,10 @@ class Escalation:
         partner = self.leg.place.partner
         contact = self.leg.dialog.remote_target if self.leg.dialog is not None else ""
         for text, chosen_by in (
-            (self._wanted, "API"),
-            (partner.return_uri if partner is not None else "", "partner"),
+            (self._wanted, "the API"),
+            (partner.return_uri if partner is not None else "", "return_uri of the partner"),
             (self._desk.plan.return_uri, "escalation.return_uri"),
-            (contact, "Contact"),
+            (contact, "the Contact of the call"),
         ):
             if text:
                 return target_of(text, chosen_by)

@@ -53,7 +53,7 @@ class Target:
     host: str
     port: int
     chosen_by: str
-    """``API``, ``partner``, ``escalation.return_uri`` or ``Contact``."""
+    """``the API``, ``return_uri of the partner``, ``escalation.return_uri`` or ``the Contact of the call``."""
 
 
 # --- checked when the settings are read --------------------------------------------------------------------------------

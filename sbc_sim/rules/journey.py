@@ -44,7 +44,7 @@ class Returning:
     target: str = ""
     """``host:port``."""
     chosen_by: str = ""
-    """What named the target: API, partner, escalation.return_uri, Contact."""
+    """What named the target: the API, return_uri of the partner, escalation.return_uri, the Contact of the call."""
     trouble: ReturnTrouble | None = None
     detail: str = ""
     """The trouble in a sentence."""
