@@ -36,6 +36,9 @@ _Waiting = tuple[float, int, bytes, bytes]
 """When it is due, its number, the packet, and the same in clear when a recording wants it."""
 
 
+_NOTHING: list[tuple[bytes, bytes]] = []
+
+
 class BadNetwork:
     """Decides the fate of each packet. Times in seconds of the clock that is passed in."""
 
@@ -125,9 +128,12 @@ class BadNetwork:
 
     def due(self, now: float) -> list[tuple[bytes, bytes]]:
         """Give what goes out now: packet and clear text."""
+        queue = self._queue
+        if self._held is None and not (queue and queue[0][0] <= now):
+            return _NOTHING
         out: list[tuple[bytes, bytes]] = []
-        while self._queue and self._queue[0][0] <= now:
-            out.append(heapq.heappop(self._queue)[2:])
+        while queue and queue[0][0] <= now:
+            out.append(heapq.heappop(queue)[2:])
         if self._held is not None and now >= self._held_until:
             out.append(self._held)
             self._held = None
@@ -153,7 +159,8 @@ class Faulty(Endpoint):
         """What was protected and has not met its fate yet; only while a recording wants it."""
         self._kept: Recording | None = None
         super().__init__(self._spoilt(description), now, *more)
-        self.paced = super().paced or self._network.waits
+        self._speaks = super().paced
+        self.paced = self._speaks or self._network.waits
 
     def _spoilt(self, description: LegDescription) -> LegDescription:
         if "wrong-key" not in self._faults:
@@ -174,8 +181,8 @@ class Faulty(Endpoint):
         self._clears.append(clear)
 
     def _leaves(self, clear: bytes, now: float) -> None:
-        if self._kept is not None:
-            self._kept.sent.add(now, self.destination, clear)
+        assert self._kept is not None
+        self._kept.sent.add(now, self.destination, clear)
 
     def receive_rtp(self, datagram: bytes, source: Address, now: float) -> bytes | None:
         """Take what arrived, or lose it; give a packet that the network lets through at once."""
@@ -203,12 +210,12 @@ class Faulty(Endpoint):
     def due(self, now: float) -> list[bytes]:
         """Give what waited and what the leg says by itself, as far as the network lets it through."""
         out: list[bytes] = []
-        for packet in super().due(now):
-            passed = self._passed(packet, now)
-            if passed is not None:
-                out.append(passed)
+        if self._speaks:
+            passed = (self._passed(packet, now) for packet in super().due(now))
+            out = [packet for packet in passed if packet is not None]
         for packet, clear in self._network.due(now):
-            self._leaves(clear, now)
+            if self._kept is not None:
+                self._leaves(clear, now)
             out.append(packet)
         return out
 
