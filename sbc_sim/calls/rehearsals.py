@@ -219,6 +219,8 @@ def rehearsed(choose: Choose, rehearsals: Rehearsals) -> Choose:
 
 def _entries(one: Rehearsal, now: float) -> Iterable[Entry]:
     changed, whole = list(one.changed), one.told_whole
+    if not changed and not whole:
+        return
     one.changed.clear()
     one.told_whole = False
     about = {"rehearsal": one.id, "rehearsalState": one.state.value, "counts": one.counts, "updatedAt": one.head()["updatedAt"]}
