@@ -169,6 +169,8 @@ def overlaps(common: PortRange, regions: Mapping[str, RegionSettings]) -> Iterat
 
 
 def _of_region(name: str, region: RegionSettings) -> Iterator[tuple[str, str]]:
+    if name == "default":  # what the common listener is called
+        yield "regions.default", "a region cannot be called default; which region calls belong to that name none is sip.default_region"
     if (region.cert_file is None) != (region.key_file is None):
         yield f"regions.{name}", "cert_file and key_file belong together: set both, or none"
     if region.advertised and region.listen is None:
