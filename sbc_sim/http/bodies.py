@@ -30,7 +30,7 @@ def read_body(body: bytes, model: str) -> Any:
     """Read a body as the model of this name in http/models.py. Raises Problem 400 naming the first member that does not fit."""
     from pydantic import ValidationError
 
-    kind: type[BaseModel] = getattr(import_module("sbc_sim.http.models"), model)
+    kind: type[BaseModel] = import_module("sbc_sim.http.models").model(model)
     value = read_json_object(body)
     try:
         return kind.model_validate(value, strict=True)

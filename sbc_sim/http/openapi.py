@@ -152,7 +152,7 @@ def _parameter(name: str, place: str, schema: Json, about: str) -> Json:
 
 
 def _request_body(route: Route) -> Json:
-    model = getattr(import_module("sbc_sim.http.models"), route.request)
+    model = import_module("sbc_sim.http.models").model(route.request)
     one_of = "oneOf" in (model.model_config.get("json_schema_extra") or {})
     required = one_of or any(field.is_required() for field in model.model_fields.values())
     content: Json = {}
@@ -192,13 +192,10 @@ def _problem_statuses(route: Route, has_token: bool) -> set[int]:
 
 def _schemas() -> Json:
     """Every model as a schema, by its name; bodies of requests as they are read, answers as they are written."""
-    from pydantic import BaseModel
     from pydantic.json_schema import models_json_schema
 
     models = import_module("sbc_sim.http.models")
-    chosen = [model for model in vars(models).values() if isinstance(model, type) and issubclass(model, BaseModel)]
-    own = [model for model in chosen if model not in (BaseModel, models.In, models.Out)]
-    wanted: list[Any] = [(model, "validation" if issubclass(model, models.In) else "serialization") for model in own]
+    wanted: list[Any] = [(model, "validation" if issubclass(model, models.In) else "serialization") for model in models.every_model()]
     return dict(models_json_schema(wanted, ref_template="#/components/schemas/{model}")[1]["$defs"])
 
 
