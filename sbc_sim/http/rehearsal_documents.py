@@ -42,7 +42,7 @@ class RehearsalDocuments:
 
     def routes(self) -> tuple[Route, ...]:
         """The lines for the route table."""
-        one, redaction, trouble = "/api/v1/rehearsals/{id}", ("redaction",), (501, 503)
+        one, redaction, trouble = "/api/v1/rehearsals/{id}", ("redaction",), (404, 503)
         return (
             Route("GET", f"{one}/report.html", self.rehearsal_html, "The protocol to read and print", redaction, HTML, problems=trouble),
             Route("GET", f"{one}/report.json", self.rehearsal_json, "The protocol for programs", redaction,
@@ -136,7 +136,7 @@ class RehearsalDocuments:
 
     def _one(self, asked: Asked) -> tuple[RehearsalDesk, Rehearsal]:
         if self._desk_or_none is None:
-            raise Problem(501, "no-rehearsals", "This process rehearses nothing.", "Ask the one that `sbc-sim serve` runs.")
+            raise Problem(404, "no-rehearsals", "This process rehearses nothing.", "Ask the one that `sbc-sim serve` runs.")
         one = self._desk_or_none.get(asked.names["id"])
         if one is None:
             raise not_found("rehearsal", asked.names["id"], "GET /api/v1/rehearsals lists those that are kept.")

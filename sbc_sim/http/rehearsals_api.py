@@ -76,18 +76,18 @@ class RehearsalsApi:
         step = f"{one}/steps/{{step...}}"
         limit = self._judge.upload_limit
         return (
-            Route("GET", every, self.rehearsals, "Rehearsals, newest first", response="RehearsalList", problems=(501,)),
+            Route("GET", every, self.rehearsals, "Rehearsals, newest first", response="RehearsalList", problems=(404,)),
             Route("POST", every, self.begin_rehearsal, "Begin a rehearsal", request="RehearsalRequest", response="Rehearsal",
-                  status=HTTPStatus.CREATED, problems=(409, 422, 501)),
-            Route("GET", one, self.rehearsal, "A rehearsal with its steps", response="Rehearsal", problems=(501,)),
-            Route("POST", f"{one}/stop", self.stop_rehearsal, "Stop it; it can be resumed", response="Rehearsal", problems=(409, 501)),
+                  status=HTTPStatus.CREATED, problems=(404, 409, 422)),
+            Route("GET", one, self.rehearsal, "A rehearsal with its steps", response="Rehearsal", problems=(404,)),
+            Route("POST", f"{one}/stop", self.stop_rehearsal, "Stop it; it can be resumed", response="Rehearsal", problems=(404, 409)),
             Route("POST", f"{one}/resume", self.resume_rehearsal, "Go on; what failed is tried again", response="Rehearsal",
-                  problems=(409, 501)),
-            Route("POST", f"{step}/retry", self.retry_step, "Try a step again", response="Rehearsal", problems=(409, 501)),
-            Route("POST", f"{step}/skip", self.skip_step, "Leave a step out", response="Rehearsal", problems=(409, 501)),
+                  problems=(404, 409)),
+            Route("POST", f"{step}/retry", self.retry_step, "Try a step again", response="Rehearsal", problems=(404, 409)),
+            Route("POST", f"{step}/skip", self.skip_step, "Leave a step out", response="Rehearsal", problems=(404, 409)),
             Route("POST", f"{step}/trace", self.compare_step, "Hold the partner's trace against the calls of a rehearsal, or of a step",
                   consumes=(JSON, *TRACES), body_limit=limit * 4 // 3 + 1024 * 1024, raw_limit=limit, request="TraceBody",
-                  response="RehearsalComparison", problems=(409, 422, 501, 503)),
+                  response="RehearsalComparison", problems=(404, 409, 422, 503)),
         )  # fmt: skip
 
     # --- looking -----------------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class RehearsalsApi:
     @property
     def _desk(self) -> RehearsalDesk:
         if self._desk_or_none is None:
-            raise Problem(501, "no-rehearsals", "This process rehearses nothing.", "Ask the one that `sbc-sim serve` runs.")
+            raise Problem(404, "no-rehearsals", "This process rehearses nothing.", "Ask the one that `sbc-sim serve` runs.")
         return self._desk_or_none
 
     def _one(self, asked: Asked) -> Rehearsal:

@@ -185,7 +185,7 @@ def test_with_several_partners_one_must_be_named(make_lab: MakeLab) -> None:
 def test_a_process_without_rehearsals_says_so(lab: Lab) -> None:
     for method, path in (("GET", "/api/v1/rehearsals"), ("POST", "/api/v1/rehearsals"), ("GET", "/api/v1/rehearsals/x/report.html")):
         answer = lab.client.request(method, path, json={} if method == "POST" else None)
-        assert (answer.status_code, answer.json()["code"]) == (501, "no-rehearsals")
+        assert (answer.status_code, answer.json()["code"]) == (404, "no-rehearsals")
 
 
 def test_the_report_comes_as_html_json_and_junit(rehearsing: Lab) -> None:
