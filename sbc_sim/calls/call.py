@@ -10,31 +10,30 @@ from collections.abc import Mapping
 
 from sbc_sim.calls import telling
 from sbc_sim.calls.book import Book
+from sbc_sim.calls.call_media import CallMedia
 from sbc_sim.calls.call_states import CALL, SHOWN_STATES, CallInput, CallState
 from sbc_sim.calls.companion import NO_DATA, Companion
 from sbc_sim.calls.companions import companions
 from sbc_sim.calls.conduct import Answer, CallFacts, Conduct
 from sbc_sim.calls.desk import Desk as Desk
 from sbc_sim.calls.escalation import Escalation
-from sbc_sim.calls.media_watch import MediaWatch
-from sbc_sim.calls.outputs import Close, Say, StartMedia, StopMedia
+from sbc_sim.calls.outputs import Close, Say, StopMedia
 from sbc_sim.calls.provoking import LONGEST_RING_S, Provoking
 from sbc_sim.calls.region import Place
 from sbc_sim.calls.renewal import Renewal
 from sbc_sim.calls.session import Session, capabilities, seen_by
 from sbc_sim.calls.session_timer import requested
 from sbc_sim.journal.entries import Kind
-from sbc_sim.rtp.leg import Direction, LegEvent, Prompt
-from sbc_sim.rules import offer as offer_rules
+from sbc_sim.rtp.leg import LegEvent, Prompt
 from sbc_sim.rules.answers import RETRY_AFTER_S
 from sbc_sim.rules.evidence import Evidence
-from sbc_sim.rules.finding import Finding, Refusal, Status
+from sbc_sim.rules.finding import Finding, Refusal
 from sbc_sim.rules.judge import first_refusal, judge_invite
 from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.signalling import judge_malformed, request_finding
 from sbc_sim.rules.warning import warning_text
 from sbc_sim.rules.x_headers import captured
-from sbc_sim.sdp.answer import Negotiation, negotiate
+from sbc_sim.sdp.answer import negotiate
 from sbc_sim.sip.body import sdp_body
 from sbc_sim.sip.dialog import Dialog
 from sbc_sim.sip.effects import ClientTransaction, Effect, ServerTransaction
@@ -44,7 +43,6 @@ from sbc_sim.sip.inspection import RequestFault
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.text import parse_number, printable
-from sbc_sim.sip.uri import host_port
 from sbc_sim.sip.uui import UuiExpectation, found_elsewhere, read
 
 
@@ -89,8 +87,7 @@ class Call:
         self._book = Book(call_id, self.evidence, desk.outbox, self._policy)
         self._provoking = self._forks(Conduct())
         self._companions: list[Companion] = []
-        self._watch: MediaWatch | None = None
-        self._session: Session | None = None
+        self._media = CallMedia(self._book, desk, self._policy)
         self._invite: ServerTransaction | None = None
         self._offer: bytes | None = None
         self._awaits_answer = False
@@ -176,7 +173,7 @@ class Call:
             self.refuse(transaction, finding, now)
             return
         at = seen_by(address, self.evidence.peer)
-        self._session = Session(self.id, at, self._policy, desk.environment, self._provoking.conduct.media)
+        self._media.session = Session(self.id, at, self._policy, desk.environment, self._provoking.conduct.media)
         self._ring(transaction, now)
 
     def _ring(self, transaction: ServerTransaction, now: float) -> None:
@@ -187,7 +184,7 @@ class Call:
         conduct = self._provoking.conduct
         self._move(CallInput.RING, now)
         if conduct.early_media and self._offer is not None:
-            body = self._open_media(self._offer, now)
+            body = self._media.answer_first(self._offer, now)
             self._carry(self._desk.agent.server.respond(transaction, 183, now, (), body, reliable=reliable), now)
             self.say(self._provoking.ringing(), now)
         elif not conduct.silent:
@@ -202,31 +199,19 @@ class Call:
 
     def _answer(self, transaction: ServerTransaction, now: float) -> None:
         """Send the 200 with our answer, or with our offer when the INVITE had none."""
-        session = self._session
-        if session is None:
-            raise InvalidInput("answered without a session")
         if self._offer is None:
-            body = session.offer()
+            body = self._media.offer()
             self._awaits_answer = True
-        elif session.leg is None:
-            body = self._open_media(self._offer, now)
+        elif not self._media.begun:
+            body = self._media.answer_first(self._offer, now)
         else:
-            body = session.local  # as in the 183
+            body = self._media.local  # as in the 183
             self.say(None, now)
         extra = self._renewal.agree(transaction.request, now)
         self.evidence.answered_at = now
-        self._watch = self._watch or MediaWatch(self._book, self._desk.limits, self._desk.environment, now)
+        self._media.expect(now)
         self._move(CallInput.ANSWER, now)
         self._carry(self._desk.agent.server.respond(transaction, 200, now, extra, body), now)
-
-    def _open_media(self, offer: bytes, now: float) -> bytes:
-        """Begin the media that the partner's offer asks for; give our answer."""
-        session, negotiation = self._session, self.evidence.negotiation
-        assert session is not None
-        assert negotiation is not None
-        body = session.answer(offer, negotiation)
-        self._start_media(negotiation, False, now)
-        return body
 
     def _decline(self, transaction: ServerTransaction, answer: Answer, now: float) -> None:
         """Refuse or redirect on purpose; the verdict waits for the ACK."""
@@ -307,39 +292,8 @@ class Call:
 
     def _take_answer(self, ack: Request, now: float) -> None:
         """Take the answer to our offer; without one that can be used there is no session."""
-        if not self._settle_answer(ack, now):
+        if not self._media.settle_answer(ack, now):
             self.hang_up("refused", "the answer to our offer is missing or cannot be used", now)
-
-    def _settle_answer(self, message: Request | Response, now: float) -> bool:
-        session = self._session
-        assert session is not None
-        try:
-            sdp = sdp_body(message)
-        except MalformedMessage as error:
-            self._book.mistake(f"the answer to our offer cannot be read: {error}")
-            sdp = None
-        negotiation = session.read_answer(sdp) if sdp is not None else None
-        change = session.leg is not None
-        if not change:
-            self.evidence.offer, self.evidence.negotiation = sdp, negotiation
-        elif sdp is not None and negotiation is not None:
-            self._judge_change(message, sdp, negotiation, now)
-        if sdp is None or negotiation is None or not negotiation.usable:
-            return False
-        session.settle(sdp, negotiation)
-        self._start_media(negotiation, change, now)
-        return True
-
-    def _judge_change(self, message: Request | Response, sdp: bytes, negotiation: Negotiation, now: float) -> list[Finding]:
-        """Judge a later description; what is wrong with it stands in the verdict beside what was said of the first."""
-        invite = message if isinstance(message, Request) else self.evidence.invite
-        trial = Evidence(peer=self.evidence.peer, invite=invite, offer=sdp, negotiation=negotiation)
-        findings = offer_rules.judge(trial, self._policy)
-        if first_refusal(findings) is None:
-            for finding in findings:
-                if finding.status in (Status.WARN, Status.FAIL):
-                    self.found_out(finding, now)
-        return findings
 
     def response_acknowledged(self, now: float) -> None:
         """Go on after the PRACK to our reliable 180, or the ACK to a refusal on purpose."""
@@ -433,8 +387,7 @@ class Call:
             return
         if not offer:
             self._awaits_answer = True
-            assert self._session is not None
-            offer = self._session.offer()
+            offer = self._media.offer()
         extra = self._renewal.agree(transaction.request, now)
         self._carry(self._desk.agent.server.respond(transaction, 200, now, extra, offer), now)
         self._rearm()
@@ -461,28 +414,13 @@ class Call:
             finding = request_finding(RequestFault.SESSION_INTERVAL, detail, self._policy, (("Min-SE", shortest),))
             self.refuse_within(transaction, finding, now)
             return None
-        if sdp is None or self._session is None:
+        if sdp is None or self._media.session is None:
             return b""
-        negotiation = self._session.read(sdp)
-        stands_against = first_refusal(self._judge_change(transaction.request, sdp, negotiation, now))
-        if stands_against is not None:
-            self.refuse_within(transaction, stands_against[0], now)
+        answer = self._media.answer_change(transaction.request, sdp, now)
+        if isinstance(answer, Finding):
+            self.refuse_within(transaction, answer, now)
             return None
-        answer = self._session.answer(sdp, negotiation)
-        self._start_media(negotiation, True, now)
         return answer
-
-    def _start_media(self, negotiation: Negotiation, change: bool, now: float) -> None:
-        session = self._session
-        assert session is not None
-        assert session.leg is not None
-        self.evidence.leg = session.leg
-        self._watch = self._watch or MediaWatch(self._book, self._desk.limits, self._desk.environment, now)
-        expects = session.leg.direction in (Direction.SENDRECV, Direction.RECVONLY)
-        self._watch.changed(negotiation.held or session.on_hold, expects, now)
-        self._desk.outbox.put(StartMedia(session.leg))
-        local = host_port(session.address.host, session.address.rtp_port)
-        self._book.record(Kind.MEDIA_AGREED, now, telling.agreed(session.leg, negotiation, local, change))
 
     # --- our own requests --------------------------------------------------------------------------------------------
 
@@ -531,13 +469,13 @@ class Call:
 
     def refresh(self, method: str, now: float) -> None:
         """Refresh the session now by UPDATE or INVITE, as the far end of a trace did; empty: as the partner allows."""
-        if self.state is CallState.ESTABLISHED and self.dialog is not None and self._session is not None:
-            self._renewal.refresh(method or self._renewal.method, self.dialog, self._session.local, now)
+        if self.state is CallState.ESTABLISHED and self.dialog is not None and self._media.session is not None:
+            self._renewal.refresh(method or self._renewal.method, self.dialog, self._media.local, now)
 
     def hold(self, held: bool, now: float) -> None:
         """Put the call on hold by re-INVITE, or resume it."""
-        if self.state is CallState.ESTABLISHED and self.dialog is not None and self._session is not None:
-            self._provoking.hold(held, self.dialog, self._session, now)
+        if self.state is CallState.ESTABLISHED and self.dialog is not None and self._media.session is not None:
+            self._provoking.hold(held, self.dialog, self._media.session, now)
 
     def drop_connection(self, now: float) -> None:
         """Drop the TCP connection of the dialog at once (RST)."""
@@ -562,8 +500,7 @@ class Call:
             self._bye_over(now)
         else:
             self.evidence.ended_at = now
-            if self._watch is not None:
-                self._watch.close(now)
+            self._media.last_look(now)
             self._book.judge(now)
 
     def _give_up_ringing(self, status: int, reason: str, text: str, now: float) -> None:
@@ -614,7 +551,7 @@ class Call:
         """Take the answer to our refresh; that to a re-INVITE brings a description, perhaps with a new key or address."""
         if self.dialog is not None and transaction.request.method == "INVITE" and response.status < 300:
             self._carry(self._desk.agent.client.acknowledge(transaction, self.dialog), now)
-            if not self._settle_answer(response, now):
+            if not self._media.settle_answer(response, now):
                 self._book.mistake("the answer to our refresh cannot be used; the session goes on as it was")
         if self._provoking.owns(transaction):
             self._refused_change(self._provoking.held(response, now))
@@ -651,14 +588,13 @@ class Call:
         """Do what is due."""
         if self.state is CallState.RINGING:
             self._ringing_on(now)
-        if self._watch is not None and self._watch.deadline is not None and now >= self._watch.deadline:
-            ending = self._watch.look(now)
-            if ending is not None and self.state is CallState.ESTABLISHED:
-                self.hang_up(*ending, now)
+        ending = self._media.look(now)
+        if ending is not None and self.state is CallState.ESTABLISHED:
+            self.hang_up(*ending, now)
         if self.state is CallState.ESTABLISHED and self.dialog is not None:
-            if self._session is not None:
-                self._provoking.try_again(self.dialog, self._session, now)
-            expired = self._renewal.look(self.dialog, self._session.local if self._session else b"", now)
+            if self._media.session is not None:
+                self._provoking.try_again(self.dialog, self._media.session, now)
+            expired = self._renewal.look(self.dialog, self._media.local, now)
             if expired is not None:
                 self.hang_up(*expired, now)
         if self.state is CallState.IGNORING and self._provoking.ignored_long_enough(now):
@@ -689,10 +625,7 @@ class Call:
         if self.state is CallState.RINGING:
             waits = [self._expires, None if self._awaits_prack else self._ring_until]
         elif self.state in (CallState.ANSWERED, CallState.ESTABLISHED):
-            waits = [
-                self._watch.deadline if self._watch else None,
-                self._renewal.deadline if self.state is CallState.ESTABLISHED else None,
-            ]
+            waits = [self._media.deadline, self._renewal.deadline if self.state is CallState.ESTABLISHED else None]
         if self.state in (CallState.ESTABLISHED, CallState.IGNORING):
             waits.append(self._provoking.deadline)
         if self.state is CallState.ESTABLISHED:
@@ -721,10 +654,7 @@ class Call:
         self.evidence.end_reason = reason
         for companion in self._companions:
             companion.over(now)
-        if self._watch is not None:
-            self._watch.close(now)
-        if self._session is not None:
-            self._desk.outbox.put(StopMedia(self.id))
+        self._media.end(now)
 
     def fail(self, now: float) -> None:
         """End the call after a bug of ours met it: 500 or BYE, ports freed, no verdict."""

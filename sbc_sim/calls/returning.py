@@ -81,7 +81,7 @@ class ReturnedCall(Call):
         self.outbound_connection = outgoing.connection
         self.held_back: list[Effect] = []
         self._escalation_of = escalation
-        self._session = session
+        self._media.session = session
         self._cancelled: tuple[ReturnTrouble, str] | None = None
         self._provoking = self._forks(CONDUCT)
         self._companions: list[Companion] = [_Ending(self, desk.plan.seconds)]
@@ -160,7 +160,7 @@ class ReturnedCall(Call):
         if self._cancelled is not None:
             self.hang_up("cancelled", "the answer crossed our CANCEL", now)
             self._escalation_of.failed(*self._cancelled, now, response.status)
-        elif self._settle_answer(response, now):
+        elif self._media.settle_answer(response, now):
             self.say(Prompt("tone", ringing_tone(TONE_S)), now)
             for companion in self._companions:
                 companion.established(now)
