@@ -29,9 +29,7 @@ from sbc_sim.rules.answers import RETRY_AFTER_S
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Refusal
 from sbc_sim.rules.judge import first_refusal, judge_invite
-from sbc_sim.rules.policy import Policy
 from sbc_sim.rules.signalling import judge_malformed, request_finding
-from sbc_sim.rules.warning import warning_text
 from sbc_sim.rules.x_headers import captured
 from sbc_sim.sdp.answer import negotiate
 from sbc_sim.sip.body import sdp_body
@@ -43,23 +41,7 @@ from sbc_sim.sip.inspection import RequestFault
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.text import parse_number, printable
-from sbc_sim.sip.uui import UuiExpectation, found_elsewhere, read
-
-
-def uui_expectation(policy: Policy) -> UuiExpectation:
-    """Give the settings that reading the User-to-User header needs."""
-    return UuiExpectation(
-        several=policy.uui_several,
-        leading_octet=policy.uui_leading_octet,
-        x_header=policy.uui_x_header,
-        limit=policy.uui_limit,
-        limit_scope=policy.uui_limit_scope,
-        max_depth=policy.uui_max_depth,
-        aliases=policy.uui_aliases,
-        echo_org=policy.echo_org,
-        echo_domain=policy.echo_domain,
-    )
-
+from sbc_sim.sip.uui import found_elsewhere, read
 
 _NOT_LOOKED_AT = "Not looked at: the INVITE was refused before."
 _BODY_UNREAD = "Not looked at: the body of the INVITE could not be taken apart."
@@ -153,7 +135,7 @@ class Call:
     def _gather(self, invite: Request) -> None:
         """Read what the INVITE carries. Raises MalformedMessage for a body that cannot be taken apart."""
         policy = self._policy
-        self.evidence.uui = read(invite.headers, uui_expectation(policy), found_elsewhere(invite))
+        self.evidence.uui = read(invite.headers, policy.uui_expectation(), found_elsewhere(invite))
         self.evidence.unread_content = _BODY_UNREAD
         self._offer = sdp_body(invite)
         self.evidence.offer = self._offer
@@ -235,7 +217,7 @@ class Call:
         self._refuse_with(transaction, finding, finding.refusal, now)
 
     def _refuse_with(self, transaction: ServerTransaction, finding: Finding, refusal: Refusal, now: float) -> None:
-        self._carry(self._desk.agent.server.respond(transaction, refusal.status, now, refusal_headers(finding, refusal, self._desk)), now)
+        self._carry(self._desk.agent.server.respond(transaction, refusal.status, now, self._desk.refusal_headers(finding, refusal)), now)
         self._rejected(finding, now)
 
     def unreadable(self, finding: Finding, now: float, cut: bool) -> None:
@@ -377,7 +359,7 @@ class Call:
         self.evidence.refer_seen |= method == "REFER"
         self.found_out(finding, now)
         self._book.rejected(finding, method, now)
-        self._carry(self._desk.agent.server.respond(transaction, refusal.status, now, refusal_headers(finding, refusal, self._desk)), now)
+        self._carry(self._desk.agent.server.respond(transaction, refusal.status, now, self._desk.refusal_headers(finding, refusal)), now)
 
     # --- changes of the session --------------------------------------------------------------------------------------
 
@@ -688,12 +670,6 @@ class Call:
 
     def _carry(self, effects: list[Effect], now: float) -> None:
         self._desk.outbox.carry(effects, now)
-
-
-def refusal_headers(finding: Finding, refusal: Refusal, desk: Desk) -> Extra:
-    """Headers of a refusal: what the status demands, and the rule in a Warning (20.43)."""
-    warning = f'{refusal.warn_code} {desk.warn_host} "{warning_text(finding)}"'
-    return (*refusal.headers, ("Warning", warning))
 
 
 def _reason(reason: str, text: str) -> str:

@@ -11,7 +11,10 @@ from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.outbox import Outbox
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.calls.record_links import RecordLinks
+from sbc_sim.rules.finding import Finding, Refusal
 from sbc_sim.rules.policy import Policy
+from sbc_sim.rules.warning import warning_text
+from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.user_agent import UserAgent
 
 if TYPE_CHECKING:
@@ -41,3 +44,8 @@ class Desk:
     """Begin the partner check of an escalation whose first leg has ended."""
     links: RecordLinks = field(default_factory=lambda: RecordLinks(None, None))
     """The voice calls that calls name."""
+
+    def refusal_headers(self, finding: Finding, refusal: Refusal) -> Extra:
+        """Headers of a refusal: what the status demands, and the rule in a Warning (RFC 3261 section 20.43)."""
+        warning = f'{refusal.warn_code} {self.warn_host} "{warning_text(finding)}"'
+        return (*refusal.headers, ("Warning", warning))

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sbc_sim.calls import telling
-from sbc_sim.calls.call import Call, Desk, refusal_headers
+from sbc_sim.calls.call import Call
+from sbc_sim.calls.desk import Desk
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rules.answers import RETRY_AFTER_S
 from sbc_sim.rules.evidence import Evidence
@@ -61,7 +62,7 @@ class Outside:
     def refuse(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
         """Refuse a request that no call answers for, for a finding that carries its refusal."""
         assert finding.refusal is not None
-        extra = refusal_headers(finding, finding.refusal, self._desk)
+        extra = self._desk.refusal_headers(finding, finding.refusal)
         self._desk.outbox.carry(self._desk.agent.server.respond(transaction, finding.refusal.status, now, extra), now)
         self._blame(transaction.request, finding, now)
 
@@ -92,7 +93,7 @@ class Outside:
 
     def _refuse_statelessly(self, event: Unreadable | Overflow, finding: Finding, now: float) -> None:
         assert finding.refusal is not None
-        extra = refusal_headers(finding, finding.refusal, self._desk)
+        extra = self._desk.refusal_headers(finding, finding.refusal)
         self._desk.outbox.carry(self._desk.agent.server.refuse_statelessly(event, finding.refusal.status, extra), now)
 
     def _blame(self, request: Request, finding: Finding, now: float, unreadable: bool = False) -> None:

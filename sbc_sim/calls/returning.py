@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sbc_sim.calls import telling
-from sbc_sim.calls.call import Call, uui_expectation
+from sbc_sim.calls.call import Call
 from sbc_sim.calls.call_states import CallInput, CallState
 from sbc_sim.calls.companion import NO_DATA, Acts, Companion
 from sbc_sim.calls.conduct import Conduct
@@ -92,7 +92,7 @@ class ReturnedCall(Call):
         evidence.journey = Journey(is_return=True, mode="invite-back", returning=escalation.journey.returning)
         self._book.record(Kind.SCENARIO, now, telling.scenario(CONDUCT))
         if outgoing.request.headers.first("User-to-User") is not None:
-            evidence.uui = read(outgoing.request.headers, uui_expectation(self._policy))
+            evidence.uui = read(outgoing.request.headers, self._policy.uui_expectation())
             self._book.record(Kind.UUI, now, telling.user_to_user(evidence.uui, []))
 
     def begin(self, now: float) -> None:

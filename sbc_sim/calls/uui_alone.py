@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sbc_sim.calls import telling
-from sbc_sim.calls.call import uui_expectation
 from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Verdict, verdict
 from sbc_sim.rules.policy import Policy
@@ -23,7 +22,7 @@ ECHO_PAYLOAD = json.dumps(ECHO_FIELDS, separators=(",", ":"))
 def evidence_of(pasted: str, policy: Policy) -> Evidence:
     """Put a value, or a whole header line, into an INVITE of its own, for the judges read messages."""
     invite = Request("INVITE", "sip:echo@sbc-sim.invalid", Headers([("User-to-User", value_of(pasted))]))
-    return Evidence(invite=invite, uui=read(invite.headers, uui_expectation(policy)))
+    return Evidence(invite=invite, uui=read(invite.headers, policy.uui_expectation()))
 
 
 def value_of(pasted: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sbc_sim.calls.call import uui_expectation
 from sbc_sim.calls.session import capabilities
 from sbc_sim.exports.redaction import mask
 from sbc_sim.journal.store import Trace
@@ -236,7 +235,7 @@ def _findings(invite: Request, policy: Policy) -> list[Finding]:
         offer = sdp_body(invite)
     except MalformedMessage as error:
         return [judge_malformed(error, invite.raw)]
-    evidence = Evidence(invite=invite, uui=read(invite.headers, uui_expectation(policy), found_elsewhere(invite)))
+    evidence = Evidence(invite=invite, uui=read(invite.headers, policy.uui_expectation(), found_elsewhere(invite)))
     evidence.offer, evidence.offered_by_us = offer, offer is None
     evidence.negotiation = None if offer is None else negotiate(offer, capabilities(policy))
     return judge_invite(evidence, policy)

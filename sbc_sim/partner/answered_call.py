@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sbc_sim.calls import telling
-from sbc_sim.calls.call import uui_expectation
 from sbc_sim.calls.session import Session, capabilities, seen_by
 from sbc_sim.journal.entries import Kind
 from sbc_sim.partner.partner_call import Booth, CallResult, PartnerCall
@@ -152,7 +151,7 @@ class AnsweredCall(PartnerCall):
 
     def _look_at(self, invite: Request) -> None:
         result, policy = self.result, self._booth.policy
-        result.uui = read(invite.headers, uui_expectation(policy))
+        result.uui = read(invite.headers, policy.uui_expectation())
         result.problems += [problem.detail for problem in result.uui.problems if problem.fault not in NOTES]
         if self._peer is not None:
             result.peer = f"{self._peer.host}:{self._peer.port}"

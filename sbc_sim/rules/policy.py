@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sbc_sim.sip.uui_facts import UuiExpectation
+
 
 @dataclass(frozen=True, slots=True)
 class SourceList:
@@ -91,3 +93,17 @@ class Policy:
     e2e_unknown_org: str = "fail"  # telephony.unknown_org: warn | fail | refuse
     e2e_token: str = "fail"  # telephony.uui_token: warn | fail | refuse
     e2e_domains: tuple[str, ...] = ()  # telephony.scrt2_domains: empty = any host name
+
+    def uui_expectation(self) -> UuiExpectation:
+        """Give the settings that reading the User-to-User header needs."""
+        return UuiExpectation(
+            several=self.uui_several,
+            leading_octet=self.uui_leading_octet,
+            x_header=self.uui_x_header,
+            limit=self.uui_limit,
+            limit_scope=self.uui_limit_scope,
+            max_depth=self.uui_max_depth,
+            aliases=self.uui_aliases,
+            echo_org=self.echo_org,
+            echo_domain=self.echo_domain,
+        )
