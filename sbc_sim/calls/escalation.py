@@ -144,17 +144,26 @@ class Escalation:
         return target
 
     def _chosen(self) -> Target:
-        partner = self.leg.place.partner
+        own, of_whom = self._own_uri()
         contact = self.leg.dialog.remote_target if self.leg.dialog is not None else ""
         for text, chosen_by in (
             (self._wanted, "the API"),
-            (partner.return_uri if partner is not None else "", "return_uri of the partner"),
+            (own, of_whom),
             (self._desk.plan.return_uri, "escalation.return_uri"),
             (contact, "the Contact of the call"),
         ):
             if text:
                 return target_of(text, chosen_by)
         raise TemplateError("neither partner nor escalation.return_uri names an address, and the call has no Contact")
+
+    def _own_uri(self) -> tuple[str, str]:
+        """The partner's return_uri, which may differ from region to region, and whose it is in words."""
+        partner, region = self.leg.place.partner, self.leg.place.region
+        if partner is None:
+            return "", ""
+        there = partner.at(region.name) if region is not None else partner
+        where = f" in {region.name}" if region is not None and there.return_uri != partner.return_uri else ""
+        return there.return_uri, f"return_uri of the partner{where}"
 
     @property
     def data(self) -> Extra:
@@ -222,7 +231,7 @@ class Escalation:
 
     def _refer_to(self, target: Target) -> str:
         """The target with User-to-User as a header of the URI (RFC 7433 section 3.1, RFC 3261 section 19.1.1)."""
-        if not self.data or "?" in target.uri:
+        if not self.data:
             return f"<{target.uri}>"
         value = self.data[0][1].replace(";", "%3B").replace("=", "%3D")
         return f"<{target.uri}?User-to-User={value}>"

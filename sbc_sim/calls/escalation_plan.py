@@ -53,7 +53,7 @@ class Target:
     host: str
     port: int
     chosen_by: str
-    """``the API``, ``return_uri of the partner``, ``escalation.return_uri`` or ``the Contact of the call``."""
+    """``the API``, ``return_uri of the partner``, the same ``in`` a region, ``escalation.return_uri`` or ``the Contact of the call``."""
 
 
 # --- checked when the settings are read --------------------------------------------------------------------------------
@@ -134,6 +134,11 @@ def target_of(text: str, chosen_by: str) -> Target:
         raise TemplateError(f"{chosen_by}: {printable(text, 80)!r} is no sip or sips URI with a host")
     if uri.scheme == "sip" and transport not in ("tls", "tcp"):
         raise TemplateError(f"{chosen_by}: {printable(text, 80)!r} asks for {transport}; a call is given back over TLS only")
+    if uri.headers:
+        told = f"{printable(text, 80)!r} carries headers after ?, which a Request-URI must not (RFC 3261 section 19.1.5)"
+        raise TemplateError(f"{chosen_by}: {told}; leave them out, data goes into escalation.data and escalation.headers")
+    if uri.port == 0:
+        raise TemplateError(f"{chosen_by}: {printable(text, 80)!r} names port 0, where nobody can be called; leave it out for 5061")
     return Target(text.strip(), uri.host, uri.port or 5061, chosen_by)
 
 

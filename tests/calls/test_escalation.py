@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from sbc_sim.calls.escalation_plan import TemplateError, check_return_uri
 from sbc_sim.calls.escalation_settings import EscalationPlan
 from sbc_sim.calls.outputs import Output
+from sbc_sim.calls.partner import Partner
 from sbc_sim.calls.partner_check import PartnerWord, take_records
+from sbc_sim.calls.region import Place, Region
 from sbc_sim.journal.entries import Kind
 from sbc_sim.partner.answered_call import AnswerPlan
 from sbc_sim.rules.journey import Journey
@@ -156,6 +160,38 @@ def test_mode_invite_back_places_a_new_call_and_ends_the_first_leg_once_it_is_up
     }
     joined.at_rest()
     assert joined.closed == [joined.dialled[0].connection]
+
+
+def test_the_return_uri_of_the_partner_in_the_calls_region_goes_before_its_common_one():
+    common, tokyo = "sips:1@common.example", "sips:1@tokyo.example:5071"
+    partner = Partner("acme", return_uri=common, by_region={"tokyo": {"return_uri": tokyo}})
+    joined = GivenBack()
+    first = joined.begin()
+    joined.switchboard._calls[first].place = Place(Region("tokyo"), partner)
+    joined.escalate(first)
+    assert (joined.dialled[0].host, joined.dialled[0].port) == ("tokyo.example", 5071)
+    joined.go_on(8)
+    assert "as return_uri of the partner in tokyo says" in joined.detail(first, "SBC-E2E-024")
+    other = GivenBack()
+    second = other.begin()
+    other.switchboard._calls[second].place = Place(Region("osaka"), partner)
+    other.escalate(second)
+    assert other.dialled[0].host == "common.example"
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [("sips:p@back.example:5071?Replaces=z", "headers after ?"), ("sips:p@back.example:0", "port 0")],
+)
+def test_a_uri_that_cannot_be_a_request_uri_is_refused_before_anything_is_dialled(uri, said):
+    with pytest.raises(TemplateError, match=re.escape(said)):
+        check_return_uri(uri)
+    joined = GivenBack(plan=EscalationPlan(mode="invite-back", return_uri=uri))
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(0.5)
+    assert joined.dialled == []
+    assert said in joined.detail(first, "SBC-E2E-024")
 
 
 def test_the_call_back_is_ended_by_us_when_the_partner_does_not():
