@@ -107,7 +107,7 @@ def _media(kind: str) -> Callable[[Conduct, Any], Conduct | None]:
         media = conduct.media
         if any(known == kind for known, _ in media.faults):
             return None
-        strength = ONE_WAY[value] if isinstance(value, str) else float(value or 1.0)
+        strength = ONE_WAY[value] if isinstance(value, str) else 1.0 if value is None else float(value)
         return replace(conduct, media=_with_fault(media, kind, strength))
 
     return make

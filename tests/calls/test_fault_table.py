@@ -251,6 +251,10 @@ def test_a_test_number_with_a_fault_of_its_own_meets_no_other_fault_and_the_plai
     assert chosen("agent", table=table).media.faults == (("loss", 0.05),)
 
 
+def test_a_strength_of_zero_is_zero_and_not_all_of_it():
+    assert chosen("echo", table=table_of(none={"type": "loss", "value": 0})).media.faults == (("loss", 0.0),)
+
+
 def test_what_excludes_an_earlier_fault_does_not_strike_and_is_not_counted() -> None:
     table = table_of(first={"type": "busy"}, second={"type": "overload"}, third={"type": "no-answer"})
     conduct = chosen("+15551000000", table=table)
