@@ -6,7 +6,6 @@ is meant for: so both behave alike.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -169,12 +168,6 @@ _TYPES = (
 
 FAULT_TYPES: Mapping[str, FaultType] = {one.name: one for one in _TYPES}
 """Every type by its name."""
-
-
-def nearest(word: object, known: tuple[str, ...]) -> str:
-    """Say in words which known word comes nearest to a wrong one, or which there are."""
-    near = difflib.get_close_matches(str(word)[:80].lower(), known, 1, 0.4)
-    return f"Did you mean {near[0]}?" if near else f"There are {', '.join(known)}."
 
 
 def told_types() -> list[dict[str, Any]]:

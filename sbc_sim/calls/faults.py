@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sbc_sim.calls.fault_types import FAULT_TYPES, FaultType, Value, nearest
+from sbc_sim.calls.fault_types import FAULT_TYPES, FaultType, Value
+from sbc_sim.calls.nearest import did_you_mean
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.rtp.seeded import Seeded, seed_of
 from sbc_sim.sip.errors import MalformedMessage
@@ -97,7 +98,7 @@ def read_fault(name: str, members: Mapping[str, Any], by: str = "api") -> Fault:
         raise BadFault("name", f"{name[:80]!r} is no name for a fault.", "Use letters, digits, dot, dash and underscore, at most 64.")
     for member in members:
         if member not in MEMBERS:
-            raise BadFault(str(member)[:80], f"{str(member)[:80]!r} means nothing here.", nearest(member, MEMBERS))
+            raise BadFault(str(member)[:80], f"{str(member)[:80]!r} means nothing here.", did_you_mean(member, MEMBERS))
     kind = _type(members.get("type"))
     for member in ("probability", "count", "seed") if kind.area == "tls" else ():
         if members.get(member) is not None:
@@ -120,7 +121,7 @@ def _type(name: object) -> FaultType:
     if name is None:
         raise BadFault("type", "A fault needs a type.", f"There are {', '.join(FAULT_TYPES)}.")
     if not isinstance(name, str) or name not in FAULT_TYPES:
-        raise BadFault("type", f"There is no fault of the type {str(name)[:80]!r}.", nearest(name, tuple(FAULT_TYPES)))
+        raise BadFault("type", f"There is no fault of the type {str(name)[:80]!r}.", did_you_mean(name, tuple(FAULT_TYPES)))
     return FAULT_TYPES[name]
 
 
@@ -133,7 +134,9 @@ def _value(kind: FaultType, value: object) -> Value:
         return kind.usual
     if kind.words:
         if not isinstance(value, str) or value not in kind.words:
-            raise BadFault("value", f"{kind.name}: {str(value)[:80]!r} is not one of its values ({kind.unit}).", nearest(value, kind.words))
+            raise BadFault(
+                "value", f"{kind.name}: {str(value)[:80]!r} is not one of its values ({kind.unit}).", did_you_mean(value, kind.words)
+            )
         return value
     return _uri(value) if kind.unit == "URI" else _number("value", value, None, kind.least, kind.most, kind.unit)
 
@@ -186,7 +189,7 @@ def _scope(kind: FaultType, scope: object) -> Scope:
         raise BadFault("scope", "scope must be an object.", f"Its members: {', '.join(SCOPES)}.")
     for member, value in scope.items():
         if member not in SCOPES:
-            raise BadFault(f"scope.{str(member)[:80]}", f"scope.{str(member)[:80]} means nothing.", nearest(member, SCOPES))
+            raise BadFault(f"scope.{str(member)[:80]}", f"scope.{str(member)[:80]} means nothing.", did_you_mean(member, SCOPES))
         if not isinstance(value, str) or len(value) > LONGEST_WORD:
             raise BadFault(f"scope.{member}", f"scope.{member} must be text of at most {LONGEST_WORD} characters.", "Put it in quotes.")
         if value and member not in _SCOPES_OF[kind.area]:

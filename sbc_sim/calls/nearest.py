@@ -5,9 +5,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMED = 40
+"""Words that are named where none is near."""
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Say which known word comes nearest, or name all of them."""
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """Say which known word comes nearest, or name all of them, within a sentence."""
+    near, named = _near(word, known)
+    return f"did you mean {near!r}?" if near else f"there is {named}"
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Say the same as a sentence of its own: the cure of a refusal."""
+    near, named = _near(word, known)
+    return f"Did you mean {near}?" if near else f"There are {named}."
+
+
+def _near(word: object, known: Iterable[str]) -> tuple[str, str]:
     known = [str(one) for one in known]
-    near = difflib.get_close_matches(word[:80].lower(), known, 1, 0.5)
-    return f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known[:20])}"
+    near = difflib.get_close_matches(str(word)[:80].lower(), known, 1, 0.5)
+    return near[0] if near else "", ", ".join(known[:MOST_NAMED])

@@ -8,8 +8,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from sbc_sim.calls.fault_types import nearest
 from sbc_sim.calls.faults import BadFault, Fault, FaultTable, read_fault
+from sbc_sim.calls.nearest import did_you_mean
 from sbc_sim.calls.numbers import NumberTable
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.net.shapes import Alarm, Clock, cancel
@@ -53,7 +53,7 @@ class Faulting:
         for member, known in self._known.items():
             meant = getattr(fault.scope, member)
             if meant and meant not in known:
-                raise BadFault(f"scope.{member}", f"There is no {member} {meant[:80]!r}.", nearest(meant, tuple(known)))
+                raise BadFault(f"scope.{member}", f"There is no {member} {meant[:80]!r}.", did_you_mean(meant, tuple(known)))
         return fault
 
     def start(self, settings: Mapping[str, Mapping[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import audioop
 from collections import deque
 
-from sbc_sim.rtp.audio import PCMU_SILENCE, linear_of
+from sbc_sim.rtp.audio import PCMU_SILENCE, TO_PCMA, linear_of
 from sbc_sim.rtp.leg import LegDescription, LegEvent, LegEventKind, Prompt
 from sbc_sim.rtp.paced import EARLY_S, PacedLeg
 from sbc_sim.rtp.packet import CLOCK_RATE
@@ -31,9 +31,6 @@ HYSTERESIS_DB = 6.0
 
 MOST_EVENTS = 64
 """Events that wait to be taken; the oldest go first."""
-
-_TO_PCMA = audioop.lin2alaw(audioop.ulaw2lin(bytes(range(256)), 2), 2)
-"""PCMA code of each PCMU code (G.711 table: the nearest level)."""
 
 _NOTHING: list[bytes] = []
 _NO_EVENTS: list[LegEvent] = []
@@ -82,7 +79,7 @@ class AgentLeg(PacedLeg):
         self._least = amplitude(conduct.speech_dbfs)
         self._pause = conduct.pause_ms / 1000
         self._linear = linear_of(description.codec)
-        self._translation = _TO_PCMA if description.codec == "PCMA" else None
+        self._translation = TO_PCMA if description.codec == "PCMA" else None
         silence = bytes([PCMU_SILENCE]) * self._timestamp_step
         self._silence = silence.translate(self._translation) if self._translation else silence
         self._set_threshold()

@@ -45,6 +45,9 @@ _SILENCE = {codec: _quiet_codes(linear) for codec, linear in _LINEAR.items()}
 
 PCMU_SILENCE = 0xFF
 
+TO_PCMA = audioop.lin2alaw(audioop.ulaw2lin(bytes(range(256)), 2), 2)
+"""PCMA code of each PCMU code (G.711 table: the nearest level)."""
+
 MOST_SIZES = 16
 """Different packet sizes that are counted."""
 

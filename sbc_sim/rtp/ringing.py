@@ -6,14 +6,13 @@ import audioop
 import math
 from functools import cache
 
-from sbc_sim.rtp.audio import PCMU_SILENCE, frame_octets
+from sbc_sim.rtp.audio import PCMU_SILENCE, TO_PCMA, frame_octets
 from sbc_sim.rtp.echo import EchoLeg
 from sbc_sim.rtp.leg import LegDescription, Prompt
 from sbc_sim.rtp.paced import EARLY_S, FORGIVEN_S, MOST_AT_ONCE
 from sbc_sim.rtp.packet import CLOCK_RATE
 from sbc_sim.rtp.reception import Heard
 
-_TO_PCMA = audioop.lin2alaw(audioop.ulaw2lin(bytes(range(256)), 2), 2)
 _ON_S, _OFF_S = 2, 4
 """North American ringing: 440 and 480 Hz, two seconds on, four off."""
 
@@ -51,7 +50,7 @@ class RingingLeg(EchoLeg):
         """Play a prompt, or be an echo (again)."""
         self._prompt = None if prompt is None else prompt.pcmu
         if self._prompt is not None and self.description.codec == "PCMA":
-            self._prompt = self._prompt.translate(_TO_PCMA)
+            self._prompt = self._prompt.translate(TO_PCMA)
         self._position, self._next_at, self._timestamp = 0, now, self.transmission.timestamp_at(now)
         self.transmission.marker = True
         self._stream = None  # the echo measures its distance anew, from what was played
