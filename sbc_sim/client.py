@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import ssl
+import stringprep
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
@@ -369,8 +370,9 @@ def _taken_apart(api: str) -> tuple[bool, str, int | None, str]:
 
 
 def _is_production(host: str) -> bool:
-    """As calls/production, which this module cannot see: it is used alone."""
-    plain = unicodedata.normalize("NFKC", host.translate({0x3002: ".", 0xFF61: "."})).lower().rstrip(".")
+    """As `is_production` of calls/production, which this module cannot see, for it is used alone: one table of names tests both."""
+    mapped = "".join(sign for sign in host.translate({0x3002: ".", 0xFF0E: ".", 0xFF61: "."}) if not stringprep.in_table_b1(sign))
+    plain = unicodedata.normalize("NFKC", mapped).strip().lower().strip("[]").rstrip(".")
     return plain == "salesforce-ccaas.com" or plain.endswith(".salesforce-ccaas.com")
 
 

@@ -26,6 +26,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sbc_sim.answering import Answering
+from sbc_sim.calls.production import is_production
 from sbc_sim.calls.region import PUBLIC_HOST, PUBLIC_REGIONS
 from sbc_sim.calls.uui_alone import ECHO_PAYLOAD
 from sbc_sim.client import ApiError, Client
@@ -362,8 +363,13 @@ _DEEDS: Mapping[Task, Callable[[BuiltInPartner, _Talk, Deed], Deferred[Any]]] = 
 
 
 def ask(base: str, request: RestRequest, token: str) -> tuple[int, dict[str, Any]]:
-    """Make one request; returns status and JSON object (empty when the answer holds none). Raises OSError and HTTPException."""
+    """Make one request; returns status and JSON object (empty when the answer holds none).
+
+    Raises PlacingError for a name of production, which is neither resolved nor dialled (requirement 145), OSError and HTTPException.
+    """
     parts = urlsplit(base)
+    if is_production(parts.hostname or ""):
+        raise PlacingError(f"{parts.hostname} is a name of Salesforce's production: a rehearsal asks a simulator, so it is not dialled")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=PATIENCE)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Telephony-Provider-Name": rest.PROVIDER}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stringprep
 import unicodedata
 
 from sbc_sim.calls.region import PUBLIC_DOMAIN
@@ -14,7 +15,8 @@ _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
 
 def is_production(host: str) -> bool:
     """Tell whether a name is Salesforce's own, in any way of writing that a resolver would take for it."""
-    plain = unicodedata.normalize("NFKC", host.strip().translate(_DOTS)).lower().strip("[]").rstrip(".")
+    mapped = "".join(sign for sign in host.translate(_DOTS) if not stringprep.in_table_b1(sign))
+    plain = unicodedata.normalize("NFKC", mapped).strip().lower().strip("[]").rstrip(".")
     return plain == PUBLIC_DOMAIN or plain.endswith(f".{PUBLIC_DOMAIN}")
 
 

@@ -160,12 +160,12 @@ def _settings(flags: Mapping[str, str]) -> Any:
 
 def target_of(text: str, option: str = "--against") -> tuple[str, int]:
     """Read tls:HOST:PORT. Raises Unusable, also for names that are production (requirement 145)."""
-    from sbc_sim.calls.region import PUBLIC_DOMAIN
+    from sbc_sim.calls.production import is_production
 
     host, colon, port = text.removeprefix("tls:").removeprefix("//").rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or not host:
         form = f"neither {SELF} nor tls:HOST:PORT" if option == "--against" else "not HOST:PORT"
         raise Unusable(f"{option} {text!r} is {form}")
-    if host.lower().rstrip(".").endswith(PUBLIC_DOMAIN):
+    if is_production(host):
         raise Unusable(f"{option} {host} is production: a rehearsal calls a simulator, at its own address")
     return host.strip("[]"), int(port)

@@ -17,10 +17,16 @@ from sbc_sim.calls.production import DIAL_WORDS, is_production
 from sbc_sim.calls.region import PUBLIC_HOST, PUBLIC_REGIONS
 from sbc_sim.cli import main
 from sbc_sim.client import Client
+from sbc_sim.client import _is_production as client_says
 from sbc_sim.commands.reachability import check_advertised
+from sbc_sim.commands.rehearse_against import target_of
+from sbc_sim.commands.shared import Unusable
 from sbc_sim.net.shell import Shell
 from sbc_sim.net.sip_tls import SipDialler
 from sbc_sim.net.tls_contexts import ClientTls
+from sbc_sim.partner.rest import RestRequest
+from sbc_sim.placing import PlacingError
+from sbc_sim.rehearsing import ask
 from sbc_sim.settings import SettingsError, load
 from sbc_sim.sip.peer import TlsProblem
 
@@ -35,8 +41,15 @@ NAMES = [
     f" {FRANKFURT}",
     FRANKFURT.replace(".", "\u3002"),
     FRANKFURT.replace("s", "\uff53", 1).replace("salesforce", "\uff53alesforce"),
+    FRANKFURT.replace("salesforce", "sales\u00adforce"),
+    FRANKFURT.replace(".", "\uff0e"),
 ]
-ORDINARY = ["partner.invalid", "notsalesforce-ccaas.com.invalid", "salesforce-ccaas.com.partner.invalid"]
+ORDINARY = [
+    "partner.invalid",
+    "notsalesforce-ccaas.com",
+    "notsalesforce-ccaas.com.invalid",
+    "salesforce-ccaas.com.partner.invalid",
+]
 
 
 @implementer(IHostResolution)
@@ -175,3 +188,26 @@ def test_copies_go_to_addresses_alone() -> None:
 
 def test_what_only_looks_like_it_is_not_production() -> None:
     assert [name for name in (*ORDINARY, "127.0.0.1", "", "ccaas.com") if is_production(name)] == []
+
+
+@pytest.mark.parametrize(("name", "theirs"), [*((name, True) for name in NAMES), *((name, False) for name in ORDINARY)])
+def test_the_core_the_client_that_stands_alone_and_the_rehearsal_tell_them_by_one_table(name: str, theirs: bool) -> None:
+    assert (is_production(name), client_says(name)) == (theirs, theirs)
+    if theirs:
+        with pytest.raises(Unusable, match="is production"):
+            target_of(f"tls:{name}:5061")
+    else:
+        assert target_of(f"tls:{name}:5061") == (name, 5061)
+
+
+@pytest.mark.parametrize("name", [FRANKFURT, f"{FRANKFURT.upper()}."])
+def test_a_rehearsal_makes_no_requests_to_production(looked_up: list[str], name: str) -> None:
+    with pytest.raises(PlacingError, match="is a name of Salesforce's production"):
+        ask(f"https://{name}/telephony/v1", RestRequest("POST", "/voiceCalls", {}), "token")
+    assert looked_up == []
+
+
+def test_a_rehearsal_asks_every_other_name(looked_up: list[str]) -> None:
+    with pytest.raises(OSError, match="no such name"):
+        ask("https://partner.invalid/telephony/v1", RestRequest("POST", "/voiceCalls", {}), "token")
+    assert looked_up == ["partner.invalid"]
