@@ -17,7 +17,7 @@ from sbc_sim.journal.entries import Kind
 from sbc_sim.journal.store import MOST_PER_PAGE, Store
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.telephony.ids import number_of
-from sbc_sim.telephony.keys import BadKey, KeyEntry, read_keys
+from sbc_sim.telephony.keys import LONGEST_PEM, BadKey, KeyEntry, read_keys
 from sbc_sim.telephony.record import VoiceCall
 
 PEM_TYPES = ("application/x-pem-file", "text/plain", "application/octet-stream", "application/x-x509-ca-cert")
@@ -42,7 +42,7 @@ class VoiceCallsApi:
             Route("GET", f"{calls}/{{id}}", self.voice_call, "One voice call, with its requests and findings", response="VoiceCallFull"),
             Route("GET", keys, self.keys, "Public keys by which tokens are checked", response="TelephonyKeys", problems=(404,)),
             Route("PUT", f"{keys}/{{name}}", self.put_key, "Give public keys for a partner's tokens", ("orgId", "callCenter"),
-                  consumes=(JSON, *PEM_TYPES), request="KeyBody", response="TelephonyKey"),
+                  consumes=(JSON, *PEM_TYPES), body_limit=LONGEST_PEM, request="KeyBody", response="TelephonyKey"),
             Route("DELETE", f"{keys}/{{name}}", self.drop_key, "Forget the keys of a name", produces="", status=HTTPStatus.NO_CONTENT),
         )  # fmt: skip
 

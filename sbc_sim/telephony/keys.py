@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ MOST_NAMES = 200
 MOST_KEYS = 10
 """Keys of one name: as many as a rotation needs."""
 SHORTEST, LONGEST = 1024, 16_384
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----.*?-----END \1-----", re.DOTALL)
+LONGEST_PEM = 64 * 1024
+"""Octets of a PEM text: ten certificates of the longest keys."""
+_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 
 
 class BadKey(ValueError):
@@ -95,7 +98,9 @@ class KeyRing:
 
 def read_keys(pem: bytes) -> tuple[PublicKey, ...]:
     """Read every public key and certificate of a PEM text. Raises BadKey."""
-    blocks = [(match[1].decode(), match[0] + b"\n") for match in _BLOCK.finditer(pem)]
+    if len(pem) > LONGEST_PEM:
+        raise BadKey(f"the PEM text has {len(pem)} octets; at most {LONGEST_PEM} are taken")
+    blocks = list(islice(_blocks(pem), MOST_KEYS + 1))
     if any("PRIVATE KEY" in kind for kind, _ in blocks):
         raise BadKey(
             "this holds a private key, which must not leave the partner: give the public half "
@@ -104,8 +109,21 @@ def read_keys(pem: bytes) -> tuple[PublicKey, ...]:
     if not blocks:
         raise BadKey("no PEM block was found: -----BEGIN PUBLIC KEY----- or -----BEGIN CERTIFICATE----- is expected")
     if len(blocks) > MOST_KEYS:
-        raise BadKey(f"{len(blocks)} keys are more than the {MOST_KEYS} that one name may have")
+        raise BadKey(f"there are more than the {MOST_KEYS} keys that one name may have")
     return tuple(_checked(_loaded(kind, block), kind) for kind, block in blocks)
+
+
+def _blocks(pem: bytes) -> Iterator[tuple[str, bytes]]:
+    """Give kind and text of each block (RFC 7468 section 2), reading every octet once. Raises BadKey for one without an end."""
+    place = 0
+    while (begin := _BEGIN.search(pem, place)) is not None:
+        kind = begin[1].decode()
+        line = b"-----END " + begin[1] + b"-----"
+        end = pem.find(line, begin.end())
+        if end < 0:
+            raise BadKey(f"the {kind} block has no end: -----END {kind}----- is missing")
+        place = end + len(line)
+        yield kind, pem[begin.start() : place] + b"\n"
 
 
 def _loaded(kind: str, block: bytes) -> object:

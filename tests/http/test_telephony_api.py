@@ -183,6 +183,11 @@ def fault(desk: Desk, kind: str, value: float | None = None) -> None:
     desk.model.fault = lambda path, partner, now: RestFault("f", kind, value)
 
 
+def test_a_key_is_at_most_64_kib_long(desk: Desk) -> None:
+    answer = desk.client.put("/api/v1/telephony/keys/acme", content=b"-----BEGIN A-----\n" * 4000, headers=PEM)
+    assert (answer.status_code, answer.json()["limit"]) == (413, 65536)
+
+
 def test_a_dropped_connection_gets_no_answer_and_the_next_request_does(desk: Desk) -> None:
     fault(desk, "telephony-drop")
     with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):

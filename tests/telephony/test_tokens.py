@@ -222,6 +222,32 @@ def test_what_is_no_key_is_refused_with_a_reason_that_quotes_nothing(name: str) 
     assert "MII" not in str(refused.value)
 
 
+class CountedPem(bytes):
+    """Counts the octets in which an end was looked for."""
+
+    searched = 0
+
+    def find(self, *wanted: Any) -> int:
+        found = super().find(*wanted)
+        self.searched += (len(self) if found < 0 else found) - wanted[1]
+        return found
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"-----BEGIN A-----\n" * 3000, "has no end"),
+        (b"-----BEGIN A-----\n-----END A-----\n" * 1900, "more than the 10"),
+        (b"-----BEGIN A-----\n" * 4000, "at most 65536"),
+    ],
+)
+def test_a_pem_text_made_to_be_slow_is_read_once_at_most(text: bytes, says: str) -> None:
+    pem = CountedPem(text)
+    with pytest.raises(BadKey, match=says):
+        read_keys(pem)
+    assert pem.searched <= len(pem)
+
+
 def test_keys_are_kept_under_so_many_names() -> None:
     ring = KeyRing()
     for number in range(MOST_NAMES):
