@@ -248,14 +248,15 @@ class Call:
         if invite is None:
             self._unexpected_ack(request)
             return
-        if invite is self._invite and self.state is CallState.ANSWERED:
+        fresh = invite is self._invite and self.state is CallState.ANSWERED
+        if fresh:
             self.evidence.acknowledged_at = now
             self._move(CallInput.ACK, now)
-            for companion in self._companions:
-                companion.established(now)
         if self._awaits_answer:
             self._awaits_answer = False
             self._take_answer(request, now)
+        if fresh and self.state is CallState.ESTABLISHED:  # there is media to speak into by now, also with a delayed offer
+            self._told_up(now)
         if self._hang_up is not None and self.state is CallState.ESTABLISHED:
             reason, text, extra = self._hang_up
             self.hang_up(reason, text, now, extra)
@@ -263,6 +264,10 @@ class Call:
             mode, why, data, target = self._escalate
             self.escalate(mode, why, now, data, target)
         self._rearm()
+
+    def _told_up(self, now: float) -> None:
+        for companion in self._companions:
+            companion.established(now)
 
     def _unexpected_ack(self, ack: Request) -> None:
         """An ACK may come again, but with the CSeq of an INVITE."""
@@ -522,7 +527,9 @@ class Call:
             self.hang_up(*self._renewal.unanswered(why), now)
 
     def answered_late(self, transaction: ClientTransaction, response: Response, dialog: Dialog | None, now: float) -> None:
-        """Take an answer that comes when the call is over: nothing hangs on it."""
+        """Take an answer that comes when the call is over: only a 2xx to a re-INVITE asks for something, its ACK (13.2.2.4)."""
+        if self.dialog is not None and transaction.dialog is self.dialog and _makes_session(transaction, response):
+            self._carry(self._desk.agent.client.acknowledge(transaction, self.dialog), now)
 
     def _bye_over(self, now: float) -> None:
         if self.state is CallState.ENDING:
@@ -530,10 +537,13 @@ class Call:
             self._finish(self.evidence.ended_by, self.evidence.end_reason, now)
 
     def _refreshed(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        """Take the answer to our refresh; that to a re-INVITE brings a description, perhaps with a new key or address."""
-        if self.dialog is not None and transaction.request.method == "INVITE" and response.status < 300:
+        """Take the answer to our refresh; that to a re-INVITE brings a description, perhaps with a new key or address.
+
+        One that crossed a BYE is acknowledged, but the media is over.
+        """
+        if self.dialog is not None and _makes_session(transaction, response):
             self._carry(self._desk.agent.client.acknowledge(transaction, self.dialog), now)
-            if not self._media.settle_answer(response, now):
+            if self.state is CallState.ESTABLISHED and not self._media.settle_answer(response, now):
                 self._book.mistake("the answer to our refresh cannot be used; the session goes on as it was")
         if self._provoking.owns(transaction):
             self._refused_change(self._provoking.held(response, now))
@@ -677,6 +687,11 @@ def _reason(reason: str, text: str) -> str:
     cause = {"media-timeout": 408, "session-expired": 408, "no-ack": 408, "refused": 488, "shutdown": 503}.get(reason, 200)
     sip = Reason("SIP", cause, text or "call ended by sbc-sim")
     return str(sip) if cause != 200 else f"{sip}, {Reason('Q.850', 16, 'Normal call clearing')}"
+
+
+def _makes_session(transaction: ClientTransaction, response: Response) -> bool:
+    """Tell whether a response to a request of ours is to be acknowledged and brings a description: a 2xx to INVITE."""
+    return transaction.request.method == "INVITE" and 200 <= response.status < 300
 
 
 def _expires_at(invite: Request, now: float) -> float | None:

@@ -63,8 +63,9 @@ class Provoking:
 
     @property
     def deadline(self) -> float | None:
-        """When `advance` must be called next."""
-        return min((at for at in (self._look_at, self._until, self._again_at) if at is not None), default=None)
+        """When something is due next; while a BYE is ignored no re-INVITE is sent any more."""
+        waits = (self._again_at,) if self._until is None else (self._look_at, self._until)
+        return min((at for at in waits if at is not None), default=None)
 
     # --- before the answer -------------------------------------------------------------------------------------------
 

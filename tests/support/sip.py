@@ -56,8 +56,19 @@ def an_invite(sdp: str = SDP, **changed: str | tuple[str, ...]) -> bytes:
 
 
 def _header(name: str) -> str:
-    spelled = {"call_id": "Call-ID", "cseq": "CSeq", "user_to_user": "User-to-User", "rack": "RAck", "min_se": "Min-SE"}
+    spelled = {"call_id": "Call-ID", "cseq": "CSeq", "user_to_user": "User-to-User", "rack": "RAck", "rseq": "RSeq", "min_se": "Min-SE"}
     return spelled.get(name, "-".join(word.capitalize() for word in name.split("_")))
+
+
+def an_answer(request: Request, status: int, body: str = "", tag: str = "", **extra: str) -> bytes:
+    """The partner's response to a request of ours; `tag` is added to To (`extra`: rseq=...)."""
+    lines = [f"SIP/2.0 {status} Told"]
+    for item in request.headers:
+        if item.name in ("Via", "From", "To", "Call-ID", "CSeq"):
+            lines.append(f"{item.name}: {item.value}{f';tag={tag}' if tag and item.name == 'To' else ''}")
+    lines += ["Contact: <sip:ann@192.0.2.1:5071;transport=tls>", *(f"{_header(name)}: {value}" for name, value in extra.items())]
+    lines += ["Content-Type: application/sdp"] if body else []
+    return ("\r\n".join([*lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n" + body).encode()
 
 
 def an_environment(ports: int = 100, reports: dict[str, LegReport] | None = None) -> Environment:
