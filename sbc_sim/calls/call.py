@@ -331,6 +331,7 @@ class Call:
                 self._carry(agent.server.respond(other, 487, now), now)
         ending = self.state is CallState.ENDING
         self._move(CallInput.PEER_BYE, now)
+        self.evidence.journey.bye_crossed = ending
         if not ending:
             self._finish("partner", "normal", now)
 
@@ -518,7 +519,7 @@ class Call:
             return
         self._book.mistake(why)
         if transaction.request.method == "BYE":
-            self.evidence.journey.bye_status = status
+            self.evidence.journey.bye_unanswered, self.evidence.journey.bye_undelivered = why, status == 503
             self._bye_over(now)
         elif self._provoking.owns(transaction):
             self._provoking.unanswered()

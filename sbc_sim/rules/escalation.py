@@ -110,11 +110,23 @@ def _waiting(journey: Journey) -> str:
 def _bye(journey: Journey) -> Finding:
     status = journey.bye_status
     if status is None:
-        return undecided(_BYE, "The partner ended the leg itself, or our BYE was not sent.")
+        return _bye_unanswered(journey)
     if 200 <= status < 300:
         return passed(_BYE, f"Our BYE was answered {status}.")
-    told = "was not answered within 32 s" if status == 408 else f"was answered {status}"
-    return failed(_BYE, f"Our BYE {told}.", Quote(str(status), "start line", None, "BYE"))
+    if status == 481 and journey.bye_crossed:
+        return passed(_BYE, "Our BYE was answered 481, as it may be: it crossed the partner's own BYE, which had ended the dialog.")
+    return failed(_BYE, f"Our BYE was answered {status}.", Quote(str(status), "start line", None, "BYE"))
+
+
+def _bye_unanswered(journey: Journey) -> Finding:
+    if not journey.bye_unanswered:
+        return undecided(_BYE, "The partner ended the leg itself, or our BYE was not sent.")
+    detail, quote = f"Our BYE has no answer: {journey.bye_unanswered}.", Quote("no answer", "BYE", None, "BYE")
+    if journey.bye_crossed:
+        return undecided(_BYE, f"{detail} The partner's own BYE had crossed it.")
+    if journey.bye_undelivered:
+        return warned(_BYE, f"{detail} Whether it arrived cannot be told.", quote)
+    return failed(_BYE, detail, quote)
 
 
 # --- the way back ----------------------------------------------------------------------------------------------------

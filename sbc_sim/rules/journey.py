@@ -107,7 +107,13 @@ class Journey:
     is_return: bool = False
     """This is the new leg of an escalation: the first leg answers for what comes of it."""
     bye_status: int | None = None
-    """How the partner answered the BYE of the escalation."""
+    """How the partner answered the BYE of the escalation; None: it did not."""
+    bye_unanswered: str = ""
+    """Why our BYE has no answer, in words; empty: it has one, or it is still open."""
+    bye_undelivered: bool = False
+    """The reason is the connection: whether our BYE arrived cannot be told."""
+    bye_crossed: bool = False
+    """The partner's own BYE came while ours was open: its dialog was over, so that 481 is a good answer (RFC 3261 section 15.1.2)."""
     check_text: str = ""
     """What the partner check saw, in words."""
     check_seconds: float = 0.0

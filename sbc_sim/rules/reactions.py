@@ -9,6 +9,8 @@ from sbc_sim.rules.policy import Policy
 
 IN_FLIGHT = 25
 """Packets that may still come after a BYE: what was on its way, or half a second of a leg that closes slowly."""
+_WAITED_FOR = ("media-timeout", "session-expired")
+"""Ends by us for want of the partner; before any other it need not have said anything."""
 
 
 def judge(evidence: Evidence, policy: Policy) -> list[Finding]:
@@ -87,7 +89,7 @@ def _came_back(evidence: Evidence) -> Finding:
         return skipped(rule, "The connection was not dropped on purpose.")
     if seen.back_at is not None:
         return passed(rule, f"The partner was back on a new connection after {seen.back_at - seen.reset_at:.1f} s.")
-    if evidence.ended_by == "sbc" and evidence.end_reason in ("api", "shutdown"):
+    if evidence.ended_by == "sbc" and evidence.end_reason not in _WAITED_FOR:
         return undecided(rule, "The call was ended from our side before the partner had to say anything.")
     detail = "The partner opened no new connection for its dialog after the old one was reset."
     return warned(rule, detail, Quote("connection reset", "TCP", None, ""))

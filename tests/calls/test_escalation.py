@@ -122,6 +122,17 @@ def test_an_escalation_before_the_ack_waits_for_it_and_a_second_one_changes_noth
     assert joined.sent(call).count("BYE") == 1
 
 
+def test_a_bye_whose_connection_is_gone_was_not_answered_and_has_no_status():
+    joined = GivenBack(plan=EscalationPlan(check_seconds=5), failure=refused_by(TlsProblem.UNREACHABLE))
+    call = joined.begin()
+    joined._took(joined.sbc, joined.switchboard.lost(1, "gone", joined.now))
+    joined.escalate(call)
+    joined.go_on(1)
+    assert joined.verdicts(call)[-1]["SBC-E2E-023"] == "warn"
+    assert "no answer" in joined.detail(call, "SBC-E2E-023")
+    assert "503" not in joined.detail(call, "SBC-E2E-023")
+
+
 # --- by INVITE -------------------------------------------------------------------------------------------------------
 
 

@@ -78,7 +78,11 @@ CHECK = [
     Case("SBC-E2E-022", SKIP, "nothing to link", silence(checked="late")),
     Case("SBC-E2E-023", PASS, "answered 200", escalated()),
     Case("SBC-E2E-023", FAIL, "answered 481", escalated(bye_status=481)),
-    Case("SBC-E2E-023", FAIL, "within 32 s", escalated(bye_status=408)),
+    Case("SBC-E2E-023", FAIL, "answered 408", escalated(bye_status=408)),
+    Case("SBC-E2E-023", FAIL, "within 32 s", escalated(bye_status=None, bye_unanswered="no answer to BYE within 32 s")),
+    Case("SBC-E2E-023", WARN, "arrived", escalated(bye_status=None, bye_unanswered="the connection was lost", bye_undelivered=True)),
+    Case("SBC-E2E-023", UNKNOWN, "crossed", escalated(bye_status=None, bye_unanswered="the connection was lost", bye_crossed=True)),
+    Case("SBC-E2E-023", PASS, "as it may be", escalated(bye_status=481, bye_crossed=True)),
     Case("SBC-E2E-023", UNKNOWN, "ended the leg itself", escalated(bye_status=None)),
 ]
 

@@ -47,6 +47,9 @@ REACTIONS = [
     Case("SBC-DLG-019", PASS, "after 1.5 s", provoked(reset_at=NOW, back_at=NOW + 1.5)),
     Case("SBC-DLG-019", WARN, "no new connection", provoked(reset_at=NOW)),
     Case("SBC-DLG-019", UNKNOWN, "from our side", both(known(ended_by="sbc", end_reason="api"), provoked(reset_at=NOW))),
+    Case("SBC-DLG-019", UNKNOWN, "from our side", both(known(ended_by="sbc", end_reason="fault"), provoked(reset_at=NOW))),
+    Case("SBC-DLG-019", UNKNOWN, "from our side", both(known(ended_by="sbc", end_reason="escalated"), provoked(reset_at=NOW))),
+    Case("SBC-DLG-019", WARN, "no new connection", both(known(ended_by="sbc", end_reason="media-timeout"), provoked(reset_at=NOW))),
 ]
 
 SILENT = known(report=LegReport(), ended_at=NOW + 1.2)
