@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from sbc_sim.addresses import Addresses, Ports, reachable, split_host_port
+from sbc_sim.calls.numbers import OTHER_NUMBERS
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import Credentials
 from sbc_sim.rules.catalogue import RULE_SET_VERSION
 from sbc_sim.settings import Endpoint, Settings
 from sbc_sim.terminal import Banner
+
+FIRST_NUMBERS = ("echo", "agent", "busy")
+"""Test numbers that the banner names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +128,22 @@ class Announcement:
             ca=str(self.ca_file) if self.ca_file else None,
             fingerprint=self.fingerprint,
             call=self._first_call(ports),
-            numbers=(("any number", "the echo: what you send comes back, octet by octet"),),
+            numbers=tuple(self._number_rows()),
             notes=self._notes(),
             store=settings.store.url.removeprefix("sqlite:").removesuffix(":"),
             durable=self.survives,
             regions=tuple(self._region_rows()),
         )
+
+    def _number_rows(self) -> Iterator[tuple[str, str]]:
+        """Name the numbers that a newcomer dials first, and what every other gets."""
+        table = self.settings.number_table()
+        if table is not None:
+            first = [one for one in table.numbers if one.name in FIRST_NUMBERS]
+            yield from ((f"{one.number} or {one.name}", one.does) for one in first)
+        yield "any other" if table is not None else "any number", OTHER_NUMBERS
+        if table is not None:
+            yield f"all {len(table.numbers)}", "sbc-sim numbers"
 
     def _region_rows(self) -> Iterator[tuple[str, str]]:
         """Sum up the regions of the common listener, then name those with one of their own."""

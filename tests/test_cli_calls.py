@@ -16,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sbc_sim.calls.numbers import NUMBERS
+
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SBC_SIM_")} | {
     "NO_COLOR": "1",
     "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
@@ -84,6 +86,15 @@ def test_the_banner_names_addresses_ca_fingerprint_and_the_next_step(serving):
     assert f"sbc-sim call {serving.target} --ca certs/ca.pem" in serving.banner
     fingerprint = json.loads(run("tls", "show", serving.ca, "--json").stdout)[0]["fingerprint"]
     assert fingerprint in serving.banner
+
+
+def test_the_banner_names_the_first_test_numbers_what_any_other_gets_and_where_all_are_listed(serving):
+    said = serving.banner.partition("test numbers\n")[2].partition("\n\n")[0]
+    rows = [re.split(r"  +", line.strip(), maxsplit=1) for line in said.splitlines()]
+    assert [row[0] for row in rows] == ["1000 or echo", "2000 or agent", "4860 or busy", "any other", f"all {len(NUMBERS)}"]
+    assert rows[2][1] == "486 Busy Here"
+    assert "names an org" in rows[3][1]
+    assert rows[4][1] == "sbc-sim numbers"
 
 
 def test_the_command_of_the_banner_places_a_call_whose_echo_is_proved(serving):

@@ -14,6 +14,8 @@ from sbc_sim.calls.fault_types import FAULT_TYPES, Value
 from sbc_sim.calls.faults import Fault
 
 ECHO, AGENT = "echo", "agent"
+OTHER_NUMBERS = "the agent when the JSON in User-to-User names an org (not that of the echo test), else the echo"
+"""What a number gets that is no test number."""
 _DIGITS = re.compile(r"(?:\+1555|00)?([0-9]{4})")
 _SEPARATORS = re.compile(r"[-.()\s]")
 

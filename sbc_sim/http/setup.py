@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sbc_sim.calls.numbers import OTHER_NUMBERS
 from sbc_sim.http.snippets import Values, snippets
 from sbc_sim.sip.uri import host_port
 
@@ -62,7 +63,7 @@ def setup_data(instance: Instance) -> dict[str, Any]:
         "uui": {"header": "User-to-User", "value": one.echo_header, "decoded": one.echo_content},
         "allowList": [*_allow_list(one), *_region_lines(one)],
         "regions": [_region(one, region) for region in one.regions],
-        "numbers": [{"number": "any number", "label": "echo", "does": "what you send comes back, octet by octet"}],
+        "numbers": [{"number": "any number", "label": "echo or agent", "does": f"{OTHER_NUMBERS}; test numbers: GET /api/v1/numbers"}],
         "snippets": snippets(Values(one.sip_host, one.sip_port, one.echo_header, one.ca_fingerprint is not None)),
     }
 
