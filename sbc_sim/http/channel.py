@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import Any, BinaryIO, Protocol, cast
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.interfaces import IAddress, INegotiated, IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import NO_BODY_CODES, HTTPChannel, HTTPFactory, Request, datetimeToString
@@ -314,10 +314,15 @@ class SiteChannel(HTTPChannel):
         transport: Any = self.transport
         self._networkProducer.unregisterProducer()
         transport.write(f"HTTP/1.1 {reply.status} {problem.code}\r\n{lines}\r\n".encode() + reply.body)
-        if getattr(transport, "TLS", False):  # TLS has no half-close: what was written still goes out
-            transport.loseConnection()
+        if INegotiated.providedBy(transport):  # TLS: no half-close, and closing now would lose the answer: the client closes, being told to
+            self._deadline = self.callLater(LINGER, self._close_late)
         else:
             transport.loseWriteConnection()
+            self._deadline = self.callLater(LINGER, transport.abortConnection)
+
+    def _close_late(self) -> None:
+        transport: Any = self.transport
+        transport.loseConnection()
         self._deadline = self.callLater(LINGER, transport.abortConnection)
 
     def _respondToBadRequestAndDisconnect(self) -> None:

@@ -58,8 +58,11 @@ def test_nothing_but_the_api_is_served_there(client: httpx.Client) -> None:
         assert (answer.status_code, answer.json()["code"]) == (404, "no-such-path")
 
 
-def test_a_body_that_is_too_large_is_refused_with_an_answer(client: httpx.Client) -> None:
-    assert client.post("/telephony/v1/voiceCalls", content=b"x" * 5000).status_code == 413
+@pytest.mark.parametrize("octets", [5000, 200_000])
+def test_a_body_that_is_too_large_is_refused_with_an_answer_each_time(client: httpx.Client, octets: int) -> None:
+    for _ in range(25):
+        assert client.post("/telephony/v1/voiceCalls", content=b"x" * octets).status_code == 413
+        assert client.post("/telephony/v1/voiceCalls", content=iter([b"x" * 5000] * (octets // 5000))).status_code == 413
 
 
 def test_old_tls_and_clear_text_get_no_answer_and_hold_nobody_up(port: int, client: httpx.Client) -> None:
