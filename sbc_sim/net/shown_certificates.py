@@ -26,7 +26,8 @@ class How(StrEnum):
     ORIGINAL = "original"
     """Back to what the settings say."""
     NEW_LEAF = "new-leaf"
-    """Another certificate and key under the same CA: what a partner that trusts the CA need not notice."""
+    """Another certificate and key under the same CA: what a partner that trusts the CA need not notice. Where files are set that is
+    what they hold by now, for their CA is none of ours."""
     NEW_CA = "new-ca"
     """Another certificate under another CA: partners must trust that one first."""
     EXPIRED = "expired"
@@ -140,6 +141,12 @@ class ShownCertificates:
         """What is shown instead of what the settings say."""
         return [change for change in self._changes.values() if change.how is not How.ORIGINAL]
 
+    @property
+    def on_purpose(self) -> str | None:
+        """What settings or a rotation want to be shown that partners may notice, by its word; None: nothing but a new leaf."""
+        every = (change.how for change in (self._as_set, *self.changes))
+        return next((how.value for how in every if how not in (How.ORIGINAL, How.NEW_LEAF)), None)
+
     # --- rotation ------------------------------------------------------------------------------------------------------
 
     def prepare(self, how: How, region: str = EVERYWHERE) -> Change:
@@ -149,10 +156,29 @@ class ShownCertificates:
         """
         if how is How.ORIGINAL:
             return Change(how, region, None, None)
+        if how is How.NEW_LEAF and self._by_files(region):
+            self._check_renewed(region)
+            return Change(how, region, None, None)
         if how is How.SELF_SIGNED:
             return Change(how, region, None, certificates.new_key())
         ca = certificates.other_ca() if how is How.NEW_CA else certificates.local_ca(self._directory)
         return Change(how, region, ca, certificates.new_key())
+
+    def _by_files(self, region: str) -> bool:
+        """Tell whether what a region shows without a rotation comes from files that somebody set; "" is everywhere else."""
+        return region in self._files or not self._issues
+
+    def _check_renewed(self, region: str) -> None:
+        """Raise `CertificateError` when no file of a region ("": of all) holds another certificate than when it was read."""
+        if region and region not in self._files:
+            raise CertificateError(f"{region} shows the certificate of tls.cert_file: rotate without a region")
+        counting = {name: pair for name, pair in self._files.items() if region in (name, EVERYWHERE)}
+        if all(pair.load().leaf == (self._own[name] if name else self._original).leaf for name, pair in counting.items()):
+            paths = ", ".join(str(pair.certificate) for pair in counting.values())
+            raise CertificateError(
+                f"only the CA that issued {paths} can issue another under the same CA, and it is the one that was read before: "
+                "put the renewed certificate and key there first, or rotate to new-ca"
+            )
 
     def show(self, change: Change) -> None:
         """Show it from now on; one for everywhere ends those of single regions. Raises `CertificateError`, and nothing has changed then."""
@@ -169,7 +195,7 @@ class ShownCertificates:
             self._changes.clear()
         self._changes[change.region] = change
         self._made.clear()
-        if change.how is How.ORIGINAL:
+        if change.how in (How.ORIGINAL, How.NEW_LEAF):
             self._read_again(change.region)
 
     def _read_again(self, region: str) -> None:
@@ -186,7 +212,7 @@ class ShownCertificates:
     def _make(self, region: str) -> Credentials:
         change = self.change_of(region)
         names = self._names_of(region)
-        if change.key is not None:
+        if change.key is not None and not (change.how is How.NEW_LEAF and self._by_files(region)):
             return certificates.issue_in_memory(change.ca, names, change.key, change.flaw)
         if region in self._own:
             return self._own[region]
