@@ -57,6 +57,8 @@ class _Line:
     rtcp: MediaPort
     """The same as `rtp` in mux mode."""
     leg: Endpoint | None = None
+    waiting: Prompt | None = None
+    """What the leg shall play once it begins: the newest that was asked for before."""
 
 
 class MediaPlane:
@@ -208,6 +210,9 @@ class MediaPlane:
         if line.rtp is not self._mux_port:
             line.rtp.attach(leg.receive_rtp, leg)
             line.rtcp.attach(leg.receive_rtcp, leg)
+        if line.waiting is not None:
+            leg.say(line.waiting, self._clock())
+            line.waiting = None
         if leg.paced and not self._timers[1].running:
             self._timers[1].start(PACE_S, now=True)
 
@@ -243,10 +248,17 @@ class MediaPlane:
             self._pairs.give_back(line.rtp.number)
 
     def say(self, call: str, prompt: Prompt | None, now: float) -> None:
-        """Have a leg play a prompt, or be silent. Calls without a leg, and legs that say nothing by themselves, ignore it."""
-        leg = self.leg(call)
-        if leg is not None:
-            leg.say(prompt, now)
+        """Have a leg play a prompt, or be silent. Legs that say nothing by themselves, and calls that are not open, ignore it.
+
+        An opened call whose leg has not begun plays the newest prompt as soon as it begins.
+        """
+        line = self._lines.get(call)
+        if line is None:
+            return
+        if line.leg is not None:
+            line.leg.say(prompt, now)
+        else:
+            line.waiting = prompt
 
     def leg(self, call: str) -> Endpoint | None:
         """Give the live leg of a call."""

@@ -18,9 +18,10 @@ from twisted.internet.threads import blockingCallFromThread
 from sbc_sim.net.media_ports import MEASURE_EVERY, _age, parse_ports
 from sbc_sim.net.media_udp import MOST_REPORTS, MediaPlane
 from sbc_sim.rtp import rtcp
-from sbc_sim.rtp.audio import tone
+from sbc_sim.rtp.audio import PCMU_SILENCE, tone
 from sbc_sim.rtp.echo import EchoLeg
-from sbc_sim.rtp.leg import Direction, LegReport, MediaAddress
+from sbc_sim.rtp.leg import Direction, LegReport, MediaAddress, MediaConduct, Prompt
+from sbc_sim.rtp.legs import make_leg
 from sbc_sim.rtp.packet import RtpPacket
 from sbc_sim.rtp.play import PlayLeg
 from sbc_sim.rtp.reception import Heard
@@ -185,6 +186,26 @@ def test_what_a_phone_says_comes_back_octet_by_octet_from_the_port_it_was_sent_t
     report = plane.report("call-1")
     assert (report.packets_received, report.echoed_packets, report.lost, report.send_errors) == (100, 100, 0, 0)
     assert report.remote == phone.peer.source
+
+
+@pytest.mark.parametrize("mode", ["ports", "mux"])
+def test_what_is_to_be_said_before_the_leg_begins_is_said_when_it_does(make_plane: Callable[..., Plane], phone: Phone, mode: str) -> None:
+    plane = make_plane("0", mode, make_leg=make_leg)
+    plane.opened()
+    for name, octet in (("first", 1), ("newest", 2)):
+        plane.say("call-1", Prompt(name, bytes([octet]) * 320), time.time())
+    plane.start(phone.described(conduct=MediaConduct("agent")), time.time())
+    assert [phone.hear()[0].payload for _ in range(2)] == [bytes([2]) * 160] * 2
+
+
+def test_what_was_to_be_said_and_is_not_any_more_is_not_said(make_plane: Callable[..., Plane], phone: Phone) -> None:
+    plane = make_plane(make_leg=make_leg)
+    plane.opened()
+    plane.say("call-1", Prompt("first", bytes([1]) * 160), time.time())
+    plane.say("call-1", None, time.time())
+    plane.start(phone.described(conduct=MediaConduct("agent")), time.time())
+    assert phone.hear()[0].payload == bytes([PCMU_SILENCE]) * 160
+    plane.say("nobody", Prompt("first", bytes([1]) * 160), time.time())
 
 
 @pytest.mark.parametrize("calls", [20, 64])
