@@ -359,7 +359,9 @@ class Service:
             faults=self.faulting,
             regions=self.regional,
             rehearsals=self.rehearsing,
-            escalations=Escalating(self.store, self.shell, self.switchboard, self.settings.rules.profile),
+            escalations=Escalating(
+                self.store, self.shell, self.switchboard, self.settings.rules.profile, bool(self.settings.sip.dial_production)
+            ),
             telephony=self.telephony.source,
         )
         return build_site(sources, self._site_options(), self._reactor)

@@ -35,6 +35,7 @@ from sbc_sim.settings_maps import (
     Scenarios,
     contradictions,
     overlaps,
+    production_targets,
     published_regions,
 )
 from sbc_sim.settings_sources import Known, Setting, Source, from_environment, from_file, from_flags
@@ -431,7 +432,10 @@ def _checked(values: Mapping[str, object], origins: Mapping[str, str], known: Kn
     except ValidationError as invalid:
         raise _refusal(invalid, values, origins, known) from None
     against = contradictions(settings.regions, settings.partners, settings.sip.default_region)
-    for key, reason in (*against, *overlaps(settings.media.ports, settings.regions)):
+    wrong = [*against, *overlaps(settings.media.ports, settings.regions)]
+    if not settings.sip.dial_production:
+        wrong += production_targets(settings.escalation.return_uri, settings.partners)
+    for key, reason in wrong:
         raise SettingsError(f"{_from(key, origins)}: {reason}")
     return settings
 

@@ -155,6 +155,21 @@ def contradictions(
                 )
 
 
+def production_targets(common: str, partners: Mapping[str, PartnerSettings]) -> Iterator[tuple[str, str]]:
+    """Name each setting that gives calls back to a name of Salesforce's production: its key, and a sentence."""
+    uris = {"escalation.return_uri": common}
+    for name, partner in partners.items():
+        uris[f"partners.{name}.return_uri"] = partner.return_uri or ""
+        uris |= {f"partners.{name}.by_region.{region}.return_uri": there.return_uri or "" for region, there in partner.by_region.items()}
+    for key, uri in uris.items():
+        if uri:
+            from sbc_sim.calls.production import is_production, not_dialled  # only who sets one pays for it
+
+            host = Uri.parse(uri, key).host
+            if is_production(host):
+                yield key, not_dialled(host)
+
+
 def overlaps(common: PortRange, regions: Mapping[str, RegionSettings]) -> Iterator[tuple[str, str]]:
     """Name each media range that shares some ports, but not all, with another: one side would find them taken."""
     ranges = {"media.ports": common}

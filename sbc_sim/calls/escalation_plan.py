@@ -128,7 +128,7 @@ def target_of(text: str, chosen_by: str) -> Target:
     try:
         uri = Uri.parse(text, chosen_by)
     except MalformedMessage as error:
-        raise TemplateError(f"{chosen_by}: {error.detail}") from None
+        raise TemplateError(error.detail) from None  # begins with chosen_by already
     transport = (uri.parameters.get("transport") or "tls").lower()
     if uri.scheme not in ("sip", "sips") or not uri.host:
         raise TemplateError(f"{chosen_by}: {printable(text, 80)!r} is no sip or sips URI with a host")

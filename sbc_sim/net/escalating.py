@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sbc_sim.calls.escalation_plan import CannotEscalate, TemplateError, check_mode, target_of
 from sbc_sim.calls.partner_check import PartnerWord
+from sbc_sim.calls.production import is_production, not_dialled
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.journal.store import Store
 from sbc_sim.journal.view import CallView
@@ -15,12 +16,13 @@ _REASON = "escalated by the API"
 class Escalating:
     """The escalations of the running simulator."""
 
-    def __init__(self, store: Store, shell: Shell, switchboard: Switchboard, profile: str) -> None:
-        """`profile` as in rules.profile."""
+    def __init__(self, store: Store, shell: Shell, switchboard: Switchboard, profile: str, production: bool = False) -> None:
+        """`profile` as in rules.profile. `production`: whether Salesforce's own names may be dialled (sip.dial_production)."""
         self._store = store
         self._shell = shell
         self._switchboard = switchboard
         self._profile = profile
+        self._production = production
 
     def escalate(self, call: str, mode: str, why: str, target: str) -> None:
         """Give a live call back. Raises CannotEscalate."""
@@ -30,12 +32,18 @@ class Escalating:
             if mode:
                 check_mode(mode, self._profile)
             if target:
-                target_of(target, "target")
+                self._check_target(target)
         except TemplateError as error:
             raise CannotEscalate(
                 "bad-escalation", f"{error}.", "Send mode bye, bye+data, invite-back or refer, and a sips: target.", True
             ) from None
         self._shell.ask(lambda now: self._switchboard.escalate(call, mode, why or _REASON, now, target))
+
+    def _check_target(self, target: str) -> None:
+        """Refuse what cannot or must not be called, while the first leg is untouched. Raises TemplateError, CannotEscalate."""
+        host = target_of(target, "target").host
+        if is_production(host) and not self._production:
+            raise CannotEscalate("bad-escalation", f"target: {not_dialled(host)}", "Send a target of your own.", True)
 
     def partner_says(self, call: str, word: PartnerWord) -> None:
         """Take the partner's word about an escalated call. Raises CannotEscalate."""

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from sbc_sim.calls.escalation_plan import TemplateError, check_return_uri
+from sbc_sim.calls.escalation_plan import TemplateError, check_return_uri, target_of
 from sbc_sim.calls.escalation_settings import EscalationPlan
 from sbc_sim.calls.outputs import Output
 from sbc_sim.calls.partner import Partner
@@ -171,6 +171,14 @@ def test_mode_invite_back_places_a_new_call_and_ends_the_first_leg_once_it_is_up
     }
     joined.at_rest()
     assert joined.closed == [joined.dialled[0].connection]
+
+
+@pytest.mark.parametrize("uri", ["rep", "sips:", "sip:a@b:99999", "tel:+15550100"])
+def test_a_target_that_cannot_be_read_is_told_with_its_origin_once(uri):
+    with pytest.raises(TemplateError) as told:
+        target_of(uri, "target")
+    assert str(told.value).startswith("target: ")
+    assert str(told.value).count("target: ") == 1
 
 
 def test_the_return_uri_of_the_partner_in_the_calls_region_goes_before_its_common_one():

@@ -280,7 +280,9 @@ def test_what_cannot_be_escalated_is_refused_with_a_reason(server: Server) -> No
         assert problem(server, f"{one}/escalate", {"mode": "shout"}) == (400, "bad-member")
         assert problem(server, f"{one}/escalate", {"modus": "bye"}) == (400, "unknown-member")
         assert problem(server, f"{one}/escalate", {"target": "tel:+15550100"}) == (400, "bad-escalation")
-        assert problem(server, f"{one}/partner", {"repReached": True}) == (409, "not-escalated")
+        for target in ("sips:rep@gateway.afvsip.x.salesforce-ccaas.com", "sip:SALESFORCE-CCAAS.COM.:5061;transport=tls"):
+            assert problem(server, f"{one}/escalate", {"mode": "invite-back", "target": target}) == (400, "bad-escalation")
+        assert problem(server, f"{one}/partner", {"repReached": True}) == (409, "not-escalated"), "the first leg is untouched so far"
         assert problem(server, f"{one}/partner", {"repReached": "yes"}) == (400, "bad-member")
         server.post(f"{one}/escalate", {"mode": "bye"})
         assert problem(server, f"{one}/partner", {"repReached": True}) == (409, "not-over")

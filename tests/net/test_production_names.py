@@ -13,7 +13,7 @@ from twisted.internet.threads import blockingCallFromThread
 from zope.interface import implementer
 
 from sbc_sim.calls.outputs import Connect
-from sbc_sim.calls.production import DIAL_WORDS, is_production
+from sbc_sim.calls.production import DIAL_WORDS, is_production, not_dialled
 from sbc_sim.calls.region import PUBLIC_HOST, PUBLIC_REGIONS
 from sbc_sim.cli import main
 from sbc_sim.client import Client
@@ -137,6 +137,17 @@ def test_the_setting_takes_its_words_and_no_others(words: str) -> None:
     with pytest.raises(SettingsError, match=r"sip\.dial_production"):
         load({"sip.dial_production": words}, {})
     assert load({"sip.dial_production": DIAL_WORDS}, {}).settings.sip.dial_production == DIAL_WORDS
+
+
+@pytest.mark.parametrize("key", ["escalation.return_uri", "partners.acme.return_uri", "partners.acme.by_region.frankfurt.return_uri"])
+def test_settings_that_give_calls_back_to_it_are_refused_at_start_unless_it_may_be_dialled(key: str) -> None:
+    given = {key: f"sips:rep@{FRANKFURT}:5061"}
+    with pytest.raises(SettingsError) as refused:
+        load(given, {})
+    assert str(refused.value).startswith(key)
+    assert not_dialled(FRANKFURT) in str(refused.value)
+    load({**given, "sip.dial_production": DIAL_WORDS}, {})
+    load({key: "sips:rep@notsalesforce-ccaas.com"}, {})
 
 
 @pytest.fixture
