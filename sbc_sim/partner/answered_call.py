@@ -60,6 +60,8 @@ TAKEN: Mapping[tuple[AnsweredState, AnsweredInput], AnsweredState] = {
     (AnsweredState.RINGING, AnsweredInput.ANSWER): _ANSWERED,
     (AnsweredState.RINGING, AnsweredInput.REFUSE): AnsweredState.DONE,
     (AnsweredState.RINGING, AnsweredInput.CANCEL): AnsweredState.DONE,
+    # the caller may BYE an early dialog (RFC 3261 section 15)
+    (AnsweredState.RINGING, AnsweredInput.PEER_BYE): AnsweredState.DONE,
     (_ANSWERED, AnsweredInput.ACK): _UP,
     # no BYE before the ACK, unless the wait for it is over (RFC 3261 section 15)
     (_ANSWERED, AnsweredInput.HANG_UP): AnsweredState.ENDING,
@@ -261,9 +263,13 @@ class AnsweredCall(PartnerCall):
             self._finish("partner", "normal", now)
 
     def _peer_bye(self, bye: Request, now: float) -> None:
-        ending = self.state is AnsweredState.ENDING
+        before = self.state
         self._move(AnsweredInput.PEER_BYE)
-        if not ending:
+        if before is AnsweredState.RINGING and self._invite is not None:
+            self.result.status = 487
+            self.result.problems.append("the SBC ended the call by BYE while it rang")
+            self._carry(self._booth.agent.server.respond(self._invite, 487, now), now)
+        if before is not AnsweredState.ENDING:
             self._finish("sbc", "normal", now)
 
     # --- the end -----------------------------------------------------------------------------------------------------

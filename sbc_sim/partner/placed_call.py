@@ -59,6 +59,9 @@ PLACED: Mapping[tuple[PlacedState, PlacedInput], PlacedState] = {
     # the 200 crossed our CANCEL: acknowledge, then BYE (RFC 3261 section 15)
     (PlacedState.CANCELLING, PlacedInput.SUCCESS): PlacedState.UP,
     (PlacedState.CANCELLING, PlacedInput.FAILURE): PlacedState.DONE,
+    # no callee may BYE an early dialog (section 15), but one did: our INVITE still waits for its final answer
+    (PlacedState.INVITING, PlacedInput.PEER_BYE): PlacedState.CANCELLING,
+    (PlacedState.CANCELLING, PlacedInput.PEER_BYE): PlacedState.CANCELLING,
     (PlacedState.UP, PlacedInput.HANG_UP): PlacedState.ENDING,
     (PlacedState.UP, PlacedInput.PEER_BYE): PlacedState.DONE,
     (PlacedState.ENDING, PlacedInput.PEER_BYE): PlacedState.ENDING,
@@ -66,6 +69,8 @@ PLACED: Mapping[tuple[PlacedState, PlacedInput], PlacedState] = {
     **{(state, PlacedInput.LOST): PlacedState.DONE for state in PlacedState if state is not PlacedState.DONE},
 }
 
+CANCEL_PATIENCE = 32.0
+"""Seconds that a CANCEL may take to bring the final answer to the INVITE (RFC 3261 section 9.1)."""
 LOOK = 0.5
 """Seconds between two looks at the media."""
 
@@ -189,7 +194,7 @@ class PlacedCall(PartnerCall):
 
     def _taken(self, transaction: ClientTransaction, response: Response, dialog: Dialog, now: float) -> None:
         self._carry(self._booth.agent.client.acknowledge(transaction, dialog), now)
-        if self.dialog is not None and self.dialog.id != dialog.id and self.state is PlacedState.UP:
+        if self.state not in (PlacedState.INVITING, PlacedState.CANCELLING):
             # A second fork answered: acknowledged above, and ended at once (13.2.2.4).
             self._carry(self._booth.agent.client.request(dialog, "BYE", now)[1], now)
             return
@@ -236,9 +241,12 @@ class PlacedCall(PartnerCall):
     # --- the SBC hangs up -----------------------------------------------------------------------------------------------
 
     def _peer_bye(self, bye: Request, now: float) -> None:
-        ending = self.state is PlacedState.ENDING
+        before = self.state
         self._move(PlacedInput.PEER_BYE)
-        if not ending:
+        if before is PlacedState.INVITING:
+            self.result.problems.append("the SBC sent BYE before it answered, as only a caller may (RFC 3261 section 15)")
+            self._cancel(now)
+        elif before is PlacedState.UP:
             self._note_reason(bye)
             self._finish("sbc", "normal", now)
 
@@ -251,14 +259,18 @@ class PlacedCall(PartnerCall):
 
     def hang_up(self, now: float) -> None:
         """End the call: CANCEL while it rings, BYE when it is up."""
-        if self.state is PlacedState.INVITING and self._invite is not None:
+        if self.state is PlacedState.INVITING:
             self._move(PlacedInput.CANCEL)
-            self._give_up_at = now + 32.0
-            self._carry(self._booth.agent.client.cancel(self._invite, now), now)
+            self._cancel(now)
         elif self.state is PlacedState.UP and self.dialog is not None:
             self._move(PlacedInput.HANG_UP)
             self._say_bye(now)
         self._rearm()
+
+    def _cancel(self, now: float) -> None:
+        assert self._invite is not None
+        self._give_up_at = now + CANCEL_PATIENCE
+        self._carry(self._booth.agent.client.cancel(self._invite, now), now)
 
     def abandon(self, why: str, now: float) -> None:
         """End without a word: there is nobody to say it to."""
