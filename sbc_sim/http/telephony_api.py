@@ -21,6 +21,8 @@ from sbc_sim.telephony.asking import RestAnswer, RestRequest
 from sbc_sim.telephony.model import BASE
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+LONGEST_BODY = 256 * 1024
+"""Octets of a request: five calls with five messages of ten thousand characters each."""
 LONGEST_DELAY = 120.0
 """Seconds that the fault telephony-slow may hold an answer."""
 
@@ -38,7 +40,7 @@ class TelephonyApi:
         """One line for each method: the paths are the model's own business."""
         return tuple(
             Route(method, BASE + "/{path...}", self.ask, "The Telephony Integration API", produces="", open=True, consumes=("*",),
-                  any_query=True, documented=False)
+                  any_query=True, documented=False, body_limit=LONGEST_BODY)
             for method in METHODS
         )  # fmt: skip
 
@@ -79,9 +81,9 @@ class TelephonyFront:
     """The API alone, for a listener of its own (telephony.tls_listen): whoever reaches that one reaches nothing else."""
 
     def __init__(self, api: TelephonyApi, body_limit: int) -> None:
-        """`body_limit`: octets."""
+        """`body_limit`: octets; never more than `LONGEST_BODY`."""
         self._api = api
-        self._body_limit = body_limit
+        self._body_limit = min(body_limit, LONGEST_BODY)
 
     def answer(self, incoming: Incoming) -> Any:
         """Answer. Raises Problem 404 for what is not of the API."""

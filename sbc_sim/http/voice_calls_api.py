@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -22,6 +23,8 @@ from sbc_sim.telephony.record import VoiceCall
 
 PEM_TYPES = ("application/x-pem-file", "text/plain", "application/octet-stream", "application/x-x509-ca-cert")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+MOST_OCTETS = 512 * 1024
+"""Of the voice calls of one page: attributes may be long, and each is searched for secrets."""
 _TIMES = ("at", "createdAt", "updatedAt", "acceptedAt", "closedAt")
 
 
@@ -61,8 +64,8 @@ class VoiceCallsApi:
         wanted = [
             record for record in table if number_of(record.id) < below and query.get("partner") in (None, record.partner)
         ]  # fmt: skip
-        page = wanted[:limit]
-        more = str(number_of(page[-1].id)) if len(wanted) > limit else None
+        page = wanted[: _fitting(wanted[:limit])]
+        more = str(number_of(page[-1].id)) if len(wanted) > len(page) else None
         return json_reply({"voiceCalls": [voice_call_json(record) for record in page], "next": more})
 
     def voice_call(self, asked: Asked) -> Reply:
@@ -127,6 +130,16 @@ class VoiceCallsApi:
         if not self._telephony.model.ring.drop(asked.names["name"]):
             raise not_found("key", asked.names["name"], "GET /api/v1/telephony/keys lists those that there are.")
         return Reply(204, b"")
+
+
+def _fitting(records: Sequence[VoiceCall]) -> int:
+    """How many make up a page: one at least, and as many as are soon searched for secrets."""
+    octets = 0
+    for place, record in enumerate(records):
+        octets += len(json.dumps(record.data()))
+        if octets > MOST_OCTETS and place:
+            return place
+    return len(records)
 
 
 def voice_call_json(record: VoiceCall) -> dict[str, Any]:

@@ -144,6 +144,15 @@ def mapping(name: str, value: object) -> Mapping[str, Any]:
     return value
 
 
+def small_mapping(name: str, value: object) -> Mapping[str, Any]:
+    """Check an object that is kept with the voice call: at most so long, written as JSON. Raises Refused."""
+    read = mapping(name, value)
+    size = len(json.dumps(read, ensure_ascii=False))
+    if size > LONGEST_CONTENT:
+        raise bad_member(f"{name} has {size} characters as JSON; at most {LONGEST_CONTENT} are taken.", f"Shorten {name}.")
+    return read
+
+
 def objects(name: str, value: object, most: int, code: str = "INVALID_FIELD") -> list[Mapping[str, Any]]:
     """Check an array of objects, not empty. Raises Refused."""
     if value is None:

@@ -19,7 +19,7 @@ from sbc_sim.telephony.keys import KeyRing
 from sbc_sim.telephony.limits import Pace
 from sbc_sim.telephony.members import read_object
 from sbc_sim.telephony.options import TelephonyOptions
-from sbc_sim.telephony.record import VoiceCall
+from sbc_sim.telephony.record import MOST_REMARKS, VoiceCall
 from sbc_sim.telephony.remark import BODY, FAIL, LIMITS, TOKEN, WARN, Refused, Remark
 from sbc_sim.telephony.table import VoiceCallTable
 from sbc_sim.telephony.tokens import Identity, TokenDesk, TokenTrouble, claims_of
@@ -166,7 +166,7 @@ class Telephony:
             "verified": ask.who.verified,
             "request": _kept(ask.body) if ask.body else _kept_text(request.body),
             "answer": _kept(done.body),
-            "findings": [remark.data() for remark in ask.remarks],
+            "findings": [remark.data() for remark in (*ask.remarks[: MOST_REMARKS - 1], *ask.remarks[MOST_REMARKS - 1 :][-1:])],
             "fault": None if fault is None else {"name": fault.name, "type": fault.type},
         }
 

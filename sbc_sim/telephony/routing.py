@@ -56,9 +56,8 @@ def _target(desk: Desk, flow: str, fallback: str) -> tuple[str, str]:
 
 def _inputs(body: Mapping[str, Any]) -> dict[str, Any]:
     """What the flow is given: flowInputParameters, and transferTarget of newer clients."""
-    inputs = (
-        dict(members.mapping("flowInputParameters", body["flowInputParameters"])) if body.get("flowInputParameters") is not None else {}
-    )
+    given = body.get("flowInputParameters")
+    inputs = {} if given is None else dict(members.small_mapping("flowInputParameters", given))
     if target := members.optional_text(body, "transferTarget"):
         inputs.setdefault("transferTarget", target)
     return inputs

@@ -94,6 +94,20 @@ def test_voice_calls_come_in_pages_and_by_partner(desk: Desk) -> None:
     assert desk.client.get("/api/v1/voice-calls?limit=0").status_code == 400
 
 
+def test_a_page_of_long_voice_calls_is_shorter_and_none_is_lost(desk: Desk) -> None:
+    for number in range(20):
+        desk.ask("POST", "/voiceCalls", create_body(f"key-{number}", callAttributes=json.dumps({"a": "x" * 30_000})))
+    first = desk.client.get("/api/v1/voice-calls?limit=20").json()
+    second = desk.client.get(f"/api/v1/voice-calls?limit=20&cursor={first['next']}").json()
+    assert len(first["voiceCalls"]) == 17
+    assert [len(first["voiceCalls"]) + len(second["voiceCalls"]), second["next"]] == [20, None]
+
+
+def test_a_request_longer_than_any_that_is_meant_is_a_413(desk: Desk) -> None:
+    answer = desk.ask("POST", "/voiceCalls", {"a": "x" * 262_144})
+    assert (answer.status_code, answer.json()["limit"]) == (413, 262_144)
+
+
 @pytest.mark.parametrize("body", [b"null", b"{}", b""])
 def test_bodies_that_say_nothing_are_taken(desk: Desk, body: bytes) -> None:
     desk.ask("POST", "/voiceCalls", create_body())

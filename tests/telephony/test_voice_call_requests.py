@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -247,6 +248,27 @@ def test_route_needs_a_target_and_callback_a_number() -> None:
 
 
 # --- messages --------------------------------------------------------------------------------------------------------------------
+
+
+def test_flow_input_parameters_are_bounded_and_what_is_refused_is_not_kept() -> None:
+    rest = Rest()
+    rest.create()
+    for method, path, member in (("PATCH", "omniFlow", {"flowDevName": "F"}), ("POST", "routeVoiceCall", {"routingTarget": "F"})):
+        answer = rest.ask(method, f"/voiceCalls/key-1/{path}", {**member, "flowInputParameters": {"a": ["x" * 1000] * 40}})
+        assert (answer.status, answer.body["code"]) == (400, "INVALID_FIELD")
+        assert "flowInputParameters has 40167 characters" in answer.body["message"]
+        assert [record.routing for record in answer.changed] == [None]
+        assert all(len(json.dumps(entry.data)) < 10_000 for entry in answer.entries)
+    assert rest.ask("PATCH", "/voiceCalls/key-1/omniFlow", {"flowDevName": "F", "flowInputParameters": {"a": "x" * 32_000}}).status == 200
+
+
+def test_a_request_is_told_with_its_first_remarks_and_the_last() -> None:
+    rest = Rest()
+    rest.create()
+    events = [{"type": "X", "startTime": 1} for _ in range(99)]
+    answer = rest.ask("POST", "/voiceCalls/key-1/realtimeConversationEvents", {"events": [*events, {}]})
+    told = answer.entries[0].data["findings"]
+    assert (len(told), told[-1]["detail"]) == (20, "The required member events[99].type is missing.")
 
 
 def test_messages_go_to_the_vendor_call_key_of_the_first_call_only() -> None:
