@@ -26,6 +26,8 @@ MOST_LINKS = 2000
 """SIP calls whose voice call is followed; the oldest go first."""
 MOST_NEWS = 100
 """Changes of one voice call that are written down with its SIP call."""
+MOST_LATER = 20
+"""Later voice calls of the same customer that are looked at, the oldest of them."""
 LATEST_NEWS = 600.0
 """Seconds after the end of a SIP call in which changes of its voice call still count for it."""
 
@@ -194,12 +196,12 @@ def voice_calls_about(telephony: Telephony, first: Mapping[str, Any]) -> Sequenc
         return ()
     linked = telephony.table.children(record)
     known = {one.id for one in (record, *linked)}
-    later = [
-        one
-        for one in telephony.table
-        if one.id not in known and one.created_at > record.created_at and one.caller == record.caller and same_org(one.org, record.org)
-    ]
-    return [one.data() for one in (record, *linked, *later[:20])]
+    later = [one for one in _later(telephony, record) if one.id not in known and same_org(one.org, record.org)]
+    return [one.data() for one in (record, *linked, *later)]
+
+
+def _later(telephony: Telephony, record: VoiceCall) -> list[VoiceCall]:
+    return telephony.table.later_of(record, MOST_LATER) if record.caller else []
 
 
 def _value(uui: Uui, name: str) -> str:

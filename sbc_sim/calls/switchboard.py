@@ -275,12 +275,7 @@ class Switchboard:
     def voice_call_changed(self, record: VoiceCall, now: float) -> list[Output]:
         """Take a voice call that a request to the Telephony Integration API has changed."""
         self._links.changed(record, now)
-        self._checks.look_now(now)
-        return self._finish(now)
-
-    def records_changed(self, now: float) -> list[Output]:
-        """Look at the voice calls now: one of them has changed."""
-        self._checks.look_now(now)
+        self._checks.record_changed(record, now)
         return self._finish(now)
 
     def heard(self, call: str, event: LegEvent, now: float) -> list[Output]:

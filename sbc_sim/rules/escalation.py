@@ -65,6 +65,10 @@ def _customer(journey: Journey) -> Finding:
     if journey.customer_alive is False:
         detail = "The partner treated BYE as end of call: the customer's leg was dropped and nobody took the call on."
         return failed(_KEPT, _with(detail, journey.check_text), _seen("the customer's leg ended"))
+    if journey.rep_doubtful:
+        return undecided(_KEPT, f"{_sentence(doubtful_rep(journey))} If it is the rep's, the customer was kept.")
+    if journey.customer_alive and journey.returning is not None and journey.returning.up_at is not None:
+        return passed(_KEPT, _with("The call back came up, so the customer's leg outlived our BYE.", journey.check_text))
     if journey.customer_alive:
         return passed(_KEPT, _with("The customer's leg outlived our BYE.", journey.check_text))
     if journey.rep_reached:
@@ -75,7 +79,15 @@ def _customer(journey: Journey) -> Finding:
     return undecided(_KEPT, _waiting(journey))
 
 
+def doubtful_rep(journey: Journey) -> str:
+    """Tell of a voice call that may be the rep's."""
+    return f"the voice call {journey.rep_call} of the same customer has a rep and came after the escalation, but refers to no other"
+
+
 def _rep(journey: Journey) -> Finding:
+    if journey.rep_doubtful:
+        detail = f"{_sentence(doubtful_rep(journey))} Whether a rep was reached for this call cannot be told."
+        return warned(_REP, detail, _seen(f"voice call {journey.rep_call}"))
     if journey.rep_reached:
         return passed(_REP, _with("A rep took the call.", journey.check_text))
     if journey.rep_reached is False:
@@ -93,6 +105,9 @@ def _rep(journey: Journey) -> Finding:
 def _linked(journey: Journey) -> Finding:
     if not journey.rep_reached:
         return skipped(_LINKED, "No rep was reached, so there is nothing to link.")
+    if journey.rep_doubtful:
+        detail = f"{_sentence(doubtful_rep(journey))} If it is the rep's, name this call's in its parentVoiceCallId."
+        return warned(_LINKED, detail, _seen(f"rep's voice call {journey.rep_call}"))
     if journey.linked:
         return passed(_LINKED, f"The rep's voice call {journey.rep_call or '(no id)'} refers to the agent's.")
     if journey.linked is None:
@@ -104,6 +119,8 @@ def _linked(journey: Journey) -> Finding:
 
 
 def _waiting(journey: Journey) -> str:
+    if journey.checked == "cut":
+        return f"The partner check was cut short by us before its {journey.check_seconds:g} s were over."
     return f"The partner check waits for up to {journey.check_seconds:g} s after the escalation."
 
 

@@ -95,13 +95,15 @@ class Journey:
     trouble: str = ""
     """Why the return failed, in a sentence."""
     checked: str = ""
-    """Empty: no escalation; ``waiting``; ``done``; ``late``: the time for it ran out."""
+    """Empty: no escalation; ``waiting``; ``done``; ``late``: the time for it ran out; ``cut``: we ended the check before its time."""
     customer_alive: bool | None = None
     """The partner kept the customer's leg after our BYE."""
     rep_reached: bool | None = None
     linked: bool | None = None
     """The rep's voice call refers to the first one."""
     rep_call: str = ""
+    rep_doubtful: bool = False
+    """The rep's voice call names no other and is only of the same customer: it may have nothing to do with this one."""
     returning: Returning | None = None
     """Modes invite-back and refer."""
     is_return: bool = False

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from heapq import nsmallest
 
 from sbc_sim.telephony.ids import VOICE_CALL, numbered
 from sbc_sim.telephony.record import VoiceCall
 
 DEEPEST = 20
 """Parents of parents that are followed."""
+
+
+def _made(record: VoiceCall) -> str:
+    return record.id
 
 
 class VoiceCallTable:
@@ -58,6 +63,11 @@ class VoiceCallTable:
     def children(self, record: VoiceCall) -> list[VoiceCall]:
         """Voice calls that name this one as their parent, oldest first."""
         return [child for known in self._children.get(record.id[:15], ()) if (child := self._by_id.get(known)) is not None]
+
+    def later_of(self, record: VoiceCall, most: int) -> list[VoiceCall]:
+        """Voice calls of the same customer that were made after this one, oldest first; at most `most`."""
+        at, caller = record.created_at, record.caller
+        return nsmallest(most, (one for one in self._by_id.values() if one.caller == caller and one.created_at > at), _made)
 
     def first_of(self, record: VoiceCall) -> VoiceCall:
         """Follow the parents up to the first call of a conversation."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -11,10 +12,11 @@ from sbc_sim.calls.escalation_plan import TemplateError, check_return_uri, targe
 from sbc_sim.calls.escalation_settings import EscalationPlan
 from sbc_sim.calls.outputs import Output
 from sbc_sim.calls.partner import Partner
-from sbc_sim.calls.partner_check import PartnerWord, take_records
+from sbc_sim.calls.partner_check import PartnerChecks, PartnerWord, take_records
 from sbc_sim.calls.region import Place, Region
 from sbc_sim.journal.entries import Kind
 from sbc_sim.partner.answered_call import AnswerPlan
+from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.journey import Journey
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sip.headers import NameAddr, Reason
@@ -23,6 +25,7 @@ from sbc_sim.sip.peer import TlsFacts, TlsProblem
 from sbc_sim.sip.stream import MessageStream
 from sbc_sim.sip.text import split_list
 from sbc_sim.sip.uui import UuiExpectation, encode, read
+from sbc_sim.telephony.record import VoiceCall
 from tests.support.given_back import RETURN_URI, GivenBack, refused_by
 
 NAMED = {"orgId": "00D5i00000ABCDE", "scrt2Domain": "acme.example", "voiceCallId": "0LQ000000000001", "vendorCallKey": "conv-7"}
@@ -545,9 +548,9 @@ def test_a_notify_that_nobody_asked_for_is_refused_as_ever():
 # --- the partner check -------------------------------------------------------------------------------------------------
 
 
-def after_a_bye(**facts: object) -> tuple[GivenBack, str]:
-    """An escalated call whose first leg is over, and whose voice call is known."""
-    joined = GivenBack(plan=EscalationPlan(check_seconds=5))
+def after_a_bye(*records: dict[str, object]) -> tuple[GivenBack, str]:
+    """An escalated call whose first leg is over, and whose voice call is known; what the API then has about it."""
+    joined = GivenBack(plan=EscalationPlan(check_seconds=5), voice_calls=records)
     call = joined.begin()
     joined.switchboard._calls[call].evidence.journey.voice_call = FIRST
     joined.escalate(call)
@@ -556,6 +559,13 @@ def after_a_bye(**facts: object) -> tuple[GivenBack, str]:
 
 
 FIRST = {"voiceCallId": "0LQ000000000001AAA", "vendorCallKey": "conv-7", "isActiveCall": True}
+CLOSED = FIRST | {"endTime": "2026-01-01T00:00:00Z", "isActiveCall": False}
+STRANGER = {
+    "voiceCallId": "0LQ000000000009AAA",
+    "vendorCallKey": "conv-9",
+    "acceptTime": "2026-01-01T00:00:00Z",
+    "createdAt": 2_000_000_000.0,
+}
 REP = {
     "voiceCallId": "0LQ000000000002AAA",
     "parentVoiceCallId": "0LQ000000000001",
@@ -571,9 +581,9 @@ REP = {
         ((FIRST, REP | {"parentVoiceCallId": "conv-7"}), True, True, True),
         ((FIRST, REP | {"parentVoiceCallId": "", "vendorCallKey": "conv-7"}), True, True, True),
         ((FIRST | {"agent": "005000000000001"},), True, True, True),
-        ((FIRST, REP | {"parentVoiceCallId": ""}), True, True, False),
+        ((FIRST, REP | {"parentVoiceCallId": ""}), None, None, None),
         ((FIRST, REP | {"acceptTime": None}), True, None, None),
-        ((FIRST | {"endTime": "2026-01-01T00:00:00Z", "isActiveCall": False},), False, None, None),
+        ((CLOSED,), None, None, None),
         ((FIRST | {"isActiveCall": False}, REP), True, True, True),
         ((FIRST,), None, None, None),
         ((), None, None, None),
@@ -584,6 +594,92 @@ def test_what_voice_calls_tell_of_an_escalated_call(records, alive, rep, linked)
     assert take_records(journey, records) == any(fact is not None for fact in (alive, rep, linked))
     assert (journey.customer_alive, journey.rep_reached, journey.linked) == (alive, rep, linked)
     assert not take_records(journey, records)
+
+
+@pytest.mark.parametrize(
+    ("records", "alive", "rep", "doubtful"),
+    [
+        ((CLOSED,), False, None, False),
+        ((CLOSED, REP), True, True, False),
+        ((FIRST, STRANGER), True, True, True),
+        ((CLOSED, STRANGER), True, True, True),
+        ((FIRST, STRANGER, REP), True, True, False),
+        ((FIRST, STRANGER | {"createdAt": 99.0}), None, None, False),
+        ((FIRST, STRANGER | {"acceptTime": None}), None, None, False),
+    ],
+)
+def test_what_the_last_look_at_voice_calls_makes_of_hints(records, alive, rep, doubtful):
+    journey = Journey(voice_call=FIRST, voice_call_then=FIRST, escalated_at=100.0)
+    take_records(journey, records, last=True)
+    assert (journey.customer_alive, journey.rep_reached, journey.rep_doubtful) == (alive, rep, doubtful)
+    assert journey.linked == (None if rep is None else not doubtful)
+
+
+def test_a_hint_waits_for_the_end_of_the_window_and_is_told_with_its_doubt():
+    joined, call = after_a_bye(STRANGER, CLOSED)
+    joined.go_on(2)
+    assert {joined.verdicts(call)[-1][rule] for rule in ("SBC-E2E-020", "SBC-E2E-021")} == {"unknown"}
+    joined.go_on(4)
+    assert [joined.verdicts(call)[-1][rule] for rule in ("SBC-E2E-020", "SBC-E2E-021", "SBC-E2E-022")] == ["unknown", "warn", "warn"]
+    assert f"{STRANGER['voiceCallId']} of the same customer" in joined.detail(call, "SBC-E2E-022")
+    assert "may be another call" in joined.sbc.told(Kind.PARTNER_CHECK)[-1].data["text"]
+
+
+def test_a_call_back_that_came_up_shows_that_the_customer_was_kept_also_without_rest():
+    joined = GivenBack()
+    call = joined.begin()
+    joined.escalate(call)
+    joined.go_on(12)
+    assert (joined.verdicts(call)[-1]["SBC-E2E-020"], joined.verdicts(call)[-1]["SBC-E2E-021"]) == ("pass", "fail")
+    told = [entry.data for entry in joined.sbc.told(Kind.PARTNER_CHECK)]
+    assert [(data["by"], data["customerAlive"]) for data in told] == [("return", True), ("deadline", True)]
+    assert "treated BYE as end of call" not in told[-1]["text"]
+
+
+def test_a_check_that_we_cut_short_holds_nothing_against_the_partner():
+    joined, call = after_a_bye()
+    joined._took(joined.sbc, joined.switchboard.shutdown(joined.now))
+    assert {joined.verdicts(call)[-1][rule] for rule in ("SBC-E2E-020", "SBC-E2E-021")} == {"unknown"}
+    assert "cut short" in joined.detail(call, "SBC-E2E-021")
+    assert joined.sbc.told(Kind.PARTNER_CHECK)[-1].data["by"] == "cut"
+    joined.at_rest()
+
+
+class Checked:
+    """A call whose check counts how often its voice calls are asked for."""
+
+    def __init__(self, number: int) -> None:
+        self.id = f"c{number}"
+        self.evidence = Evidence()
+        self.evidence.journey.voice_call = {"voiceCallId": f"0LQ{number:012d}AAA", "vendorCallKey": f"key-{number}"}
+        self.evidence.journey.check_seconds = 30.0
+
+    def record(self, *_: object) -> None:
+        """Write nothing."""
+
+    def judge_again(self, now: float) -> None:
+        """Judge nothing."""
+
+
+def test_a_changed_voice_call_is_looked_up_for_the_checks_that_it_touches_and_time_alone_for_none():
+    asked: list[str] = []
+    checks = PartnerChecks(lambda first: asked.append(first["vendorCallKey"]) or ())
+    for number in range(500):
+        checks.begin(Checked(number), 0.0)
+    checks.advance(0.0)
+    assert (len(asked), checks.deadline) == (500, 30.0)
+    asked.clear()
+    other = VoiceCall("0LQ999999999999AAA", "key-new", "", "", "", 1.0, 1.0, caller="+15550111")
+    checks.advance(20.0)
+    checks.record_changed(other, 20.0)
+    assert asked == []
+    checks.record_changed(replace(other, parent="0LQ000000000007"), 20.0)
+    checks.record_changed(replace(other, parent="key-8"), 20.0)
+    checks.record_changed(replace(other, vendor_call_key="key-9"), 20.0)
+    checks.record_changed(replace(other, id="0LQ000000000010AAA"), 20.0)
+    assert asked == ["key-7", "key-8", "key-9", "key-10"]
+    checks.advance(30.0)
+    assert (checks.waiting, checks.deadline, checks._by_sign) == (0, None, {})
 
 
 def test_who_was_there_before_the_escalation_is_no_rep():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sbc_sim.calls.escalation_settings import EscalationPlan
 from sbc_sim.calls.outputs import Close, Connect, Output, Send
@@ -40,6 +41,8 @@ class GivenBack(Joined):
     answer: AnswerPlan = field(default_factory=lambda: AnswerPlan(seconds=2.0))
     failure: TlsFailure | None = None
     """How the connection to the answerer fails."""
+    voice_calls: Sequence[Mapping[str, Any]] = ()
+    """What the Telephony Integration API has about the call."""
     silent: bool = False
     """The connection to the answerer neither opens nor fails."""
     tls: TlsFacts = TLS
@@ -52,7 +55,8 @@ class GivenBack(Joined):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.sbc = SbcSide("203.0.113.5", "sbc")
-        self.switchboard = Switchboard(self.policy, self.limits, Identity("203.0.113.5", 5061), self.sbc.environment(), self.plan)
+        environment = replace(self.sbc.environment(), voice_calls=lambda first: self.voice_calls)
+        self.switchboard = Switchboard(self.policy, self.limits, Identity("203.0.113.5", 5061), environment, self.plan)
         self.sbc.core = self.switchboard
         self.back = Side("192.0.2.7", "back")
         self.answerer = Answerer(self.answer, self.back.environment(), _no_proof, self.offer)
