@@ -86,18 +86,33 @@ class ClientSide:
         self, connection: int, uri: str, caller: str, called: str, now: float, extra: Extra = (), body: bytes = b"", call_id: str = ""
     ) -> tuple[ClientTransaction, list[Effect]]:
         """Call: From is `caller` (a tag is added), To is `called`; both are complete name-addr values."""
+        return self.ask(connection, "INVITE", uri, caller, called, now, extra, body, call_id)
+
+    def ask(
+        self,
+        connection: int,
+        method: str,
+        uri: str,
+        caller: str,
+        called: str,
+        now: float,
+        extra: Extra = (),
+        body: bytes = b"",
+        call_id: str = "",
+    ) -> tuple[ClientTransaction, list[Effect]]:
+        """Send a request outside of any dialog (8.1.1): INVITE, or OPTIONS (11.1). From and To as for `invite`."""
         local = caller if has_tag(caller) else f"{caller};tag={self._new_token(6)}"
         fields = [
             ("Max-Forwards", "70"),
             ("From", local),
             ("To", called),
             ("Call-ID", call_id or self._new_token(12)),
-            ("CSeq", "1 INVITE"),
+            ("CSeq", f"1 {method}"),
             ("Contact", self._connections.contact(connection, uri.lower().startswith("sips:"))),
             ("Allow", ", ".join(ALLOWED)),
             ("Supported", self._supported),
         ]
-        return self._start("INVITE", uri, fields, connection, now, None, extra, body)
+        return self._start(method, uri, fields, connection, now, None, extra, body)
 
     def request(
         self, dialog: Dialog, method: str, now: float, extra: Extra = (), body: bytes = b""
