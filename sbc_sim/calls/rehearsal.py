@@ -6,14 +6,14 @@ What it becomes is told as data, so that the journal keeps it and a later proces
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from sbc_sim.calls import rehearsal_calls
 from sbc_sim.calls.partner import Partner
-from sbc_sim.calls.rehearsal_journey import Journey
+from sbc_sim.calls.rehearsal_journey import Journey, refusal
 from sbc_sim.calls.rehearsal_plan import COMPARE, CONNECTIVITY, FORM, STEP_SECONDS, Wanted, listed, missing_for, steps_of
 from sbc_sim.calls.rehearsal_steps import NOT_REACHED, Attempt, Step, StepInput, StepState, step_of, unix
 from sbc_sim.journal.entries import Entry, Kind
@@ -77,11 +77,13 @@ class Rehearsal:
         """Steps that changed since they were told last."""
         self.told_whole = False
         """Whether more changed than steps, so that all must be told."""
-        self.known: Container[str] = ()
+        self.known: Collection[str] = ()
         """Partners that there are: what names none of them counts as ours, such as a key that was given under another name."""
         self._labels = labels
         self._done: dict[str, None] = {}
-        self._stray_at = float("-inf")
+        self._stray_at = self._request_at = float("-inf")
+        self._since = now
+        """Calls that came before do not count: the beginning, the last resume, the start of this process."""
         self.journeys = {mode: Journey(self, mode) for mode in wanted.escalations if f"e2e-{mode}/create" in self.steps}
         self.settle(now)
 
@@ -137,9 +139,16 @@ class Rehearsal:
         elif entry.kind is Kind.ATTEMPT:
             self._unreached(entry.data, now)
         if entry.kind in (Kind.TELEPHONY, Kind.VOICE_CALL) and self._is_ours(entry.data.get("partner")):
-            for journey in self._telling():
-                journey.requested(entry)
+            self._requested(entry)
         self.settle(now)
+
+    def _requested(self, entry: Entry) -> None:
+        data = entry.data
+        for journey in self._telling():
+            if entry.kind is Kind.TELEPHONY and (data.get("status") or 0) >= 400 and not data.get("partner") and len(self.known) > 1:
+                self.stray(f"It names no partner, so it belongs to no step: {refusal(data)}", None, entry.at)
+            else:
+                journey.requested(entry)
 
     def _telling(self) -> list[Journey]:
         current = self.journey
@@ -155,7 +164,14 @@ class Rehearsal:
             if journey.follows(view):
                 journey.observe(entry, view)
                 return
-        if view.direction != "inbound" or view.id in self._done or view.escalation_of:
+        if view.direction != "inbound" or view.escalation_of:
+            return
+        if (view.started_at or now) < self._since:
+            if entry.kind is Kind.CALL_ENDED:
+                told = rehearsal_calls.told(view)
+                self.stray(f"It belongs to no step: {told} came before this rehearsal began, or was resumed.", view.id, now)
+            return
+        if view.id in self._done:
             return
         if entry.kind is Kind.CALL_STATE and entry.data.get("state") == "answered":
             self._begun(view, now)
@@ -245,10 +261,21 @@ class Rehearsal:
         if now - self._stray_at < STRAY_SECONDS:
             return
         self._stray_at = now
-        self.notes = [*self.notes, {"at": rfc3339(now), "call": call, "text": text}][-MOST_NOTES:]
-        self.told_whole = True
+        self._remark(text, call, now)
         for step in waiting:
             step.why = text
+
+    def stray(self, text: str, call: str | None, now: float) -> None:
+        """Note what belongs to no step of the end-to-end test; each sentence once, and of requests one in `STRAY_SECONDS`."""
+        if any(note["text"] == text for note in self.notes) or (call is None and now - self._request_at < STRAY_SECONDS):
+            return
+        if call is None:
+            self._request_at = now
+        self._remark(text, call, now)
+
+    def _remark(self, text: str, call: str | None, now: float) -> None:
+        self.notes = [*self.notes, {"at": rfc3339(now), "call": call, "text": text}][-MOST_NOTES:]
+        self.told_whole = True
 
     def _from_partner(self, host: str) -> bool:
         networks = self.partner.signalling if self.partner is not None else ()
@@ -385,7 +412,14 @@ class Rehearsal:
             if step.state is StepState.FAILED:
                 self._again(step, now)
         self.again([step for step in self.steps.values() if step.not_reached], now)
+        self._unseen(now)
         self.settle(now)
+
+    def _unseen(self, now: float) -> None:
+        """Count nothing that was under way while nothing was observed."""
+        self._since = now
+        for journey in self.journeys.values():
+            journey.interrupted(now)
 
     def retry(self, name: str, now: float) -> None:
         """Do a step again, whatever became of it. Raises KeyError, and InvalidInput when its turn has not come."""
@@ -397,6 +431,7 @@ class Rehearsal:
             raise InvalidInput(f"the step {name} comes after {before.id}, which is {before.state.value}: retry that one")
         if not self.running:
             self._change(RehearsalInput.RESUME, now)
+            self._since = now
         self._again(step, now)
         self.again([other for other in self.steps.values() if other.not_reached], now)
         self.settle(now)
@@ -440,6 +475,7 @@ class Rehearsal:
             self._pause(step, "The simulator was started again while it was under way.", now)
             if was_open and self.running and step.state is StepState.FAILED:
                 step.deadline = now + self.wanted.step_seconds
+        self._unseen(now)
         self.settle(now)
 
     def _pause(self, step: Step, why: str, now: float) -> None:

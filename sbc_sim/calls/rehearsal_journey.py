@@ -21,6 +21,9 @@ CHECKS = (
     ("linked", "linked", "The rep's record refers to the agent's", "The rep's record does not refer to the agent's voice call"),
 )
 """Member of PARTNER_CHECK, step, and what to say of both outcomes."""
+CLOSED_EARLY = "SBC-E2E-013"
+ELSEWHERE = frozenset(("SBC-E2E-010", CLOSED_EARLY, *(f"SBC-E2E-{number:03d}" for number in range(20, 40))))
+"""Rules about what steps of their own wait for: `closed`, `escalate`, `return`, `ended` and the partner check."""
 API = "/telephony/v1"
 SAME_ID = 15
 """Ids of 15 and of 18 characters mean the same record."""
@@ -47,6 +50,9 @@ class Checklist(Protocol):
     def allows(self, region: str | None) -> bool:
         """Whether a call of this region counts."""
 
+    def stray(self, text: str, call: str | None, now: float) -> None:
+        """Say of a call or a request that it belongs to no step."""
+
 
 class Journey:
     """One end-to-end test."""
@@ -58,6 +64,8 @@ class Journey:
         self._names = ORDER[mode]
         self._bye: str = ""
         """How our BYE was answered, as far as it was."""
+        self._up = False
+        """Whether the call to the agent goes on; never so after a restart, which no call survives."""
 
     def step(self, name: str) -> Step:
         """A step by the last part of its id."""
@@ -100,41 +108,71 @@ class Journey:
             self._created(entry.data, entry.at)
 
     def _refused(self, data: Mapping[str, Any], now: float) -> None:
-        """A refused request is a try of the step that waits for one."""
-        create = data.get("operation") == "create"
-        names = ("create", "rep", "linked") if create else ("rep", "linked", "closed")
-        step = next((step for step in map(self.step, names) if step.open), None)
+        """A refused request is a try of the step that waits for one of its sort."""
+        step = next((step for step in map(self.step, _asked_for(data)) if step.open), None)
         if step is None:
+            self._list.stray(f"It belongs to no step: {refusal(data)}", None, now)
             return
         findings = rehearsal_calls.worst_first(data.get("findings") or ())
-        answer = data.get("answer")
-        said = findings[0] if findings else answer if isinstance(answer, Mapping) else {}
-        why = " ".join(filter(None, (f"{said['rule']}:" if said.get("rule") else "", str(said.get("detail") or said.get("message") or ""))))
-        path = str(data.get("path") or "")
-        path = path if path.startswith(API) else f"{API}{path}"
-        text = f"{data.get('method')} {path} was refused with {data.get('status')}. {why}".strip()
-        self._list.fail_step(step, text, now, findings, voice_call=_text(data.get("voiceCallId")))
+        self._list.fail_step(step, refusal(data), now, findings, voice_call=_text(data.get("voiceCallId")))
 
     def _created(self, data: Mapping[str, Any], now: float) -> None:
         parent = (data.get("request") or {}).get("parentVoiceCallId") if isinstance(data.get("request"), Mapping) else None
         if parent:  # the rep's leg
             return
         step = self.step("create")
-        if step.state is StepState.PASSED and self.call is not None and not self._broken():
-            return
-        if step.state is StepState.PASSED or self._broken():
-            self._list.again(self.steps, now)
         voice_call = _text(data.get("voiceCallId"))
+        if step.state is StepState.PASSED and self.call is not None:
+            if self.step("ended").done:
+                self._unlinked(voice_call, data, now)
+                return
+            if self._up and not self._broken():
+                self._list.stray(
+                    f"It belongs to no step: the voice call {voice_call} was created while the call {self.call} is up.", None, now
+                )
+                return
+        if step.state is not StepState.SKIPPED:
+            self._list.again(self.steps, now)
+        step.vendor_key = _text(data.get("vendorCallKey"))
         text = f"The voice call {voice_call} was created, with the vendorCallKey {data.get('vendorCallKey')} ({data.get('status')})."
         self._list.pass_step(step, text, now, voice_call=voice_call)
 
+    def _unlinked(self, voice_call: str | None, data: Mapping[str, Any], now: float) -> None:
+        """A voice call without a parent, after the call to the agent: that of the rep, which refers to nothing, or another journey."""
+        linked = self.step("linked")
+        if data.get("vendorCallKey") and data.get("vendorCallKey") == self.step("create").vendor_key:
+            return  # the same record, told once more
+        anew = f"To do the whole test again, retry {self.step('create').id} first."
+        if linked.done or linked.not_reached or (linked.state is StepState.FAILED and not linked.open):
+            self._list.stray(
+                f"It belongs to no step: the voice call {voice_call} was created after the call {self.call}. {anew}", None, now
+            )
+            return
+        text = f"{CHECKS[-1][-1]} {self.voice_call}: {voice_call} was created without parentVoiceCallId. {anew}"
+        self._list.fail_step(linked, text, now, call=self.call, voice_call=voice_call)
+
     def _recorded(self, data: Mapping[str, Any], now: float) -> None:
-        ours = same_id(data.get("voiceCallId"), self.voice_call)
         step = self.step("closed")
-        if ours and data.get("state") == "closed" and step.state is not StepState.PASSED and self.step("invite").state is StepState.PASSED:
+        if not same_id(data.get("voiceCallId"), self.voice_call) or data.get("state") != "closed" or step.done:
+            return
+        when = self._too_early(now)
+        if when:
+            detail = f"The voice call {self.voice_call} was closed {when}: a PATCH without isActiveCall true closes it."
+            found = {"rule": CLOSED_EARLY, "status": "fail", "detail": detail}
+            self._list.fail_step(step, f"{CLOSED_EARLY}: {detail}", now, [found], call=self.call, voice_call=self.voice_call)
+        elif self.call is not None:
             ended = data.get("endTime")
             self._list.pass_step(step, "The voice call was closed" + (f", with endTime {ended}." if ended else "."), now,
                                  voice_call=self.voice_call)  # fmt: skip
+
+    def _too_early(self, now: float) -> str:
+        """When the voice call was closed, if that was before the agent gave the call back; as SBC-E2E-013 counts it."""
+        invite = self.step("invite")
+        if self.call is None:
+            return "before its call was answered" if invite.open else ""
+        if not self._up or self.step("escalate").state is StepState.PASSED:
+            return ""
+        return f"{now - (invite.ended_at or now):.1f} s after the answer, while its SIP call was up"
 
     # --- the call to the agent -------------------------------------------------------------------------------------------
 
@@ -146,14 +184,17 @@ class Journey:
                 self._list.fail_step(create, _no_create(view), now, (), call=view.id)
             return
         if invite.state is StepState.PASSED:
-            if not self._broken():
+            if self.step("ended").done or (self._up and not self._broken()):
+                anew = f"To do the whole test again, retry {create.id} first."
+                told = rehearsal_calls.told(view)
+                self._list.stray(f"It belongs to no step: {told} came after the call {self.call} to the agent. {anew}", view.id, now)
                 return
             self._list.again([one for one in self.steps if one is not create], now)
         why = self._why_not(view)
         if why:
             self._list.fail_step(invite, why, now, rehearsal_calls.worst_first(view.findings), call=view.id)
             return
-        self._bye = ""
+        self._bye, self._up = "", True
         agreed = view.agreements[-1] if view.agreements else {}
         text = f"Answered: User-to-User names the voice call {self.voice_call}; {agreed.get('codec')} with {agreed.get('suite')}."
         self._list.pass_step(invite, text, now, call=view.id, voice_call=self.voice_call)
@@ -181,7 +222,7 @@ class Journey:
         linked = record.get("voiceCallId")
         if linked is not None:
             return "" if same_id(linked, self.voice_call) else f"User-to-User names the voice call {linked}, not {self.voice_call}."
-        if any(same_id(value, self.voice_call) or value in self.step("create").attempts[-1].text.split() for value in named):
+        if any(same_id(value, self.voice_call) or value == self.step("create").vendor_key for value in named):
             return ""
         seen = f"it names {named[0]}" if named else "it names none"
         return f"User-to-User does not name the voice call {self.voice_call} that was created: {seen}."
@@ -233,7 +274,10 @@ class Journey:
     def _check(self, entry: Entry, view: CallView) -> None:
         """Take the partner check: what it says of the customer's leg, the rep and the records."""
         data, now = entry.data, entry.at
-        said, by = sentence(data.get("text")), {"rest": "REST", "api": "the partner's word"}.get(str(data.get("by")), "the end of the time")
+        said, by = (
+            sentence(data.get("text")),
+            {"rest": "REST", "api": "the partner's word", "return": "the call back"}.get(str(data.get("by")), "the end of the time"),
+        )
         for member, name, held, broken in CHECKS:
             value = data.get(member)
             if value is True:
@@ -250,21 +294,40 @@ class Journey:
             self._fail(name, why, now)
 
     def _over(self, entry: Entry, view: CallView) -> None:
-        """The call to the agent is over."""
+        """The call to the agent is over: judge how it ended, and the step of the talk that was left."""
         now, by = entry.at, view.ended_by
-        left = next((name for name in TALK if self.step(name).state is not StepState.PASSED), None)
-        if left is not None:
+        self._up = False
+        if self.step("escalate").done:
+            self._ended(view, now)
+        left = next((name for name in TALK if not self.step(name).done), None)
+        if left is not None and not self._failed_with(left, view.id):
             who = "The partner ended the call" if by == "partner" else f"The call ended ({view.end_reason})"
             self._fail(left, f"{who} before this step: {_what_lacked(left)}", now)
-            return
-        ended = self.step("ended")
-        if by == "partner":
-            self._list.pass_step(ended, "The partner's BYE ended the first leg, before ours.", now, call=view.id)
-        elif self._bye.startswith("2"):
-            self._list.pass_step(ended, f"Our BYE was answered with {self._bye}.", now, call=view.id)
+
+    def _failed_with(self, name: str, call: str) -> bool:
+        """Whether a step failed by this call already, for a reason of its own."""
+        attempts = self.step(name).attempts
+        return bool(attempts) and attempts[-1].status == "failed" and attempts[-1].call == call
+
+    def _ended(self, view: CallView, now: float) -> None:
+        """Judge the end of the first leg: the BYE, and what the verdict on the call says beyond the other steps."""
+        answer = f"with {self._bye}" if self._bye else "by nobody"
+        text = "The partner's BYE ended the first leg, before ours." if view.ended_by == "partner" else f"Our BYE was answered {answer}."
+        bad = rehearsal_calls.worst_first(rehearsal_calls.found_in(view))
+        failed = [one for one in bad if one.get("status") == "fail" and one.get("rule") not in rehearsal_calls.OURS | ELSEWHERE]
+        if view.ended_by != "partner" and not self._bye.startswith("2"):
+            self._list.fail_step(self.step("ended"), text, now, bad, call=view.id)
+        elif failed:
+            why = f"{text} The verdict on the call failed: {failed[0].get('rule')}: {failed[0].get('detail') or failed[0].get('title')}"
+            self._list.fail_step(self.step("ended"), why, now, failed, call=view.id)
         else:
-            answer = f"with {self._bye}" if self._bye else "by nobody"
-            self._list.fail_step(ended, f"Our BYE was answered {answer}.", now, rehearsal_calls.worst_first(view.findings), call=view.id)
+            self._list.pass_step(self.step("ended"), text, now, call=view.id)
+
+    def interrupted(self, now: float) -> None:
+        """Begin anew when the call to the agent was under way while nothing was observed: what came of it is not known."""
+        if self.call is not None and not self.step("ended").done and not self.settled:
+            self._up = False
+            self._list.again(self.steps, now)
 
     def _pass(self, name: str, text: str, now: float) -> None:
         step = self.step(name)
@@ -297,6 +360,28 @@ def sentence(text: object) -> str:
     """Write words as a sentence; nothing stays nothing."""
     words = str(text or "").strip()
     return f"{words[:1].upper()}{words[1:]}{'' if words.endswith(('.', '!', '?')) else '.'}" if words else ""
+
+
+def _asked_for(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Steps that wait for a request such as this; none: no step does."""
+    operation, body = data.get("operation"), data.get("request")
+    if operation == "create":
+        return ("create", "rep", "linked")
+    if operation != "update":
+        return ()
+    routed = isinstance(body, Mapping) and ("acceptTime" in body or "agent" in body)
+    return ("rep", "closed") if routed else ("closed", "rep")
+
+
+def refusal(data: Mapping[str, Any]) -> str:
+    """Say which request was refused, and why."""
+    findings = rehearsal_calls.worst_first(data.get("findings") or ())
+    answer = data.get("answer")
+    said = findings[0] if findings else answer if isinstance(answer, Mapping) else {}
+    why = " ".join(filter(None, (f"{said['rule']}:" if said.get("rule") else "", str(said.get("detail") or said.get("message") or ""))))
+    path = str(data.get("path") or "")
+    path = path if path.startswith(API) else f"{API}{path}"
+    return f"{data.get('method')} {path} was refused with {data.get('status')}. {why}".strip()
 
 
 def _what_lacked(name: str) -> str:

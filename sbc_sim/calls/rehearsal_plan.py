@@ -74,7 +74,7 @@ JOURNEY: Mapping[str, _Line] = {
     ),
     "ended": _Line(
         "The first leg ends with BYE",
-        "The simulator's BYE is answered with 200.",
+        "The simulator's BYE is answered with 200, and no rule fails in the verdict on the call.",
         "The first leg has not ended with BYE and 200.",
         "escalate",
     ),

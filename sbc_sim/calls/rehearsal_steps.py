@@ -147,6 +147,8 @@ class Step:
     voice_call: str | None = None
     started_at: float | None = None
     ended_at: float | None = None
+    vendor_key: str | None = None
+    """vendorCallKey of the voice call that was created."""
 
     @property
     def open(self) -> bool:
@@ -202,6 +204,7 @@ class Step:
             "voiceCall": self.voice_call,
             "startedAt": rfc3339(self.started_at),
             "endedAt": rfc3339(self.ended_at),
+            "vendorCallKey": self.vendor_key,
         }
 
 
@@ -227,6 +230,7 @@ def step_of(data: Mapping[str, Any]) -> Step:
         data.get("voiceCall"),
         unix(data.get("startedAt")),
         unix(data.get("endedAt")),
+        data.get("vendorCallKey"),
     )
 
 

@@ -95,6 +95,7 @@ class RehearsalStep(Out):
     voice_call: str | None
     started_at: Time | None
     ended_at: Time | None
+    vendor_call_key: str | None = Field(default=None, description="vendorCallKey of the voice call that was created.")
 
 
 class RehearsalNote(Out):

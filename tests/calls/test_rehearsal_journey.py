@@ -99,6 +99,12 @@ class Run:
         self.invite()
         self.answer()
 
+    def to_the_talk_of(self, record: str) -> None:
+        self.record = replace(self.record, id=record)
+        self.request()
+        self.invite(record)
+        self.answer()
+
     def to_the_end_of_the_leg(self) -> None:
         self.to_the_talk()
         self.talk("prompt", "prompt-over", "speech")
@@ -310,3 +316,167 @@ def test_the_agent_gives_calls_back_as_the_test_under_way_wants_it() -> None:
     assert rehearsed(lambda facts, now: Conduct(), run.rehearsals)(facts, START).escalate_mode == ""
     run.one.stop(run.now)
     assert chosen(facts, START).escalate_mode == ""
+
+
+def test_a_record_that_is_closed_while_the_call_is_up_fails_the_closing_with_the_rule() -> None:
+    run = Run(tries=1)
+    run.to_the_talk()
+    run.talk("prompt-over", "speech")
+    run.close()
+    run.escalate()
+    run.end()
+    run.check(customer_alive=True, rep_reached=True, linked=True)
+    assert (run.failed(), run.one.state) == (["closed"], "failed")
+    assert run.why("closed").startswith(
+        f"SBC-E2E-013: The voice call {RECORD} was closed 3.0 s after the answer, while its SIP call was up"
+    )
+    assert run.one.steps["e2e-bye/closed"].attempts[-1].findings[0]["rule"] == "SBC-E2E-013"
+
+
+def test_a_record_that_is_closed_as_soon_as_the_call_is_given_back_is_in_order() -> None:
+    run = Run(tries=1)
+    run.to_the_talk()
+    run.talk("prompt-over", "speech")
+    run.escalate()
+    run.close()
+    run.end()
+    assert run.states()["closed"] == "passed"
+
+
+@pytest.mark.parametrize(("rule", "failed"), [("SBC-SRTP-001", ["ended"]), ("SBC-MEDIA-020", []), ("SBC-E2E-021", [])])
+def test_what_fails_in_the_verdict_fails_the_end_of_the_call_unless_it_is_ours_or_a_step_of_its_own(rule: str, failed: list[str]) -> None:
+    run = Run(tries=1)
+    run.to_the_talk()
+    run.talk("prompt-over", "speech")
+    run.escalate()
+    finding = {"rule": rule, "status": "fail", "severity": "must", "title": "t", "detail": "It did not hold.", "evidence": []}
+    run.tell(Kind.FINDING, run.call, finding)
+    run.end()
+    assert run.failed() == failed
+    if failed:
+        assert run.why("ended") == f"Our BYE was answered with 200 OK. The verdict on the call failed: {rule}: It did not hold."
+
+
+def test_a_silent_caller_fails_that_step_and_no_second_one() -> None:
+    run = Run(tries=1)
+    run.to_the_talk()
+    run.talk("prompt-over")
+    run.escalate()
+    run.end()
+    run.check(customer_alive=True, rep_reached=True, linked=True)
+    run.close()
+    assert (run.failed(), run.states()["ended"], run.one.state) == (["customer"], "passed", "failed")
+
+
+def test_a_step_left_out_by_somebody_does_not_hide_how_the_call_ended() -> None:
+    run = Run(tries=1)
+    run.to_the_talk()
+    run.one.skip("e2e-bye/customer", run.now)
+    run.talk("prompt-over")
+    run.escalate()
+    run.end(answer=481)
+    assert run.failed() == ["ended"]
+
+
+def test_the_reason_of_the_wrong_mode_is_kept_when_the_call_ends() -> None:
+    run = Run()
+    run.to_the_talk()
+    run.talk("prompt-over", "speech")
+    run.escalate(mode="refer")
+    run.end()
+    assert (run.failed(), run.why("escalate")) == (["escalate"], "The call was given back by REFER; this part rehearses BYE.")
+
+
+@pytest.mark.parametrize(
+    ("more", "step"),
+    [
+        ({"operation": "messages", "path": "/telephony/v1/voiceCalls/x/messages"}, None),
+        ({"operation": "omniFlow", "method": "PATCH"}, None),
+        ({"operation": "update", "method": "PATCH", "request": {"endTime": 1}}, "closed"),
+    ],
+)
+def test_a_refused_request_fails_the_step_of_its_sort_and_is_a_note_otherwise(more: dict[str, Any], step: str | None) -> None:
+    run = Run()
+    run.to_the_end_of_the_leg()
+    run.request(status=400, findings=[{"rule": "SBC-E2E-017", "status": "fail", "detail": "wrong"}], **more)
+    assert run.failed() == ([step] if step else [])
+    assert ["It belongs to no step" in note["text"] for note in run.one.notes] == ([] if step else [True])
+
+
+def test_a_refused_acceptance_fails_the_rep_and_not_the_closing() -> None:
+    run = Run()
+    run.to_the_end_of_the_leg()
+    run.check(customer_alive=True)
+    run.request("update", 400, method="PATCH", request={"acceptTime": "soon", "agent": "7"})
+    assert run.failed() == ["rep"]
+
+
+def test_a_rep_s_record_without_its_parent_fails_the_link_and_begins_nothing_anew() -> None:
+    run = Run()
+    run.to_the_end_of_the_leg()
+    run.check(by="deadline")
+    run.request(voiceCallId="0LQ000000000007AAA", vendorCallKey="conv-1-rep")
+    assert run.failed() == ["customer-alive", "linked"]
+    assert run.one.steps["e2e-bye/create"].voice_call == RECORD
+    assert (
+        "does not refer to the agent's voice call 0LQ000000000001AAA: 0LQ000000000007AAA was created without parentVoiceCallId"
+        in run.why("linked")
+    )
+    run.check(customer_alive=True, rep_reached=True, linked=True)
+    run.close()
+    assert run.one.state == "passed"
+
+
+def test_a_second_journey_while_the_first_waits_is_noted_and_retrying_the_creation_begins_anew() -> None:
+    run = Run()
+    run.to_the_end_of_the_leg()
+    run.check(customer_alive=True, rep_reached=True, linked=True)
+    run.call, run.record = "call-9", replace(run.record, id="0LQ000000000009AAA")
+    run.request(vendorCallKey="conv-9")
+    run.invite(run.record.id)
+    run.answer()
+    run.end(by="partner")
+    assert [note["call"] for note in run.one.notes] == [None, "call-9"]
+    assert all(note["text"].startswith("It belongs to no step: ") for note in run.one.notes)
+    assert (run.failed(), run.states()["closed"]) == ([], "waiting")
+    run.one.retry("e2e-bye/create", run.now)
+    run.call = "call-10"
+    run.to_the_talk_of("0LQ000000000009AAA")
+    assert run.one.steps["e2e-bye/invite"].call == "call-10"
+    assert run.states()["agent"] == "waiting"
+
+
+@pytest.mark.parametrize(("partners", "failed"), [(("acme",), ["create"]), (("acme", "zen"), [])])
+def test_a_refused_request_of_nobody_counts_for_a_single_partner_alone(partners: tuple[str, ...], failed: list[str]) -> None:
+    run = Run()
+    run.one.known = partners
+    run.request(status=401, partner=None, findings=[{"rule": "SBC-E2E-016", "status": "fail", "detail": "no Authorization"}])
+    assert run.failed() == failed
+    assert len(run.one.notes) == 1 - len(failed)
+
+
+def test_the_vendor_call_key_names_the_voice_call_and_words_about_it_do_not() -> None:
+    for key, state in ((KEY, "passed"), ("created,", "failed")):
+        run = Run()
+        run.request()
+        run.invite(key)
+        run.answer()
+        assert run.states()["invite"] == state
+        assert run.one.steps["e2e-bye/create"].data()["vendorCallKey"] == KEY
+
+
+def test_a_call_that_was_up_while_nothing_counted_does_not_count_and_the_test_begins_anew() -> None:
+    run = Run()
+    run.to_the_talk()
+    run.one.stop(run.now)
+    run.one.resume(run.now + 5)
+    assert {name: run.states()[name] for name in ("create", "agent")} == {"create": "waiting", "agent": "pending"}
+    run.now += 5
+    run.request()
+    run.end(by="partner")
+    assert run.failed() == []
+    assert "came before this rehearsal began, or was resumed" in run.one.notes[-1]["text"]
+    run.call = "call-2b"
+    run.invite()
+    run.answer()
+    assert run.states()["agent"] == "waiting"
