@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from heapq import nsmallest
 
 from sbc_sim.telephony.ids import VOICE_CALL, numbered
 from sbc_sim.telephony.record import VoiceCall
 
+ABANDONED = 24 * 3600
+"""Seconds after which an open voice call that nobody changed makes room."""
 DEEPEST = 20
 """Parents of parents that are followed."""
 
@@ -18,7 +20,7 @@ def _made(record: VoiceCall) -> str:
 
 
 class VoiceCallTable:
-    """All voice calls. When it is full the closed one that changed longest ago goes, else the open one that did."""
+    """All voice calls. When it is full the closed one that changed longest ago goes; see `has_room` for open ones."""
 
     def __init__(self, most: int) -> None:
         """`most`: how many are kept."""
@@ -29,6 +31,7 @@ class VoiceCallTable:
         self._last_number = 0
         self.open = 0
         """How many are not closed."""
+        self._open_of: Counter[str] = Counter()
         self.evicted = 0
         """How many had to go since the start."""
 
@@ -39,6 +42,14 @@ class VoiceCallTable:
     def __iter__(self) -> Iterator[VoiceCall]:
         """The newest first, by when they were made."""
         return iter(sorted(self._by_id.values(), key=lambda record: record.id, reverse=True))
+
+    def open_of(self, org: str) -> int:
+        """How many of this org are not closed."""
+        return self._open_of[org[:15]]
+
+    def has_room(self, now: float) -> bool:
+        """Whether one more can be kept without an open one going that was changed within a day of `now`, unix seconds."""
+        return self.open < self._most or next(iter(self._by_id.values())).updated_at <= now - ABANDONED
 
     def new_id(self, now: float) -> str:
         """Make an id that no voice call of this or an earlier run has: by the milliseconds of `now`."""
@@ -82,7 +93,8 @@ class VoiceCallTable:
         """Keep a voice call, instead of what was known of it."""
         short = record.id[:15]
         before = self._by_id.pop(short, None)
-        self.open += record.is_open - (before is not None and before.is_open)
+        self._count(before, -1)
+        self._count(record, 1)
         self._by_id[short] = record
         self._by_key[record.org[:15], record.vendor_call_key] = short
         parent = self.find(record.parent, record.org) if record.parent and before is None else None
@@ -91,10 +103,17 @@ class VoiceCallTable:
         while len(self._by_id) > self._most:
             self._evict()
 
+    def _count(self, record: VoiceCall | None, by: int) -> None:
+        if record is not None and record.is_open:
+            self.open += by
+            self._open_of[record.org[:15]] += by
+            if not self._open_of[record.org[:15]]:
+                del self._open_of[record.org[:15]]
+
     def _evict(self) -> None:
         oldest = next((short for short, record in self._by_id.items() if not record.is_open), next(iter(self._by_id)))
         gone = self._by_id.pop(oldest)
-        self.open -= gone.is_open
+        self._count(gone, -1)
         self.evicted += 1
         key = (gone.org[:15], gone.vendor_call_key)
         if self._by_key.get(key) == oldest:
@@ -112,6 +131,7 @@ class VoiceCallTable:
         self._by_key.clear()
         self._children.clear()
         self.open = 0
+        self._open_of.clear()
         for record in kept:
             self.put(record)
         return len(closed)

@@ -154,10 +154,14 @@ def _check_limits(desk: Desk, ask: Ask) -> None:
     wait = desk.calls.take(ask.who.org, ask.now)
     if wait:
         raise desk.too_many(f"More than {options.calls_per_second:g} calls were created in a second (telephony.calls_per_second).", wait)
-    if desk.table.open >= options.concurrent_calls:
-        detail = f"{desk.table.open} voice calls are open (telephony.concurrent_calls)."
-        told = Remark(LIMITS, FAIL, detail, "Close calls that are over: PATCH without isActiveCall true.")
-        raise Refused(429, "RATE_LIMITED", told, (("Retry-After", "1"),))
+    told = ""
+    if desk.table.open_of(ask.who.org) >= options.concurrent_calls:
+        told = f"{desk.table.open_of(ask.who.org)} voice calls of this org are open (telephony.concurrent_calls)."
+    elif not desk.table.has_room(ask.now):
+        told = f"{desk.table.open} voice calls are open, of all orgs together: no more can be kept (telephony.max_calls)."
+    if told:
+        fix = "Close calls that are over: PATCH without isActiveCall true. Here, telephony.max_calls makes more room."
+        raise Refused(429, "RATE_LIMITED", Remark(LIMITS, FAIL, told, fix), (("Retry-After", "1"),))
 
 
 def update(desk: Desk, ask: Ask) -> Done:

@@ -12,10 +12,23 @@ from hypothesis import strategies as st
 
 from sbc_sim.telephony import ids, record, remark
 from sbc_sim.telephony.asking import PATHS, RestFault, RestRequest
+from sbc_sim.telephony.keys import KeyEntry, KeyRing, read_keys
 from sbc_sim.telephony.options import TelephonyOptions
 from sbc_sim.telephony.record import VoiceCall
 from sbc_sim.telephony.states import VOICE_CALL, Step, VoiceCallState
-from tests.support.rest_client import CENTER, NOW, ORG_18, Rest, claims, create_body, message_body, private_key, signed
+from tests.support.rest_client import (
+    CENTER,
+    NOW,
+    ORG_18,
+    Rest,
+    claims,
+    create_body,
+    known_key,
+    message_body,
+    private_key,
+    public_pem,
+    signed,
+)
 
 ATTRIBUTES = '{"language":"de","intent":"refund"}'
 
@@ -446,19 +459,31 @@ def test_faults_of_the_wire_are_left_to_who_sends_the_answer() -> None:
 # --- bounds ------------------------------------------------------------------------------------------------------------------------
 
 
-def test_when_the_table_is_full_closed_calls_go_first_then_those_that_changed_longest_ago() -> None:
+def test_when_the_table_is_full_closed_calls_make_room_and_open_ones_only_after_a_day() -> None:
     rest = Rest(TelephonyOptions(max_calls=3))
     for number in range(3):
-        rest.now += 1
         rest.create(f"key-{number}")
     rest.ask("PATCH", "/voiceCalls/key-1", {})
     rest.create("key-3")
     assert {one.vendor_call_key for one in rest.telephony.table} == {"key-0", "key-2", "key-3"}
-    rest.ask("PATCH", "/voiceCalls/key-0", {"isActiveCall": True})
+    answer = rest.ask("POST", "/voiceCalls", create_body("key-4"))
+    assert (answer.status, dict(answer.headers)["Retry-After"]) == (429, "1")
+    assert "telephony.max_calls" in answer.body["message"]
+    assert rest.ask("PATCH", "/voiceCalls/key-0", {"isActiveCall": True}).status == 200
+    rest.now += 86_400
+    rest.token = signed(claims(rest.now))
     rest.create("key-4")
     assert {one.vendor_call_key for one in rest.telephony.table} == {"key-0", "key-3", "key-4"}
     assert (rest.telephony.table.evicted, rest.telephony.table.open) == (2, 3)
-    assert rest.telephony.find("key-2") is None
+
+
+def test_open_calls_are_counted_for_each_org() -> None:
+    ring = KeyRing([known_key(), KeyEntry("other", read_keys(public_pem(2048, 1)), "00D000000000009")])
+    rest = Rest(TelephonyOptions(concurrent_calls=1), ring=ring)
+    rest.create("key-0")
+    other = signed(claims(iss="00D000000000009"), private_key(2048, 1))
+    assert rest.ask("POST", "/voiceCalls", create_body("key-1"), other).status == 201
+    assert "of this org" in rest.ask("POST", "/voiceCalls", create_body("key-2")).body["message"]
 
 
 def test_a_voice_call_keeps_only_so_many_remarks_and_the_journal_only_the_beginning_of_a_body() -> None:
