@@ -142,7 +142,7 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
         RehearsalDocuments(sources.rehearsals, store, lambda: str(sources.info().get("version", "")), work),
         RegionsApi(sources.regions),
         FaultsApi(sources.faults),
-        VoiceCallsApi(sources.telephony, store),
+        VoiceCallsApi(sources.telephony, store, views),
         TelephonyApi(sources.telephony, guard, reactor),
         ResetApi(sources.reset or store.clear, events),
         SessionApi(guard),
@@ -158,5 +158,5 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
 def build_telephony_site(source: TelephonySource, options: SiteOptions, reactor: Clock) -> HTTPFactory:
     """Make the factory of a listener that has the Telephony Integration API and nothing else."""
     guard = Guard(options.token, tuple(name.lower() for name in options.hosts), options.origins, "")
-    front = TelephonyFront(TelephonyApi(source, guard, reactor), options.body_limit)
+    front = TelephonyFront(TelephonyApi(source, guard, reactor), guard, options.body_limit)
     return SiteFactory(front, ChannelLimits(options.body_limit, options.connections, options.request_time), options.idle_time, reactor)

@@ -80,13 +80,15 @@ def carry_out(answer: RestAnswer, clock: Clock) -> Reply | Deferred[Reply]:
 class TelephonyFront:
     """The API alone, for a listener of its own (telephony.tls_listen): whoever reaches that one reaches nothing else."""
 
-    def __init__(self, api: TelephonyApi, body_limit: int) -> None:
+    def __init__(self, api: TelephonyApi, guard: Guard, body_limit: int) -> None:
         """`body_limit`: octets; never more than `LONGEST_BODY`."""
         self._api = api
+        self._guard = guard
         self._body_limit = min(body_limit, LONGEST_BODY)
 
     def answer(self, incoming: Incoming) -> Any:
-        """Answer. Raises Problem 404 for what is not of the API."""
+        """Answer. Raises Problem 403 for the page of another origin, 404 for what is not of the API."""
+        self._guard.check_origin(incoming.header, incoming.method)
         path, _, query = incoming.target.partition("?")
         if not path.startswith(BASE + "/"):
             fix = f"Paths here begin with {BASE}/; everything else is at http.listen."

@@ -148,6 +148,10 @@ def test_any_name_leads_here_with_a_good_token_but_without_one_the_host_is_check
     assert lax.ask("POST", "/voiceCalls", create_body("k2"), Origin="https://evil.example").status_code == 403
 
 
+def test_a_page_of_another_origin_is_refused_although_its_token_is_good(desk: Desk) -> None:
+    assert desk.ask("POST", "/voiceCalls", create_body(), Origin="https://evil.example").json()["code"] == "foreign-origin"
+
+
 def test_without_the_api_its_paths_say_that_it_is_switched_off(lab: Lab) -> None:
     for method, path in (("POST", f"{BASE}/voiceCalls"), ("GET", "/api/v1/voice-calls"), ("GET", "/api/v1/telephony/keys")):
         answer = lab.client.request(method, path)

@@ -58,6 +58,13 @@ def test_nothing_but_the_api_is_served_there(client: httpx.Client) -> None:
         assert (answer.status_code, answer.json()["code"]) == (404, "no-such-path")
 
 
+@pytest.mark.parametrize("header", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_a_page_of_another_origin_is_refused_there_too(client: httpx.Client, header: dict[str, str]) -> None:
+    answer = client.post("/telephony/v1/voiceCalls", json=create_body(), headers=header)
+    assert (answer.status_code, answer.json()["code"]) == (403, "foreign-origin")
+    assert client.get("/telephony/v1/voiceCalls/key-1/voicemailDrop").json()["message"].startswith("There is no voice call")
+
+
 @pytest.mark.parametrize("octets", [5000, 200_000])
 def test_a_body_that_is_too_large_is_refused_with_an_answer_each_time(client: httpx.Client, octets: int) -> None:
     for _ in range(25):
