@@ -16,6 +16,7 @@ from sbc_sim.calls.call import Call, Desk
 from sbc_sim.calls.escalation import Escalation
 from sbc_sim.calls.escalation_plan import Target
 from sbc_sim.calls.escalation_settings import EscalationPlan
+from sbc_sim.calls.keepalive import Keepalive, KeepalivePlan
 from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.outbox import CallKey, Outbox, call_key
 from sbc_sim.calls.outputs import Close, Environment, Output, Send
@@ -70,6 +71,7 @@ LINGER = 64.0
 
 _Owned = ServerTransaction | ClientTransaction | Dialog | Unreadable
 _BY_BYE = EscalationPlan()
+_NEVER = KeepalivePlan()
 
 
 @dataclass(slots=True)
@@ -87,9 +89,15 @@ class Switchboard:
     """All calls of one process."""
 
     def __init__(
-        self, policy: Policy, limits: Limits, identity: Identity, environment: Environment, plan: EscalationPlan = _BY_BYE
+        self,
+        policy: Policy,
+        limits: Limits,
+        identity: Identity,
+        environment: Environment,
+        plan: EscalationPlan = _BY_BYE,
+        asking: KeepalivePlan = _NEVER,
     ) -> None:
-        """`identity` is what we advertise in Contact, Via and Warning; `plan` says how calls are given back."""
+        """`identity` is what we advertise in Contact, Via and Warning; `plan`: how calls are given back; `asking`: whom we send OPTIONS."""
         self._policy = policy
         self._limits = limits
         self._environment = environment
@@ -101,6 +109,8 @@ class Switchboard:
         host = identity.host or "sbc-sim"
         self._desk = Desk(self._agent, self._outbox, policy, limits, environment, host, plan, self._give_back, self._watch, self._links)
         self._checks = PartnerChecks(environment.voice_calls)
+        self.keepalive = Keepalive(asking, self._desk)
+        """Our own OPTIONS to partners."""
         self._returns: dict[int, tuple[Escalation, Target]] = {}
         """Connections that were asked for to give a call back."""
         self._connections: dict[int, _Connection] = {}
@@ -123,10 +133,9 @@ class Switchboard:
     @property
     def deadline(self) -> float | None:
         """When `advance` must be called next, unix seconds."""
+        others = (self.keepalive.deadline, *self._backlog.values())
         waits = [
-            d
-            for d in (self._agent.deadline, self._alarms.deadline, self._checks.deadline, self._links.deadline, *self._backlog.values())
-            if d is not None
+            d for d in (self._agent.deadline, self._alarms.deadline, self._checks.deadline, self._links.deadline, *others) if d is not None
         ]
         return min(waits, default=None)
 
@@ -142,7 +151,7 @@ class Switchboard:
 
     def in_use(self, connection: int) -> bool:
         """Tell whether a call or a transaction needs the connection."""
-        return self._agent.uses(connection)
+        return self._agent.uses(connection) or self.keepalive.needs(connection)
 
     def unfinished_since(self, connection: int) -> float | None:
         """When a message began to arrive that is not whole yet; None when none waits."""
@@ -162,6 +171,7 @@ class Switchboard:
         self._outbox.carry(self._agent.connected(connection, peer), now)
         if connection in self._returns:
             self._place_return(connection, peer, now)
+        self.keepalive.connected(connection, now)
         return self._finish(now)
 
     def refused(self, connection: int, peer: Peer, failure: TlsFailure, now: float) -> list[Output]:
@@ -169,6 +179,7 @@ class Switchboard:
         self._outside.attempt(peer, failure, now)
         if peer.dialled:
             self._outbox.carry(self._agent.lost(connection, now), now)
+        self.keepalive.refused(connection, peer, failure, now)
         if connection in self._returns:
             escalation, _ = self._returns.pop(connection)
             self._with(self._calls.get(escalation.leg.id), now, lambda _: escalation.unreachable(failure, now))
@@ -232,6 +243,7 @@ class Switchboard:
             self._outside.attempt(known.peer, TlsFailure(TlsProblem.CLOSED_EARLY, SILENT), now)
         self._outbox.record(Kind.CONNECTION_CLOSED, None, now, {"connection": connection, "why": why})
         self._outbox.carry(self._agent.lost(connection, now), now)
+        self.keepalive.lost(connection)
         return self._finish(now)
 
     def advance(self, now: float) -> list[Output]:
@@ -248,6 +260,7 @@ class Switchboard:
                 self._settle_events(now)
         self._checks.advance(now)
         self._links.advance(now)
+        self.keepalive.advance(now)
         return self._finish(now)
 
     def hang_up(self, call: str, now: float, reason: str = "api", text: str = "hung up by the API") -> list[Output]:
@@ -296,6 +309,7 @@ class Switchboard:
     def shutdown(self, now: float) -> list[Output]:
         """Take no new calls and end the live ones: BYE with Reason."""
         self._closing = "the simulator is shutting down"
+        self.keepalive.stop()
         for call in list(self._calls.values()):
             call.hang_up("shutdown", self._closing, now)
             self._rearm(call, now)
@@ -429,11 +443,13 @@ class Switchboard:
             case Answered(client, response, dialog):
                 self._answered(client, response, dialog, now)
             case Unanswered(client, status, why):
+                self.keepalive.unanswered(client, status, why, now)
                 self._with(self._owner(client), now, lambda call: call.unanswered(client, status, why, now))
             case Stray():
                 self._outside.stray(event, now)
 
     def _answered(self, client: ClientTransaction, response: Response, dialog: Dialog | None, now: float) -> None:
+        self.keepalive.answered(client, response, now)
         call = self._owner(client)
         if call is not None and call.over:
             call.answered_late(client, response, dialog, now)

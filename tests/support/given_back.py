@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sbc_sim.calls.escalation_settings import EscalationPlan
+from sbc_sim.calls.keepalive import KeepalivePlan
 from sbc_sim.calls.outputs import Close, Connect, Output, Send
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.journal.entries import Kind
@@ -38,6 +39,7 @@ class GivenBack(Joined):
     plan: EscalationPlan = field(
         default_factory=lambda: EscalationPlan(mode="invite-back", return_uri=RETURN_URI, seconds=3, check_seconds=5)
     )
+    asking: KeepalivePlan = field(default_factory=KeepalivePlan)
     answer: AnswerPlan = field(default_factory=lambda: AnswerPlan(seconds=2.0))
     failure: TlsFailure | None = None
     """How the connection to the answerer fails."""
@@ -56,7 +58,7 @@ class GivenBack(Joined):
         super().__post_init__()
         self.sbc = SbcSide("203.0.113.5", "sbc")
         environment = replace(self.sbc.environment(), voice_calls=lambda first: self.voice_calls)
-        self.switchboard = Switchboard(self.policy, self.limits, Identity("203.0.113.5", 5061), environment, self.plan)
+        self.switchboard = Switchboard(self.policy, self.limits, Identity("203.0.113.5", 5061), environment, self.plan, self.asking)
         self.sbc.core = self.switchboard
         self.back = Side("192.0.2.7", "back")
         self.answerer = Answerer(self.answer, self.back.environment(), _no_proof, self.offer)
