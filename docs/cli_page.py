@@ -27,6 +27,7 @@ that is printed.
 | 2 | arguments, settings or a file that cannot be used; a call or token that the instance does not know |
 | 3 | it could not run: a port, a certificate, the network, an instance that does not answer |
 | 4 | the calls that were looked for are not there |
+| 5 | `rehearse`: nothing failed, but a step was left out |
 | 130 | interrupted |
 | 141 | whoever read the output (`head`) went away before it was all told |
 
@@ -70,7 +71,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "tls issue": ("tls issue sbc.example.com 203.0.113.5 --as sbc",),
     "tls show": ("tls show", "tls show certs/server.pem --json"),
     "scenario check": ("scenario check mine.yaml", "scenario check - --json"),
-    "scenario show": ("scenario show", "scenario show support", "scenario show support --yaml > mine.yaml"),
+    "scenario show": ("scenario show", "scenario show support", "scenario show support --yaml"),
     "tls rotate": ("tls rotate new-leaf", "tls rotate expired --region frankfurt", "tls rotate original"),
     "uui decode": ('uui decode "7b226f72674964223a22303044227d;encoding=hex"', "uui decode - --json"),
     "uui encode": ("uui encode --echo", "uui encode --field orgId=00D --field scrt2Domain=example.com --header"),
