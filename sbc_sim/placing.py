@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,9 @@ PATIENCE = 3.0
 
 LEAST_SHARE = 0.99
 """Of the frames that were sent, so many must come back unchanged."""
+
+MOST_BY_CHANCE = 0.05
+"""Of what somebody else says, so much may be what we sent: silence is equal everywhere."""
 
 
 class PlacingError(Exception):
@@ -186,15 +190,45 @@ def _key_log() -> KeyLog | None:
     return None if files is None else lambda connection, line: files.append(line)
 
 
-def complaints(result: CallResult) -> list[str]:
-    """List what keeps a call from having passed; empty: it passed."""
+class CameBack(StrEnum):
+    """What came back of the audio that a call sent."""
+
+    NOTHING = "nothing"
+    ECHO = "echo"
+    PART = "part"
+    """An echo with something missing, changed or added."""
+    OTHER = "other"
+    """Somebody who speaks: next to nothing of it is ours."""
+
+
+def came_back(proof: EchoProof | None) -> CameBack:
+    """Tell what came back by what became of the frames that were sent."""
+    if proof is None or proof.returned == 0:
+        return CameBack.NOTHING
+    if not proof.altered and proof.share >= LEAST_SHARE:
+        return CameBack.ECHO
+    return CameBack.OTHER if proof.identical <= proof.returned * MOST_BY_CHANCE else CameBack.PART
+
+
+def complaints(result: CallResult, expect: str = "echo") -> list[str]:
+    """List what keeps a call from having passed; empty: it passed. `expect`: who should have answered, ``echo``, ``agent`` or ``any``."""
     found = list(result.problems)
     if result.answered_at is None:
         return found or ["the call was not answered"]
-    proof = result.proof
-    if proof is None or proof.returned == 0:
+    what, proof = came_back(result.proof), result.proof
+    if what is CameBack.NOTHING or proof is None:
         found.append("no audio came back")
-    elif proof.altered or proof.share < LEAST_SHARE:
-        share = f"{proof.identical} of {proof.sent} frames unchanged"
-        found.append(f"the echo is not what was sent: {share}, {proof.altered} altered, {proof.lost} lost")
+    elif expect == "agent" and what is not CameBack.OTHER:
+        found.append(f"an echo answered ({_share(proof)}), not somebody who speaks as --expect agent asks for")
+    elif expect == "echo" and what is CameBack.OTHER:
+        found.append(
+            f"no echo, but somebody who speaks: {proof.returned} packets came, {proof.identical or 'none'} of them what was sent; "
+            "an agent answered (sbc-sim call --expect agent, or any, is for that), or the audio is changed on its way"
+        )
+    elif expect == "echo" and what is CameBack.PART:
+        found.append(f"the echo is not what was sent: {_share(proof)}, {proof.altered} altered, {proof.lost} lost")
     return found
+
+
+def _share(proof: EchoProof) -> str:
+    return f"{proof.identical} of {proof.sent} frames unchanged"

@@ -122,6 +122,24 @@ def test_the_api_tells_the_same_story_as_the_caller(serving):
     assert "sbc_sim_media_ports_in_use 0" in httpx.get(f"{serving.api}/metrics").text, "the ports are free again"
 
 
+@pytest.mark.parametrize(("number", "came", "code"), [("2000", "other", 0), ("1000", "echo", 1)])
+def test_who_answers_must_be_who_is_expected(serving, number, came, code):
+    done = run("call", serving.target, "--ca", serving.ca, "--seconds", "1.5", "--json", "--to", number, "--expect", "agent")
+    call = json.loads(done.stdout)["calls"][0]
+    assert (done.returncode, call["passed"], call["cameBack"]) == (code, code == 0, came), done.stdout + done.stderr
+
+
+def test_an_agent_where_an_echo_is_expected_is_told_in_words_that_name_the_option(serving):
+    done = run("call", serving.target, "--ca", serving.ca, "--seconds", "1.5", "--to", "2000")
+    said = done.stdout
+    assert done.returncode == 1
+    assert "packets came from somebody who speaks" in said
+    assert "no echo, but somebody who speaks" in said
+    assert "--expect agent" in said
+    assert "octet by octet" not in said
+    assert said.endswith("not passed\n")
+
+
 @pytest.mark.parametrize("form", ["plain", "hex"])
 def test_a_token_in_uri_and_names_reaches_neither_api_nor_log_nor_the_callers_own_output(serving, form):
     jwt = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiIwMEQwMDAwMDAwMDAwMDEifQ.c2lnbmF0dXJlLXRoYXQtbm9ib2R5LXNob3VsZC1yZWFk"

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 RULE_ID = re.compile(r"SBC-[A-Z0-9]+-\d{3}")
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM")
+EXPECTED = ("echo", "agent", "any")
 TARGET = "tls:HOST:PORT"
 NO_CALL = "no call: "
 READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -59,21 +60,25 @@ READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path
 @click.option("--seconds", type=click.FloatRange(0.1, 86400), default=5.0, show_default=True, help="From answer to BYE.")
 @click.option("--calls", type=click.IntRange(1, 5000), default=1, show_default=True, help="How many at the same time.")
 @click.option("--interval", type=click.FloatRange(0, 60), default=0.02, show_default=True, help="Seconds between two INVITEs.")
+@click.option(
+    "--expect", type=click.Choice(EXPECTED), default="echo", show_default=True, help="Who should answer; an agent may hang up first."
+)
 @click.option("--ladder", is_flag=True, help="Print the ladder of the first call.")
 @as_json
-def call(target: str, calls: int, interval: float, insecure: bool, ladder: bool, as_json: bool, **wanted: Any) -> int:
+def call(target: str, calls: int, interval: float, insecure: bool, expect: str, ladder: bool, as_json: bool, **wanted: Any) -> int:
     """Act as the partner: call TARGET over TLS with SRTP, check the echo octet by octet, hang up.
 
     TARGET is tls:HOST:PORT. Exit code 0 when every call was answered and its echo is what was sent, 1 when not, 3 without a connection.
+    With --expect agent the audio must be another's than ours, with --expect any it is enough that some came back.
     """
     from sbc_sim.placing import Order
 
     ca_file = wanted["ca_file"] or (Path("certs/ca.pem") if Path("certs/ca.pem").exists() and not insecure else None)
-    plan = _plan(target, wanted)
+    plan = _plan(target, {**wanted, "sbc_may_end": expect != "echo"})
     production = may_dial(plan.host)
     order = Order(plan, calls, interval, ca_file, not insecure, _frames(wanted["wav"]), production=production)
     placement = _place(order)
-    return _tell(placement, ladder, as_json)
+    return _tell(placement, expect, ladder, as_json)
 
 
 def _plan(target: str, wanted: dict[str, Any]) -> Any:
@@ -93,6 +98,7 @@ def _plan(target: str, wanted: dict[str, Any]) -> Any:
         extra=tuple(_header(line) for line in wanted["headers"]),
         server_name=wanted["server_name"],
         suites=wanted["suites"] or SUITES[:1],
+        sbc_may_end=wanted["sbc_may_end"],
     )
 
 
@@ -193,12 +199,12 @@ class _Progress:
 # --- what came of it -----------------------------------------------------------------------------------------------------
 
 
-def _tell(placement: Placement, ladder: bool, as_json: bool) -> int:
+def _tell(placement: Placement, expect: str, ladder: bool, as_json: bool) -> int:
     """Print the results and give the exit code."""
     from sbc_sim.placing import complaints
 
     results, failure = placement.results, placement.failure
-    wrong = [complaints(result) for result in results]
+    wrong = [complaints(result, expect) for result in results]
     if as_json:
         say_json({"calls": list(map(result_data, results, wrong)), "failure": None if failure is None else failure_data(failure)})
     else:
@@ -254,7 +260,11 @@ def _outcome(result: CallResult) -> str:
 
 
 def proof_text(proof: EchoProof) -> str:
-    """Tell the proof of the echo in one line."""
+    """Tell the proof of the echo, or that it was none, in one line."""
+    from sbc_sim.placing import CameBack, came_back
+
+    if came_back(proof) is CameBack.OTHER:
+        return f"audio: {proof.returned} packets came from somebody who speaks, while {proof.sent} of ours went out"
     delay = ""
     if proof.delay_mean_ms is not None:
         delay = f"; back after {proof.delay_min_ms:.1f} / {proof.delay_mean_ms:.1f} / {proof.delay_max_ms:.1f} ms (least / mean / most)"
@@ -285,6 +295,7 @@ def result_data(result: CallResult, wrong: list[str]) -> dict[str, Any]:
 
     from sbc_sim.calls.telling import media
     from sbc_sim.journal.view import rfc3339
+    from sbc_sim.placing import came_back
 
     proof = result.proof
     told = {
@@ -301,6 +312,7 @@ def result_data(result: CallResult, wrong: list[str]) -> dict[str, Any]:
         "byeStatus": result.bye_status,
         "suite": result.suite,
         "echo": None if proof is None else {**{camel(k): v for k, v in asdict(proof).items()}, "share": proof.share},
+        "cameBack": str(came_back(proof)),
         "media": None if result.report is None else media(result.report, True),
     }
     return {name: mask_values(value) for name, value in told.items()}

@@ -92,6 +92,8 @@ class CallPlan:
     """From the answer to our BYE."""
     awaits_bye: bool = False
     """The SBC is to end the call, as an agent does that escalates; our own BYE after `seconds` is a last resort then, and a problem."""
+    sbc_may_end: bool = False
+    """The SBC may end the call before us, as an agent does that has nothing more to say."""
     ring_seconds: float = 60.0
     """Longest wait for a final answer, then CANCEL."""
     extra: Extra = ()
@@ -252,7 +254,8 @@ class PlacedCall(PartnerCall):
 
     def _note_reason(self, bye: Request) -> None:
         reason = bye.headers.first("Reason")
-        if self.result.answered_at is not None and self._hang_up_at is not None and not self._plan.awaits_bye:
+        allowed = self._plan.awaits_bye or self._plan.sbc_may_end
+        if self.result.answered_at is not None and self._hang_up_at is not None and not allowed:
             self.result.problems.append(f"the SBC hung up first{f': {reason}' if reason else ''}")
 
     # --- the end -----------------------------------------------------------------------------------------------------

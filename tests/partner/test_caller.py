@@ -66,6 +66,12 @@ def test_the_sbc_hanging_up_first_is_told():
     assert "hung up first" in result.problems[0]
 
 
+def test_the_sbc_hanging_up_first_is_in_order_where_it_may():
+    joined = Joined(seconds=5.0, sbc_may_end=True, limits=Limits(ring_seconds=0, call_seconds=2))
+    joined.run()
+    assert (joined.caller.results[0].ended_by, joined.caller.results[0].problems) == ("sbc", [])
+
+
 def test_hanging_up_while_it_rings_cancels():
     joined = Joined(limits=Limits(ring_seconds=30))
     joined._took(joined.partner, joined.caller.start(joined.now))

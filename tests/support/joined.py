@@ -124,6 +124,7 @@ class Joined:
     choose: Choose = plain
     patience: float = 60.0
     """Seconds that the caller waits for an answer."""
+    sbc_may_end: bool = False
     swallow: Callable[[bytes], bool] = lambda message: False
     """Messages of the caller that never arrive."""
 
@@ -140,6 +141,7 @@ class Joined:
             self.user_to_user,
             seconds=self.seconds,
             ring_seconds=self.patience,
+            sbc_may_end=self.sbc_may_end,
             extra=self.extra,
         )
         self.caller = Caller(plan, self.partner.environment(), self.partner.read_proof, self.offer, self.calls)
