@@ -80,8 +80,6 @@ class Call:
         self._awaits_prack = False
         self._hang_up: tuple[str, str, Extra] | None = None
         self._escalation: Escalation | None = None
-        self.joined: list[Call] = []
-        """The other leg of an escalation: what happens to one may move the other."""
         self.outbound_connection: int | None = None
         """The connection that was opened for this call alone."""
         self._escalate: tuple[str, str, Mapping[str, str], str] | None = None

@@ -13,22 +13,21 @@ from dataclasses import dataclass, field
 
 from sbc_sim.calls import telling
 from sbc_sim.calls.call import Call, Desk
+from sbc_sim.calls.calls_back import CallsBack
 from sbc_sim.calls.escalation import Escalation
-from sbc_sim.calls.escalation_plan import Target
 from sbc_sim.calls.escalation_settings import EscalationPlan
 from sbc_sim.calls.keepalive import Keepalive, KeepalivePlan
 from sbc_sim.calls.limits import Limits
-from sbc_sim.calls.outbox import CallKey, Outbox, call_key
+from sbc_sim.calls.outbox import Outbox, call_key
 from sbc_sim.calls.outputs import Close, Environment, Output, Send
 from sbc_sim.calls.outside import Outside
 from sbc_sim.calls.partner_check import PartnerChecks, PartnerWord
 from sbc_sim.calls.record_links import RecordLinks
-from sbc_sim.calls.returning import place_return
+from sbc_sim.calls.register import Lead, Register
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rtp.leg import LegEvent
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sip import inspection
-from sbc_sim.sip.alarms import Alarms
 from sbc_sim.sip.connections import Identity
 from sbc_sim.sip.dialog import Dialog
 from sbc_sim.sip.effects import (
@@ -65,11 +64,6 @@ LAST_TURNS = 8
 """Turns that a connection has left when it closes; what waits behind them is lost."""
 MOST_WAITING = 2000
 """Messages of one connection that may wait; more, and it is closed."""
-LINGER = 64.0
-"""Seconds for which an ended call still takes its late messages (ACK to a refusal, a repeated BYE)."""
-
-
-_Owned = ServerTransaction | ClientTransaction | Dialog | Unreadable
 _BY_BYE = EscalationPlan()
 _NEVER = KeepalivePlan()
 
@@ -106,20 +100,16 @@ class Switchboard:
         self._agent = UserAgent(environment.new_token, identity, limits.transactions, supported, environment.choices)
         self._outbox = Outbox(self._agent)
         self._links = RecordLinks(environment.telephony, self._outbox)
-        host = identity.host or "sbc-sim"
-        self._desk = Desk(self._agent, self._outbox, policy, limits, environment, host, plan, self._give_back, self._watch, self._links)
+        self._register = Register(self._agent, self._outbox, self._links.ended)
+        self._calls = self._register.live
+        self._backs = CallsBack(self._agent, self._outbox, self._register)
+        host, give_back = identity.host or "sbc-sim", self._backs.give_back
+        self._desk = Desk(self._agent, self._outbox, policy, limits, environment, host, plan, give_back, self._watch, self._links)
         self._checks = PartnerChecks(environment.voice_calls)
         self.keepalive = Keepalive(asking, self._desk)
         """Our own OPTIONS to partners."""
-        self._returns: dict[int, tuple[Escalation, Target]] = {}
-        """Connections that were asked for to give a call back."""
         self._connections: dict[int, _Connection] = {}
-        self._calls: dict[str, Call] = {}
         self._outside = Outside(self._desk, self._calls, self._busy)
-        self._owners: dict[_Owned, Call] = {}
-        self._known: dict[str, tuple[list[_Owned], CallKey]] = {}
-        """By call: what leads to it, to be dropped when it is forgotten."""
-        self._alarms: Alarms[Call] = Alarms()
         self._backlog: dict[int, float] = {}
         """Connections whose inbox was not emptied, and since when."""
         self._at_work: Call | None = None
@@ -135,7 +125,9 @@ class Switchboard:
         """When `advance` must be called next, unix seconds."""
         others = (self.keepalive.deadline, *self._backlog.values())
         waits = [
-            d for d in (self._agent.deadline, self._alarms.deadline, self._checks.deadline, self._links.deadline, *others) if d is not None
+            d
+            for d in (self._agent.deadline, self._register.deadline, self._checks.deadline, self._links.deadline, *others)
+            if d is not None
         ]
         return min(waits, default=None)
 
@@ -169,8 +161,8 @@ class Switchboard:
         data = {"connection": connection, "peer": telling.peer_data(peer), "tls": telling.tls_data(peer)}
         self._outbox.record(Kind.CONNECTION_OPENED, None, now, data)
         self._outbox.carry(self._agent.connected(connection, peer), now)
-        if connection in self._returns:
-            self._place_return(connection, peer, now)
+        if connection in self._backs:
+            self._call_back(connection, peer, now)
         self.keepalive.connected(connection, now)
         return self._finish(now)
 
@@ -180,9 +172,8 @@ class Switchboard:
         if peer.dialled:
             self._outbox.carry(self._agent.lost(connection, now), now)
         self.keepalive.refused(connection, peer, failure, now)
-        if connection in self._returns:
-            escalation, _ = self._returns.pop(connection)
-            self._with(self._calls.get(escalation.leg.id), now, lambda _: escalation.unreachable(failure, now))
+        self._at_work = self._backs.first_leg(connection)
+        self._backs.refused(connection, failure, now)
         return self._finish(now)
 
     def receive(self, connection: int, data: bytes, now: float) -> list[Output]:
@@ -225,7 +216,7 @@ class Switchboard:
         broken, self._at_work = self._at_work, None
         if broken is not None and not broken.over:
             broken.fail(now)
-            self._rearm(broken, now)
+            self._register.moved(broken, now)
         for connection, known in list(self._connections.items()):
             self._work_off(connection, known, now)
         return self._finish(now)
@@ -252,12 +243,9 @@ class Switchboard:
             self._work_off(connection, self._connections[connection], now)
         self._outbox.carry(self._agent.advance(now), now)
         self._settle_events(now)
-        for call in self._alarms.due(now):
-            if call.over:
-                self._forget(call)
-            else:
-                self._with(call, now, lambda call: call.advance(now))
-                self._settle_events(now)
+        for call in self._register.due(now):
+            self._with(call, now, lambda call: call.advance(now))
+            self._settle_events(now)
         self._checks.advance(now)
         self._links.advance(now)
         self.keepalive.advance(now)
@@ -312,7 +300,7 @@ class Switchboard:
         self.keepalive.stop()
         for call in list(self._calls.values()):
             call.hang_up("shutdown", self._closing, now)
-            self._rearm(call, now)
+            self._register.moved(call, now)
         self._checks.close_all(now)
         return self._finish(now)
 
@@ -334,57 +322,25 @@ class Switchboard:
         place = self._environment.locate(self._agent.peer(connection), invite)
         call = Call(call_id, invite, connection, self._desk, place, now)
         self._at_work = call
-        self._enter(call, call_key(invite, True))
+        begins: Lead | None = event if isinstance(event, Unreadable) else None
         if isinstance(event, Incoming | Obstructed):
-            self._own(event.transaction, call)
-        elif isinstance(event, Unreadable):
-            self._own(event, call)
+            begins = event.transaction
+        self._register.enter(call, call_key(invite, True), begins)
 
     def _new_id(self, now: float) -> str:
         self._count += 1
         return f"{int(now * 1000):012x}{self._count & 0xFFFF:04x}-{self._environment.new_token(4)}"
 
-    def _enter(self, call: Call, known: CallKey) -> None:
-        self._calls[call.id] = call
-        self._outbox.calls[known] = call.id
-        self._known[call.id] = ([], known)
-
-    # --- calls back --------------------------------------------------------------------------------------------------
-
-    def _give_back(self, escalation: Escalation, target: Target, now: float) -> None:
-        """Open the connection for a call back."""
-        partner = escalation.leg.place.partner
-        connection, effects = self._agent.dial(target.host, target.port, partner.ca if partner is not None else "")
-        self._returns[connection] = (escalation, target)
-        self._outbox.carry(effects, now)
-
-    def _place_return(self, connection: int, peer: Peer, now: float) -> None:
-        """Place the call back on the connection that was opened for it, if there is still something to give back."""
-        escalation, target = self._returns.pop(connection)
-        first = self._calls.get(escalation.leg.id)
-        if first is None or escalation.over or self._closing:
-            self._outbox.put(Close(connection, "the call to give back is over"))
-            return
-        escalation.connected(peer.tls is not None and peer.tls.certificate_requested)
-        call = place_return(self._new_id(now), escalation, target, connection, self._desk, now)
-        if call is None:
-            self._outbox.put(Close(connection, "no media port is free"))
-        else:
-            self._enter(call, call_key(call.outgoing.request, False))
-            self._own(call.outgoing, call)
-            call.joined, first.joined = [first], [call]
-            escalation.calling(call.id, call.give_up, now)
+    def _call_back(self, connection: int, peer: Peer, now: float) -> None:
+        self._at_work = self._backs.first_leg(connection)
+        call = self._backs.connected(connection, peer, self._desk, self._new_id(now), self._closing, now)
+        if call is not None:
             self._with(call, now, lambda _: call.begin(now))
-        self._rearm(first, now)
 
     def _watch(self, escalation: Escalation, now: float) -> None:
         call = self._calls.get(escalation.leg.id)
         if call is not None:
             self._checks.begin(call, now)
-
-    def _own(self, key: _Owned, call: Call) -> None:
-        self._owners[key] = call
-        self._known[call.id][0].append(key)
 
     def _broken(self, connection: int, event: StreamError, now: float) -> None:
         error = event.error
@@ -407,10 +363,10 @@ class Switchboard:
 
     def _unreadable(self, event: Unreadable, now: float, cut: bool = False) -> None:
         finding = self._outside.unreadable(event, now)
-        call = self._owners.pop(event, None)
+        call = self._register.of(event)
         if call is not None:
             call.unreadable(finding, now, cut)
-            self._rearm(call, now)
+            self._register.moved(call, now)
         else:
             self._outside.blame_unreadable(event, finding, now)
 
@@ -431,26 +387,26 @@ class Switchboard:
             case Unreadable():
                 self._unreadable(event, now)
             case Acknowledged(dialog, request, invite):
-                self._with(self._owners.get(dialog), now, lambda call: call.acknowledged(request, invite, now))
+                self._with(self._register.of(dialog), now, lambda call: call.acknowledged(request, invite, now))
             case Overflow():
                 self._outside.overflow(event, now)
             case ProvisionalAcknowledged(transaction) | RefusalAcknowledged(transaction):
-                self._with(self._owner(transaction), now, lambda call: call.response_acknowledged(now))
+                self._with(self._register.owner(transaction), now, lambda call: call.response_acknowledged(now))
             case Cancelled(transaction, reason):
-                self._with(self._owner(transaction), now, lambda call: call.cancelled(reason, now))
+                self._with(self._register.owner(transaction), now, lambda call: call.cancelled(reason, now))
             case Unacknowledged(transaction, provisional):
-                self._with(self._owner(transaction), now, lambda call: call.unacknowledged(transaction, provisional, now))
+                self._with(self._register.owner(transaction), now, lambda call: call.unacknowledged(transaction, provisional, now))
             case Answered(client, response, dialog):
                 self._answered(client, response, dialog, now)
             case Unanswered(client, status, why):
                 self.keepalive.unanswered(client, status, why, now)
-                self._with(self._owner(client), now, lambda call: call.unanswered(client, status, why, now))
+                self._with(self._register.owner(client), now, lambda call: call.unanswered(client, status, why, now))
             case Stray():
                 self._outside.stray(event, now)
 
     def _answered(self, client: ClientTransaction, response: Response, dialog: Dialog | None, now: float) -> None:
         self.keepalive.answered(client, response, now)
-        call = self._owner(client)
+        call = self._register.owner(client)
         if call is not None and call.over:
             call.answered_late(client, response, dialog, now)
         else:
@@ -460,13 +416,7 @@ class Switchboard:
         if call is not None and not call.over:
             self._at_work = call
             act(call)
-            for moved in (call, *call.joined):
-                self._rearm(moved, now)
-
-    def _owner(self, transaction: ServerTransaction | ClientTransaction) -> Call | None:
-        """Which call answers for a transaction: the one that it began, or that of its dialog."""
-        own = self._owners.get(transaction)
-        return own or (self._owners.get(transaction.dialog) if transaction.dialog else None)
+            self._register.moved(call, now)
 
     def _incoming(self, transaction: ServerTransaction, dialog: Dialog | None, now: float) -> None:
         request = transaction.request
@@ -478,7 +428,7 @@ class Switchboard:
         elif dialog is not None:
             self._within(transaction, now)
         elif request.method == "INVITE":
-            self._with(self._owner(transaction), now, lambda call: call.invited(transaction, self._overload(now), now))
+            self._with(self._register.owner(transaction), now, lambda call: call.invited(transaction, self._overload(now), now))
         elif request.method == "OPTIONS":
             self._outside.options(transaction, now)
         else:
@@ -487,11 +437,11 @@ class Switchboard:
 
     def _asked_for(self, transaction: ServerTransaction) -> bool:
         """A NOTIFY that answers to a REFER of ours, which is allowed where other NOTIFYs are not."""
-        call = self._owner(transaction)
+        call = self._register.owner(transaction)
         return transaction.request.method == "NOTIFY" and call is not None and call.awaits_notify
 
     def _within(self, transaction: ServerTransaction, now: float) -> None:
-        call = self._owner(transaction)
+        call = self._register.owner(transaction)
         if call is None or call.over:
             obstacle = inspection.Obstacle(inspection.RequestFault.NO_DIALOG, "the call of this dialog has ended", "Call-ID")
             self._obstructed(transaction, obstacle, now)
@@ -500,7 +450,7 @@ class Switchboard:
 
     def _obstructed(self, transaction: ServerTransaction, obstacle: inspection.Obstacle, now: float) -> None:
         finding = self._outside.obstruction(transaction, obstacle)
-        call = self._at_work = self._owner(transaction)
+        call = self._at_work = self._register.owner(transaction)
         if call is None or call.over:
             self._outside.refuse(transaction, finding, now)
         elif call.evidence.invite is transaction.request:
@@ -508,7 +458,7 @@ class Switchboard:
         else:
             call.refuse_within(transaction, finding, now)
         if call is not None:
-            self._rearm(call, now)
+            self._register.moved(call, now)
 
     # --- bookkeeping -------------------------------------------------------------------------------------------------
 
@@ -530,26 +480,6 @@ class Switchboard:
         if len(self._starts) >= self._limits.calls_per_second:
             return f"more than {self._limits.calls_per_second:g} calls in a second (limits.calls_per_second)"
         return ""
-
-    def _rearm(self, call: Call, now: float) -> None:
-        if call.dialog is not None and call.dialog not in self._owners:
-            self._own(call.dialog, call)
-            call.dialog.trust = call.place.partner.ca if call.place.partner is not None else ""
-        if not call.over:
-            self._alarms.set(call, call.deadline)
-        elif self._calls.pop(call.id, None) is not None:
-            self._alarms.set(call, now + LINGER)
-            self._links.ended(call.id, now)
-
-    def _forget(self, call: Call) -> None:
-        """Drop what points to a call that ended a while ago."""
-        keys, known = self._known.pop(call.id)
-        for key in keys:
-            self._owners.pop(key, None)
-        if self._outbox.calls.get(known) == call.id:
-            del self._outbox.calls[known]
-        if call.outbound_connection is not None and not self._agent.uses(call.outbound_connection):
-            self._outbox.put(Close(call.outbound_connection, "the call back is over"))
 
     def _finish(self, now: float) -> list[Output]:
         self._settle_events(now)

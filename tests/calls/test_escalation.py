@@ -10,6 +10,7 @@ import pytest
 
 from sbc_sim.calls.escalation_plan import TemplateError, check_return_uri, target_of
 from sbc_sim.calls.escalation_settings import EscalationPlan
+from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.outputs import Output
 from sbc_sim.calls.partner import Partner
 from sbc_sim.calls.partner_check import PartnerChecks, PartnerWord, take_records
@@ -225,6 +226,27 @@ def test_the_call_back_is_ended_by_us_when_the_partner_does_not():
     ended = next(e.data for e in joined.sbc.told(Kind.CALL_ENDED) if e.call == second)
     assert (ended["endedBy"], ended["endReason"]) == ("sbc", "returned")
     assert joined.taken.ended_by == "sbc"
+    joined.at_rest()
+
+
+def test_a_call_back_that_stays_up_long_after_the_first_leg_was_forgotten_comes_to_its_own_end():
+    plan = EscalationPlan(mode="invite-back", return_uri=RETURN_URI, seconds=120, check_seconds=5)
+    joined = GivenBack(plan=plan, answer=AnswerPlan(seconds=200), limits=Limits(ring_seconds=0.2, media_timeout_seconds=300))
+    first = joined.begin()
+    joined.escalate(first)
+    joined.go_on(2)
+    for side in (joined.partner, joined.sbc, joined.back):
+        side.legs.clear()  # nobody talks any more, so time may jump to what is due
+    end = joined.now + 130
+    while joined.now < end:
+        due = [side.core.deadline for side in (joined.partner, joined.sbc, joined.back) if side.core.deadline is not None]
+        joined.now = max(joined.now, min([*due, end]))
+        joined.step()
+    started, ended = joined.sbc.told(Kind.CALL_STARTED), joined.sbc.told(Kind.CALL_ENDED)
+    assert [entry.call for entry in ended] == [entry.call for entry in started]
+    assert [entry.data["endReason"] for entry in ended] == ["escalated", "returned"]
+    assert ended[1].at - ended[0].at == pytest.approx(120, abs=1)
+    assert joined.verdicts(str(ended[1].call))
     joined.at_rest()
 
 

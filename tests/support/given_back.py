@@ -132,9 +132,8 @@ class GivenBack(Joined):
         assert not self.sbc.legs
         assert sorted(self.sbc.stopped) == sorted(set(self.sbc.by_port.values()))
         assert not self.switchboard._agent.dialogs
-        assert not self.switchboard._owners
-        assert not self.switchboard._known
-        assert not self.switchboard._returns
+        assert self.switchboard._register.empty
+        assert not self.switchboard._backs
         assert not self.switchboard._checks.waiting
 
     # --- the wires ---------------------------------------------------------------------------------------------------
