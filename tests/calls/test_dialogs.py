@@ -352,7 +352,7 @@ def test_nothing_is_kept_of_calls_that_ended_a_while_ago():
     exchange.wait(200)
     board = exchange.switchboard
     assert board.at_rest
-    assert (board._owners, board._known, board._outbox.calls, board._alarms.deadline) == ({}, {}, {}, None)
+    assert (board._register.empty, board._outbox.calls, board._register.deadline) == (True, {}, None)
 
 
 class _Talking(dict[str, LegReport]):

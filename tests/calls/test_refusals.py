@@ -175,7 +175,7 @@ def test_any_octets_are_answered_or_closed_and_leave_nothing_behind(pieces):
     exchange.wait(400)
     board = exchange.switchboard
     assert board.live_calls == 0
-    assert (board._owners, board._known, board._outbox.calls) == ({}, {}, {})
+    assert (board._register.empty, board._outbox.calls) == (True, {})
     started = {entry.call for entry in exchange.told(Kind.CALL_STARTED)}
     assert started == {entry.call for entry in exchange.told(Kind.CALL_ENDED)}
 
