@@ -87,8 +87,11 @@ def test_a_name_that_would_not_stand_in_a_url_is_refused(name: str) -> None:
         read_fault(name, {"type": "busy"})
 
 
+_TEXT = st.text(max_size=8)
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.floats() | st.integers() | _TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=6,
 )
 
 
