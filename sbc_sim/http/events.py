@@ -23,6 +23,7 @@ from sbc_sim.http.routes import Route
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Store, StoreHealth
 from sbc_sim.journal.view import rfc3339
+from sbc_sim.telephony.record import brief
 
 EVENT_STREAM = "text/event-stream"
 TURN = 0.05
@@ -116,7 +117,8 @@ class Events:
 
     def _heard(self, entry: Entry) -> None:
         if entry.kind in _OF_NO_CALL:
-            self._tell(Event(_OF_NO_CALL[entry.kind], None, {"at": rfc3339(entry.at), **entry.data}))
+            told = brief(entry.data) if entry.kind is Kind.VOICE_CALL else entry.data
+            self._tell(Event(_OF_NO_CALL[entry.kind], None, {"at": rfc3339(entry.at), **told}))
         if entry.kind is Kind.REHEARSAL:
             self._tell(_rehearsal_event(entry))
         name = _NAMES.get(entry.kind)

@@ -53,6 +53,7 @@ class AttemptFinding(Out):
     rule: str
     status: str
     detail: str
+    evidence: str = Field(default="", description="The first place that shows it: message, header or line, and its text.")
 
 
 class AttemptCheck(Out):
@@ -69,7 +70,7 @@ class StepAttempt(Out):
     at: Time
     call: str | None = Field(description="Id of a call.")
     voice_call: str | None = Field(description="voiceCallId.")
-    status: Literal["running", "passed", "failed"]
+    status: Literal["running", "passed", "failed", "skipped"] = Field(description="skipped: a fault was set, so the try does not count.")
     text: str
     findings: list[AttemptFinding]
     checks: list[AttemptCheck]
@@ -119,7 +120,9 @@ class RehearsalHead(Out):
     tries: int
     profile: str
     rule_set: str
-    state: Literal["running", "passed", "failed", "stopped"]
+    state: Literal["running", "passed", "failed", "incomplete", "stopped"] = Field(
+        description="incomplete: nothing failed, but a step was left out."
+    )
     created_at: Time
     updated_at: Time
     ended_at: Time | None
@@ -243,10 +246,9 @@ class Numbers(Out):
     numbers: list[Number]
 
 
-class VoiceCall(Out):
-    """A voice call of the Telephony Integration API. Members that PATCH brought stand beside these, by their names there."""
+class VoiceCallBrief(Out):
+    """A voice call of the Telephony Integration API, without what may be long."""
 
-    model_config = ConfigDict(alias_generator=to_camel, defer_build=True, extra="allow")
     voice_call_id: str
     vendor_call_key: str
     org: str
@@ -258,11 +260,7 @@ class VoiceCall(Out):
     to: str
     start_time: str
     parent_voice_call_id: str
-    call_attributes: dict[str, Any] | None
-    participants: list[dict[str, Any]]
-    routing: dict[str, Any] | None = Field(description="What is pending.")
     messages: int
-    last_message: dict[str, Any] | None
     requests: int
     is_active_call: bool
     created_at: Time | None
@@ -273,10 +271,20 @@ class VoiceCall(Out):
     findings: list[Finding]
 
 
+class VoiceCall(VoiceCallBrief):
+    """A voice call, whole. Members that PATCH brought stand beside these, by their names there."""
+
+    model_config = ConfigDict(alias_generator=to_camel, defer_build=True, extra="allow")
+    call_attributes: dict[str, Any] | None
+    participants: list[dict[str, Any]]
+    routing: dict[str, Any] | None = Field(description="What is pending.")
+    last_message: dict[str, Any] | None
+
+
 class VoiceCalls(Out):
     """A page of voice calls, newest first."""
 
-    voice_calls: list[VoiceCall]
+    voice_calls: list[VoiceCallBrief]
     next: str | None = Field(description="Send as `cursor` to read on; null: there is no more.")
 
 

@@ -8,33 +8,37 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from sbc_sim.exports.redaction import mask_values
 from sbc_sim.http.bodies import read_body
 from sbc_sim.http.exchange import JSON, Asked, Reply, json_reply
 from sbc_sim.http.problem import Problem, bad_request, not_found
 from sbc_sim.http.routes import Route
 from sbc_sim.http.telephony_source import TelephonySource, full_findings
+from sbc_sim.http.work import Work
 from sbc_sim.journal.entries import Kind
 from sbc_sim.journal.store import MOST_PER_PAGE, Store
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.telephony.ids import number_of
 from sbc_sim.telephony.keys import LONGEST_PEM, BadKey, KeyEntry, read_keys
-from sbc_sim.telephony.record import VoiceCall
+from sbc_sim.telephony.record import VoiceCall, brief
 
 PEM_TYPES = ("application/x-pem-file", "text/plain", "application/octet-stream", "application/x-x509-ca-cert")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MOST_OCTETS = 512 * 1024
-"""Of the voice calls of one page: attributes may be long, and each is searched for secrets."""
+"""Of the voice calls of one page: each is searched for secrets."""
 _TIMES = ("at", "createdAt", "updatedAt", "acceptedAt", "closedAt")
 
 
 class VoiceCallsApi:
     """Routes about voice calls and keys."""
 
-    def __init__(self, source: TelephonySource | None, store: Store) -> None:
-        """`source` None: the Telephony Integration API is switched off."""
+    def __init__(self, source: TelephonySource | None, store: Store, views: Work) -> None:
+        """`source` None: the Telephony Integration API is switched off. `views`: the lane for what a page shows."""
         self._source = source
         self._store = store
+        self._views = views
 
     def routes(self) -> tuple[Route, ...]:
         """The lines for the route table."""
@@ -57,8 +61,8 @@ class VoiceCallsApi:
 
     # --- voice calls ---------------------------------------------------------------------------------------------------
 
-    def voice_calls(self, asked: Asked) -> Reply:
-        """List them."""
+    def voice_calls(self, asked: Asked) -> Deferred[Reply]:
+        """List them, without what may be long."""
         query, table = asked.query, self._telephony.model.table
         limit, below = _number(query, "limit", 50, MOST_PER_PAGE), _number(query, "cursor", 2**62, 2**62)
         wanted = [
@@ -66,25 +70,34 @@ class VoiceCallsApi:
         ]  # fmt: skip
         page = wanted[: _fitting(wanted[:limit])]
         more = str(number_of(page[-1].id)) if len(wanted) > len(page) else None
-        return json_reply({"voiceCalls": [voice_call_json(record) for record in page], "next": more})
 
-    def voice_call(self, asked: Asked) -> Reply:
+        def show() -> Reply:
+            return json_reply({"voiceCalls": [_shown(record, brief(record.data())) for record in page], "next": more})
+
+        return self._views.share(("voice-calls", more, *map(id, page)), show)  # records never change: another one is another object
+
+    def voice_call(self, asked: Asked) -> Deferred[Reply]:
         """Tell all about one, by its id or its vendorCallKey."""
         model = self._telephony.model
         record = model.find(asked.names["id"])
         if record is None:
             raise not_found("voice-call", asked.names["id"], "GET /api/v1/voice-calls lists those that are kept; the oldest are forgotten.")
         linked = [child.id for child in model.linked_to(record.id)]
-        return json_reply({**voice_call_json(record), "linkedCalls": linked, "log": self._log(record)})
+        log = self._log(record)
 
-    def _log(self, record: VoiceCall) -> list[dict[str, Any]]:
+        def show() -> Reply:
+            return json_reply({**voice_call_json(record), "linkedCalls": linked, "log": [_request_json(told) for told in log]})
+
+        return self._views.share(("voice-call", id(record), len(linked), len(log)), show)
+
+    def _log(self, record: VoiceCall) -> list[Mapping[str, Any]]:
         """The requests about a voice call: those that are remembered, and those that stand in the trace of its SIP call."""
         told = {str(one.get("id")): one for one in self._telephony.model.requests_of(record)}
         trace = self._store.trace(record.call) if record.call else None
         for entry in trace.entries if trace is not None else ():
             if entry.kind is Kind.TELEPHONY and entry.data.get("voiceCallId") == record.id:
                 told.setdefault(str(entry.data.get("id")), entry.data)
-        return [_request_json(told[name]) for name in sorted(told)]
+        return [told[name] for name in sorted(told)]
 
     # --- keys ----------------------------------------------------------------------------------------------------------
 
@@ -136,7 +149,7 @@ def _fitting(records: Sequence[VoiceCall]) -> int:
     """How many make up a page: one at least, and as many as are soon searched for secrets."""
     octets = 0
     for place, record in enumerate(records):
-        octets += len(json.dumps(record.data()))
+        octets += len(json.dumps(brief(record.data())))
         if octets > MOST_OCTETS and place:
             return place
     return len(records)
@@ -144,8 +157,11 @@ def _fitting(records: Sequence[VoiceCall]) -> int:
 
 def voice_call_json(record: VoiceCall) -> dict[str, Any]:
     """A voice call as JSON, secrets masked, times of ours as RFC 3339, findings with the words of their rules."""
-    data = {name: value for name, value in record.data().items() if name != "details"}
-    return {**_times(mask_values(data)), "findings": mask_values(full_findings(record.findings))}
+    return _shown(record, {name: value for name, value in record.data().items() if name != "details"})
+
+
+def _shown(record: VoiceCall, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_times(mask_values(dict(data))), "findings": mask_values(full_findings(record.findings))}
 
 
 def _request_json(told: Mapping[str, Any]) -> dict[str, Any]:

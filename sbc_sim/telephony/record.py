@@ -12,6 +12,15 @@ from sbc_sim.telephony.states import VOICE_CALL, Step, VoiceCallState
 MOST_REMARKS = 20
 """Remarks that one voice call keeps; those after are only in the requests."""
 
+LONG = frozenset({"callAttributes", "participants", "routing", "lastMessage", "details"})
+"""Members of a voice call that may be tens of thousands of characters long, or tell of such."""
+
+
+def brief(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What `VoiceCall.data` gave, without what may be long: for lists and events, which are searched for secrets many at a time."""
+    left_out = LONG.union(data.get("details") or ())
+    return {name: value for name, value in data.items() if name not in left_out}
+
 
 @dataclass(frozen=True, slots=True)
 class VoiceCall:

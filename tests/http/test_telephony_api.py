@@ -9,12 +9,18 @@ from typing import Any
 
 import httpx
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock as ReactorClock
 
+from sbc_sim.http.exchange import Asked
 from sbc_sim.http.telephony_source import TelephonySource, restore
+from sbc_sim.http.voice_calls_api import VoiceCallsApi
+from sbc_sim.http.work import Pace, Work
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.memory import MemoryStore
 from sbc_sim.journal.sqlite import SqliteStore
 from sbc_sim.telephony.asking import RestFault, RestRequest
+from sbc_sim.telephony.ids import numbered
 from sbc_sim.telephony.keys import KeyRing
 from sbc_sim.telephony.model import Telephony
 from sbc_sim.telephony.options import TelephonyOptions
@@ -34,8 +40,8 @@ class Desk:
         self.told: list[VoiceCall] = []
         self.model = telephony or Telephony(ring=KeyRing([known_key()]))
         store: list[MemoryStore] = []
-        source = TelephonySource(self.model, lambda: NOW, lambda entry: store[0].append(entry), self.told.append)
-        self.lab = make_lab(more={"telephony": source}, **options)
+        self.source = TelephonySource(self.model, lambda: NOW, lambda entry: store[0].append(entry), self.told.append)
+        self.lab = make_lab(more={"telephony": self.source}, **options)
         store.append(self.lab.store)
         self.client: httpx.Client = self.lab.client
         self.headers = {"Authorization": f"Bearer {signed(claims())}", "Content-Type": "application/json"}
@@ -94,13 +100,35 @@ def test_voice_calls_come_in_pages_and_by_partner(desk: Desk) -> None:
     assert desk.client.get("/api/v1/voice-calls?limit=0").status_code == 400
 
 
-def test_a_page_of_long_voice_calls_is_shorter_and_none_is_lost(desk: Desk) -> None:
-    for number in range(20):
+def test_what_may_be_long_of_a_voice_call_is_told_by_itself_alone(desk: Desk) -> None:
+    for number in range(30):
         desk.ask("POST", "/voiceCalls", create_body(f"key-{number}", callAttributes=json.dumps({"a": "x" * 30_000})))
-    first = desk.client.get("/api/v1/voice-calls?limit=20").json()
-    second = desk.client.get(f"/api/v1/voice-calls?limit=20&cursor={first['next']}").json()
-    assert len(first["voiceCalls"]) == 17
-    assert [len(first["voiceCalls"]) + len(second["voiceCalls"]), second["next"]] == [20, None]
+    desk.ask("PATCH", "/voiceCalls/key-7", {"isActiveCall": True, "agent": "005x" * 200})
+    page = desk.client.get("/api/v1/voice-calls")
+    assert (len(page.json()["voiceCalls"]), page.json()["next"]) == (30, None)
+    assert len(page.content) < 30 * 1000
+    one = desk.client.get("/api/v1/voice-calls/key-7").json()
+    assert (len(one["callAttributes"]["a"]), len(one["agent"])) == (30_000, 800)
+
+
+def test_secrets_in_voice_calls_are_searched_for_beside_the_calls(desk: Desk) -> None:
+    desk.ask("POST", "/voiceCalls", create_body())
+    nobody_works = Work(ReactorClock(), Pace(), at_once=0)
+    api = VoiceCallsApi(desk.source, desk.lab.store, nobody_works)
+    for ask in (api.voice_calls, api.voice_call):
+        told = ask(Asked("GET", "/", {"id": "key-1"}))
+        assert isinstance(told, Deferred)
+        assert not told.called
+
+
+def test_a_page_of_long_voice_calls_is_shorter_and_none_is_lost(desk: Desk) -> None:
+    for number in range(300):
+        record = VoiceCall(numbered("0LQ", number), f"key-{number}", ORG, "c" * 1000, "acme", NOW, NOW, "1" * 1000, "2" * 1000)
+        desk.model.table.put(record)
+    first = desk.client.get("/api/v1/voice-calls?limit=300").json()
+    second = desk.client.get(f"/api/v1/voice-calls?limit=300&cursor={first['next']}").json()
+    assert 100 < len(first["voiceCalls"]) < 200
+    assert [len(first["voiceCalls"]) + len(second["voiceCalls"]), second["next"]] == [300, None]
 
 
 def test_a_request_longer_than_any_that_is_meant_is_a_413(desk: Desk) -> None:
