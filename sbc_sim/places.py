@@ -35,6 +35,7 @@ def _region(name: str, region: RegionSettings) -> Region:
         listeners=(name,) if region.listen is not None else (),
         allow_from=region.allow_from,
         numbers=region.numbers,
+        own_media_ports=region.media_ports is not None,
     )
 
 

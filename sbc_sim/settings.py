@@ -70,6 +70,15 @@ def _numbers(value: dict[str, str]) -> dict[str, str]:
 NumberPairs = Annotated[Pairs, AfterValidator(_numbers)]
 
 
+def _never_or_calmly(seconds: float) -> float:
+    if 0 < seconds < 1:
+        raise ValueError("once a second at most: 1 or more, or 0 for none")
+    return seconds
+
+
+OptionsSeconds = Annotated[float, Field(ge=0, le=86400), AfterValidator(_never_or_calmly)]
+
+
 class Sip(Section):
     """Signalling: where to listen, what to be called, and how lenient to be."""
 
@@ -92,6 +101,9 @@ class Sip(Section):
     caller_number: Literal["warn", "ignore"] = Field("warn", description="A call without a caller's number.")
     x_headers: int = Field(20, ge=0, le=100, description="Custom X-headers of an INVITE that are captured; profile extended only.")
     x_header_bytes: int = Field(2048, ge=1, le=16384, description="Longest value of a captured X-header, octets.")
+    options_seconds: OptionsSeconds = Field(
+        0.0, description="From one OPTIONS of ours to the next at each partner's return_uri, seconds: does the way back work? 0: none."
+    )
     default_region: str = Field("", description="Region of calls that name none. Empty: none.")
     dial_production: Literal["", "I know that this calls production"] = Field(
         "", description=f"Must be the words `{DIAL_WORDS}` before a name below {PUBLIC_DOMAIN} is ever resolved or dialled."
@@ -341,6 +353,7 @@ class Settings(BaseModel):
             "profile": self.rules.profile,
             "codecs": ("PCMU", "PCMA") if self.rules.profile == "extended" else ("PCMU",),
             "served_users": self.sip.users,
+            "served_users_by": "sip.users",
             "served_hosts": self.sip.hosts,
             "uui_aliases": tuple(self.uui.aliases.items()),
             "e2e_unknown_call": self.telephony.unknown_call,

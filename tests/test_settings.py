@@ -97,7 +97,7 @@ def test_every_field_of_the_policy_can_be_set():
     }
     policy, default = loaded(changed).settings.policy(), Policy()
     same = [f.name for f in dataclasses.fields(Policy) if getattr(policy, f.name) == getattr(default, f.name)]
-    assert same == ["source_lists"], "which come with a region and a partner"
+    assert same == ["source_lists", "served_users_by"], "which come with a region and a partner"
     assert policy.codecs == ("PCMU", "PCMA")
     assert policy.uui_aliases == (("a", "callId"), ("b", "jwt"))
     assert policy.allow_from == ("10.0.0.0/8",)

@@ -146,10 +146,9 @@ class Call:
         desk = self._desk
         address = desk.environment.open_media(self.id, self.region)
         if address is None:
-            finding = request_finding(
-                RequestFault.OVERLOADED, "all media ports are in use (media.ports)", self._policy, (("Retry-After", str(RETRY_AFTER_S)),)
-            )
-            self.evidence.overloaded = "all media ports are in use (media.ports)"
+            self.evidence.overloaded = self.place.no_media_port
+            wait = (("Retry-After", str(RETRY_AFTER_S)),)
+            finding = request_finding(RequestFault.OVERLOADED, self.evidence.overloaded, self._policy, wait)
             self.refuse(transaction, finding, now)
             return
         at = seen_by(address, self.evidence.peer)

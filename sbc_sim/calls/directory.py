@@ -111,7 +111,7 @@ class Directory:
         policy = self._policy
         lists: list[SourceList] = []
         if region is not None and region.numbers:
-            policy = replace(policy, served_users=region.numbers)
+            policy = replace(policy, served_users=region.numbers, served_users_by=f"regions.{region.name}.numbers")
         if region is not None and region.allow_from:
             policy = replace(policy, allow_from=())
             lists.append(SourceList(f"regions.{region.name}.allow_from", region.allow_from))

@@ -42,6 +42,8 @@ class Region:
     """Networks in CIDR form that may call it, and that mean it; empty: as everywhere."""
     numbers: tuple[str, ...] = ()
     """User parts that are served here; empty: as everywhere."""
+    own_media_ports: bool = False
+    """Whether it has media ports of its own, regions.NAME.media_ports."""
     policy: Policy | None = None
     """What holds here, when it differs from what holds everywhere: allow-list, served numbers and hosts."""
 
@@ -56,6 +58,12 @@ class Place:
     """``listener``, ``SNI``, ``Request-URI``, ``source network`` or ``default``; empty without a region."""
     own_policy: Policy | None = None
     """What holds for this partner in this region, when it differs from what holds in the region."""
+
+    @property
+    def no_media_port(self) -> str:
+        """Say that no media port is free here, and which setting makes more."""
+        own = self.region if self.region is not None and self.region.own_media_ports else None
+        return f"all media ports are in use ({'media.ports' if own is None else f'regions.{own.name}.media_ports'})"
 
     @property
     def policy(self) -> Policy | None:

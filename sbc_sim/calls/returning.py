@@ -26,8 +26,9 @@ from sbc_sim.sip.effects import ClientTransaction, Effect
 from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.headers import NameAddr
 from sbc_sim.sip.message import Request, Response
+from sbc_sim.sip.reliable import ReliableProvisionals
 from sbc_sim.sip.server_side import Extra
-from sbc_sim.sip.text import parse_number, printable
+from sbc_sim.sip.text import printable
 from sbc_sim.sip.uui import read
 
 CONDUCT = Conduct("return", "escalation by INVITE", media=MediaConduct("agent"))
@@ -42,7 +43,7 @@ def place_return(call_id: str, escalation: Escalation, target: Target, connectio
     place = escalation.leg.place
     address = desk.environment.open_media(call_id, "" if place.region is None else place.region.name)
     if address is None:
-        escalation.failed(ReturnTrouble.NO_PORT, "all of our own media ports are in use (media.ports)", now)
+        escalation.failed(ReturnTrouble.NO_PORT, f"on our own side {place.no_media_port}", now)
         return None
     policy = place.policy or desk.policy
     session = Session(call_id, seen_by(address, desk.agent.peer(connection)), policy, desk.environment, CONDUCT.media)
@@ -81,6 +82,7 @@ class ReturnedCall(Call):
         self.outbound_connection = outgoing.connection
         self.held_back: list[Effect] = []
         self._escalation_of = escalation
+        self._reliable = ReliableProvisionals(desk.agent.client)
         self._media.session = session
         self._cancelled: tuple[ReturnTrouble, str] | None = None
         self._provoking = self._forks(CONDUCT)
@@ -125,16 +127,13 @@ class ReturnedCall(Call):
             self._end_fork(dialog, now)
 
     def _provisional(self, response: Response, dialog: Dialog | None, now: float) -> None:
-        """Acknowledge a reliable provisional response (RFC 3262 section 4)."""
-        if dialog is None or not any(tag.lower() == "100rel" for tag in response.headers.listed("Require")):
+        """Acknowledge a reliable provisional response; the answer that it may bring holds once the call is taken."""
+        if dialog is None:
             return
         try:
-            number = parse_number(response.headers.first("RSeq") or "", "RSeq")
+            self._carry(self._reliable.acknowledge(response, dialog, now), now)
         except MalformedMessage as error:
             self._book.mistake(f"reliable {response.status}: {error}")
-            return
-        rack = f"{number} {response.headers.first('CSeq')}"
-        self._carry(self._desk.agent.client.request(dialog, "PRACK", now, (("RAck", rack),))[1], now)
 
     def _refused(self, response: Response, now: float) -> None:
         warning = response.headers.first("Warning")
@@ -160,7 +159,7 @@ class ReturnedCall(Call):
         if self._cancelled is not None:
             self.hang_up("cancelled", "the answer crossed our CANCEL", now)
             self._escalation_of.failed(*self._cancelled, now, response.status)
-        elif self._media.settle_answer(response, now):
+        elif self._media.settle_answer(self._reliable.answer(response, dialog), now):
             self.say(Prompt("tone", ringing_tone(TONE_S)), now)
             for companion in self._companions:
                 companion.established(now)
@@ -172,7 +171,7 @@ class ReturnedCall(Call):
     def _unusable(self) -> tuple[ReturnTrouble, str]:
         agreed = self.evidence.negotiation
         if agreed is None:
-            return ReturnTrouble.REFUSED, "the 200 to INVITE carries no session description that can be read"
+            return ReturnTrouble.REFUSED, "the answer to INVITE carries no session description that can be read"
         fatal = [problem for problem in agreed.problems if problem.fatal]
         about_srtp = any(word in problem.fault.value for problem in fatal for word in ("srtp", "crypto", "suite", "dtls", "profile"))
         detail = "; ".join(problem.detail for problem in fatal) or "no media can come of it"

@@ -32,6 +32,7 @@ class Policy:
     ] = ()  # regions.NAME.allow_from, partners.NAME.signalling: further lists, each of which must have it
     off_list: str = "403"  # sip.off_list: 403 | 503 | close
     served_users: tuple[str, ...] = ()  # sip.users: empty = any user
+    served_users_by: str = "sip.users"  # whose list that is: regions.NAME.numbers goes before it
     served_hosts: tuple[str, ...] = ()  # sip.hosts: empty = any host
     accept_tel: bool = False  # sip.accept_tel
     unknown_method: int = 501  # sip.unknown_method: 501 | 405

@@ -133,7 +133,7 @@ def _scheme(request: Request, uri: Uri, policy: Policy) -> Finding:
 def _served(request: Request, uri: Uri, policy: Policy) -> Finding:
     user, host = uri.user_text, uri.host.lower()
     if policy.served_users and user not in policy.served_users:
-        wrong = f"User {user or '(none)'} is not served; sip.users has {', '.join(policy.served_users[:5])}."
+        wrong = f"User {user or '(none)'} is not served; {policy.served_users_by} has {', '.join(policy.served_users[:5])}."
     elif policy.served_hosts and uri.scheme != "tel" and host not in {served.lower() for served in policy.served_hosts}:
         wrong = f"Host {uri.host} is not served; sip.hosts has {', '.join(policy.served_hosts[:5])}."
     else:

@@ -9,6 +9,7 @@ from sbc_sim.calls.partner import Partner
 from sbc_sim.calls.region import Region
 from sbc_sim.rules.network import off_list
 from sbc_sim.rules.policy import Policy
+from sbc_sim.rules.signalling import judge_request_line
 from sbc_sim.sip.fields import Headers
 from sbc_sim.sip.message import Request
 from sbc_sim.sip.peer import Peer, TlsFacts
@@ -151,6 +152,15 @@ def test_when_every_partner_has_said_from_where_it_calls_nobody_else_may():
 def test_a_region_serves_its_own_numbers():
     numbered = replace(LONDON, numbers=("1000", "+15550100"))
     assert place(peer(), "sip:a@lon.sbc.example", regions=(numbered,)).policy.served_users == ("1000", "+15550100")
+
+
+def test_what_a_region_has_of_its_own_is_named_where_it_refuses():
+    numbered = replace(LONDON, numbers=("1000",), own_media_ports=True)
+    there = place(peer(), "sip:999@lon.sbc.example", regions=(numbered,))
+    finding = next(one for one in judge_request_line(request("sip:999@lon.sbc.example"), there.policy) if one.rule == "SBC-SIP-021")
+    assert finding.detail == "User 999 is not served; regions.london.numbers has 1000."
+    assert there.no_media_port == "all media ports are in use (regions.london.media_ports)"
+    assert place(peer()).no_media_port == "all media ports are in use (media.ports)"
 
 
 def test_where_nothing_differs_the_common_policy_holds():
