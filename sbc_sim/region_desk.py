@@ -20,14 +20,21 @@ class Regional:
     """The facts, once everything listens."""
 
     def __init__(
-        self, settings: Settings, directory: Directory, rotation: Rotation, addresses: Addresses, ports: Callable[[], Ports]
+        self,
+        settings: Settings,
+        directory: Directory,
+        rotation: Rotation,
+        addresses: Addresses,
+        ports: Callable[[], Ports],
+        options: Callable[[str], list[dict[str, Any]]] = lambda partner: [],
     ) -> None:
-        """`ports` gives the real ones."""
+        """`ports` gives the real ones, `options` tells how OPTIONS of ours to a partner fare."""
         self._settings = settings
         self._directory = directory
         self._rotation = rotation
         self._addresses = addresses
         self._ports = ports
+        self._options = options
 
     def regions(self) -> list[dict[str, Any]]:
         """Tell of the regions that are enabled."""
@@ -94,6 +101,7 @@ class Regional:
             "callCenter": partner.call_center or None,
             "publicKeys": list(partner.public_keys),
             "byRegion": {region: {camel(name): _plain(value) for name, value in differs.items()} for region, differs in _sorted(partner)},
+            "options": self._options(partner.name),
         }
 
     def certificates(self) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from sbc_sim.addresses import Ports, addresses, certificate_names, in_uri
 from sbc_sim.announcing import Announcement
 from sbc_sim.calls.agents import Agents
 from sbc_sim.calls.choosing import Choosing
+from sbc_sim.calls.keepalive import KeepalivePlan
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.calls.production import DIAL_WORDS
 from sbc_sim.calls.rehearsals import Rehearsals, rehearsed
@@ -174,7 +175,8 @@ class Service:
         identity = Identity(
             in_uri(self.addresses.sip_host), self.addresses.sip_port, listeners=own_identities(settings, self.addresses.sip_host)
         )
-        self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment, settings.escalation_plan())
+        asking = KeepalivePlan(settings.sip.options_seconds, partners_of(settings))
+        self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment, settings.escalation_plan(), asking)
         limits = self._connection_limits()
         wire = self.recordings.taps()
         trust = ClientTls(settings.tls.ca_file, min_version=settings.tls.min_version, also=self.ca_file)
@@ -189,7 +191,9 @@ class Service:
         self.rotation = Rotation(self.shown, self.listeners, hosts, self._reactor, self.clock)
         self.rotation.on_entry = self.store.append
         self.faulting.rotate = self.rotation.rotate
-        self.regional = Regional(settings, self.directory, self.rotation, self.addresses, lambda: self.ports)
+        self.regional = Regional(
+            settings, self.directory, self.rotation, self.addresses, lambda: self.ports, self.switchboard.keepalive.states
+        )
         self.hep = self._hep()
         self.metrics = Metrics(self._gauges(), self.version)
         self.store.subscribe(self.metrics.observe)
@@ -297,6 +301,7 @@ class Service:
             captures=lambda: self.recordings.size,
             voice_calls=self.telephony.counts if self.telephony.model is not None else None,
             faults=self.faulting.table.active,
+            options=lambda: self.switchboard.keepalive.counts,
             hep_packets=lambda: {} if self.hep is None else self.hep.counts,
         )
 

@@ -99,6 +99,8 @@ class Gauges:
     """Datagrams on the media ports that no leg took, by reason."""
     hep_packets: Callable[[], Mapping[str, int]] = _nothing
     """Copies for a Homer server by what became of them."""
+    options: Callable[[], Mapping[str, int]] = _nothing
+    """OPTIONS of ours to partners by what became of them."""
     internal_errors: Callable[[], int] = int
     """Faults of our own that the shell caught."""
     voice_calls: Callable[[], tuple[int, int, int]] | None = None
@@ -314,6 +316,10 @@ class _Asked(Collector):
         for reason, number in gauges.refused_datagrams().items():
             refused.add_metric([reason], number)
         yield refused
+        asked = CounterMetricFamily("sbc_sim_options_sent", "OPTIONS of ours to partners by what became of them", labels=["result"])
+        for result, number in gauges.options().items():
+            asked.add_metric([result], number)
+        yield asked
         copies = CounterMetricFamily("sbc_sim_hep_packets", "Copies of messages for a Homer server", labels=["result"])
         for result, number in gauges.hep_packets().items():
             copies.add_metric([result], number)

@@ -227,6 +227,20 @@ class Regions(Out):
     regions: list[RegionAt]
 
 
+class OptionsState(Out):
+    """How OPTIONS of ours to one address of a partner fare (sip.options_seconds)."""
+
+    region: str | None = Field(description="Region whose return_uri it is; null: the partner's own.")
+    uri: str = Field(description="Request-URI: host and port of the return_uri.")
+    result: str = Field(description="Of the newest: waiting, answered, refused, unanswered, lost, unreachable, tls.")
+    status: int | None = Field(description="Of the newest answer.")
+    last_sent_at: Time | None
+    last_answer_at: Time | None
+    round_trip_ms: float | None = Field(description="From the OPTIONS to its answer.")
+    failures: int = Field(description="In a row.")
+    why: str | None = Field(description="Why the newest failed, and the cure.")
+
+
 class PartnerAt(Out):
     """A partner as the settings describe it."""
 
@@ -245,6 +259,7 @@ class PartnerAt(Out):
     call_center: str | None
     public_keys: list[str] = Field(description="PEM files.")
     by_region: dict[str, dict[str, Any]] = Field(description="What differs in a region.")
+    options: list[OptionsState] = Field(description="OPTIONS of ours to its return_uri, and that of each region; empty: none are sent.")
 
 
 class Partners(Out):

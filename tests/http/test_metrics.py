@@ -24,13 +24,15 @@ NAMES = {
     "faults_active": ["type"], "store_calls": [], "store_size_bytes": [], "reactor_lag_seconds": [],
     "store_dropped_entries_total": [], "store_file_bytes": [], "store_waiting_entries": [], "store_lost_entries_total": [],
     "store_degraded": [], "telephony_requests_total": ["operation", "code"],
-    "hep_packets_total": ["result"], "internal_errors_total": [], "media_datagrams_refused_total": ["reason"],
+    "hep_packets_total": ["result"], "options_sent_total": ["result"], "internal_errors_total": [],
+    "media_datagrams_refused_total": ["reason"],
 }  # fmt: skip
 
 
 def a_metrics(**changed: Callable[[], object]) -> Metrics:
     gauges = {"media_ports": lambda: (2, 20), "store_size": lambda: StoreSize(3, 4000, 0), "reactor_lag": lambda: 0.002}
-    gauges |= {"certificate_expiry": lambda: 2e9, "faults": lambda: {"loss": 1}, "refused_datagrams": lambda: {"no_leg": 3}, **changed}
+    gauges |= {"certificate_expiry": lambda: 2e9, "faults": lambda: {"loss": 1}, "refused_datagrams": lambda: {"no_leg": 3}}
+    gauges |= {"options": lambda: {"answered": 2}, **changed}
     return Metrics(Gauges(**gauges), "1.2.3")  # type: ignore[arg-type]
 
 
