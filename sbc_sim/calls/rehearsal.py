@@ -33,6 +33,8 @@ class RehearsalState(StrEnum):
     RUNNING = "running"
     PASSED = "passed"
     FAILED = "failed"
+    INCOMPLETE = "incomplete"
+    """Nothing failed, but a step that was asked for was left out."""
     STOPPED = "stopped"
 
 
@@ -40,8 +42,11 @@ class RehearsalInput(StrEnum):
     """What happens to a rehearsal."""
 
     ALL_PASSED = "all passed"
-    """No step is open, and none failed."""
+    """Every step passed."""
     SOME_FAILED = "some failed"
+    """No step is open, and one failed or was not reached."""
+    LEFT_OUT = "left out"
+    """No step is open, none failed, and somebody left one out."""
     STOP = "stop"
     RESUME = "resume"
 
@@ -49,9 +54,12 @@ class RehearsalInput(StrEnum):
 REHEARSAL: Mapping[tuple[RehearsalState, RehearsalInput], RehearsalState] = {
     (RehearsalState.RUNNING, RehearsalInput.ALL_PASSED): RehearsalState.PASSED,
     (RehearsalState.RUNNING, RehearsalInput.SOME_FAILED): RehearsalState.FAILED,
+    (RehearsalState.RUNNING, RehearsalInput.LEFT_OUT): RehearsalState.INCOMPLETE,
+    (RehearsalState.FAILED, RehearsalInput.LEFT_OUT): RehearsalState.INCOMPLETE,  # what failed was left out afterwards
     (RehearsalState.RUNNING, RehearsalInput.STOP): RehearsalState.STOPPED,
     (RehearsalState.STOPPED, RehearsalInput.RESUME): RehearsalState.RUNNING,
     (RehearsalState.FAILED, RehearsalInput.RESUME): RehearsalState.RUNNING,
+    (RehearsalState.INCOMPLETE, RehearsalInput.RESUME): RehearsalState.RUNNING,  # what was left out is wanted
     (RehearsalState.PASSED, RehearsalInput.RESUME): RehearsalState.RUNNING,  # a step that passed is wanted again
 }
 """What is missing is illegal."""
@@ -371,8 +379,14 @@ class Rehearsal:
         for step in self.steps.values():
             self._settle_step(step, now)
         if not any(step.open or step.state is StepState.PENDING for step in self.steps.values()):
-            failed = any(step.state is StepState.FAILED or step.not_reached for step in self.steps.values())
-            self._change(RehearsalInput.SOME_FAILED if failed else RehearsalInput.ALL_PASSED, now)
+            self._change(self._outcome(), now)
+
+    def _outcome(self) -> RehearsalInput:
+        """What came of a rehearsal in which nothing is open."""
+        steps = self.steps.values()
+        if any(step.state is StepState.FAILED or step.not_reached for step in steps):
+            return RehearsalInput.SOME_FAILED
+        return RehearsalInput.ALL_PASSED if all(step.state is StepState.PASSED for step in steps) else RehearsalInput.LEFT_OUT
 
     def _settle_step(self, step: Step, now: float) -> None:
         if step.state is not StepState.PENDING:
@@ -407,6 +421,8 @@ class Rehearsal:
         """Go on: what waited waits anew, and what failed or was not reached is tried again. Raises InvalidInput when it cannot."""
         if self.state is RehearsalState.PASSED:
             raise InvalidInput("every step of it passed: retry a step, or begin a new one")
+        if self.state is RehearsalState.INCOMPLETE:
+            raise InvalidInput("nothing in it failed: retry a step that was left out, or begin a new one")
         self._change(RehearsalInput.RESUME, now)
         for step in self.steps.values():
             if step.state is StepState.FAILED:
@@ -444,6 +460,8 @@ class Rehearsal:
         self._move(step, StepInput.SKIP, now)
         step.why, step.deadline, step.missing = "Left out by somebody.", None, []
         self.settle(now)
+        if self.state is RehearsalState.FAILED and self._outcome() is RehearsalInput.LEFT_OUT:
+            self._change(RehearsalInput.LEFT_OUT, now)
 
     def form_checked(self, flags: Iterable[str], now: float) -> None:
         """Take what is missing in the signalling form, or contradicts the traffic; nothing: it is complete."""
@@ -508,7 +526,7 @@ class Rehearsal:
         except KeyError:
             raise InvalidInput(f"the rehearsal is {self.state.value}") from None
         self.updated_at = now
-        self.ended_at = now if self.state in (RehearsalState.PASSED, RehearsalState.FAILED) else None
+        self.ended_at = now if self.state not in (RehearsalState.RUNNING, RehearsalState.STOPPED) else None
         self.told_whole = True
 
     # --- as data ---------------------------------------------------------------------------------------------------------

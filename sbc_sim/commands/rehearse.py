@@ -14,7 +14,7 @@ import click
 
 from sbc_sim.commands.asking import asks_an_instance, client_of, explained
 from sbc_sim.commands.rehearse_against import Against, against_of, against_options, play
-from sbc_sim.commands.shared import INTERRUPTED, NO_CALLS, PASSED, RULE_FAILED, Unusable, paint, say, say_json, width
+from sbc_sim.commands.shared import INCOMPLETE, INTERRUPTED, NO_CALLS, PASSED, RULE_FAILED, Unusable, paint, say, say_json, width
 
 if TYPE_CHECKING:
     from sbc_sim.client import Client
@@ -31,11 +31,12 @@ STYLES = {
     "running": "strong",
     "waiting": "strong",
     "pending": "quiet",
+    "incomplete": "warning",
     "stopped": "warning",
 }
 PRINTED = "-"
 """Value of --json that means standard output."""
-OVER = ("passed", "failed", "stopped")
+OVER = ("passed", "failed", "incomplete", "stopped")
 
 Rehearsal = Mapping[str, Any]
 OnChange = Callable[[Rehearsal], None]
@@ -58,10 +59,12 @@ def follow(client: Client, rehearsal: Rehearsal, on_change: OnChange) -> Rehears
 
 
 def exit_code(rehearsal: Rehearsal) -> int:
-    """0 passed; 1 a step failed; 4 what failed did so because no call or request ever came."""
+    """0 passed; 1 a step failed; 4 what failed did so because no call or request ever came; 5 nothing failed, but a step was left out."""
     failed = [step for step in rehearsal["steps"] if step["state"] == "failed"]
     if rehearsal["state"] == "passed":
         return PASSED
+    if rehearsal["state"] == "incomplete":
+        return INCOMPLETE
     if failed and not any(step["tried"] for step in failed):
         return NO_CALLS
     return RULE_FAILED
@@ -112,7 +115,7 @@ def rehearse(**wanted: Any) -> int:
     """Rehearse the endorsement at a running instance, and follow it: which step waits, what is missing, why the last try failed.
 
     Place your calls and requests as the partner guide says; each is matched to its step. Ends with 0 when all passed, 1 when a step failed,
-    4 when the expected calls never came. With --against the built-in partner places them; `--against self` needs no instance.
+    4 when the expected calls never came, 5 when a step was left out. With --against the built-in partner places them; `--against self` needs no instance.
     """
     as_json_too = wanted["report"] == PRINTED
     against = against_of(wanted)
@@ -209,7 +212,7 @@ def _resumed(client: Client, name: str) -> Rehearsal:
 
     path = f"/api/v1/rehearsals/{quote(_named(client, name), safe='')}"
     one = client.get(path)
-    return one if one["state"] in ("running", "passed") else client.post(f"{path}/resume", {})
+    return one if one["state"] in ("running", "passed", "incomplete") else client.post(f"{path}/resume", {})
 
 
 def _stop(client: Client, name: str, as_json: bool) -> int:

@@ -18,7 +18,7 @@ import click
 if TYPE_CHECKING:
     from sbc_sim.settings import Loaded
 
-PASSED, RULE_FAILED, USAGE, CANNOT_RUN, NO_CALLS, INTERRUPTED, NOBODY_READS = 0, 1, 2, 3, 4, 130, 141
+PASSED, RULE_FAILED, USAGE, CANNOT_RUN, NO_CALLS, INCOMPLETE, INTERRUPTED, NOBODY_READS = 0, 1, 2, 3, 4, 5, 130, 141
 
 
 class Unusable(click.ClickException):

@@ -105,8 +105,9 @@ def _conclusion(rehearsal: Mapping[str, Any], steps: list[dict[str, Any]]) -> di
     failed = [step for step in steps if step["verdict"] == "fail"]
     passed = sum(step["verdict"] == "pass" for step in steps)
     if state == "passed":
-        left_out = count - passed
-        sentence = f"The rehearsal passed: {_number(passed, 'step')} passed" + (f", {left_out} left out." if left_out else ".")
+        sentence = f"The rehearsal passed: {_number(passed, 'step')} passed."
+    elif state == "incomplete":
+        sentence = f"The rehearsal is incomplete: {passed} of {_number(count, 'step')} passed, {count - passed} left out by somebody."
     elif state == "failed":
         sentence = f"The rehearsal failed: {passed} of {_number(count, 'step')} passed, {len(failed)} failed."
     else:

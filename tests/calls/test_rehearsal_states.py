@@ -169,3 +169,34 @@ def test_a_step_that_is_left_out_counts_neither_way_and_those_behind_it_have_the
     assert one.steps["e2e-bye/invite"].state is StepState.WAITING
     with pytest.raises(InvalidInput, match="skipped already"):
         one.skip("e2e-bye/create", START)
+
+
+def test_a_rehearsal_with_a_step_left_out_is_incomplete_until_that_step_passed() -> None:
+    one = rehearsal(("connectivity",))
+    frankfurt, london = one.steps.values()
+    one.pass_step(frankfurt, "Yes.", START, call="c")
+    one.skip(london.id, START)
+    assert (one.state, one.ended_at) == (RehearsalState.INCOMPLETE, START)
+    with pytest.raises(InvalidInput, match="retry a step that was left out"):
+        one.resume(START + 1)
+    one.retry(london.id, START + 1)
+    assert one.running
+    one.pass_step(london, "Yes.", START + 2, call="d")
+    one.settle(START + 2)
+    assert one.state is RehearsalState.PASSED
+
+
+def test_what_failed_and_is_left_out_afterwards_makes_no_passed_rehearsal() -> None:
+    one = rehearsal(("connectivity",), tries=1)
+    for step in one.steps.values():
+        one.fail_step(step, "No.", START, call="c")
+    one.settle(START)
+    assert one.state is RehearsalState.FAILED
+    one.told_whole = False
+    states = []
+    for name in one.steps:
+        one.skip(name, START + 1)
+        states.append(one.state.value)
+    assert (states, one.told_whole) == (["failed", "incomplete"], True)
+    with pytest.raises(InvalidInput, match="retry a step"):
+        one.resume(START + 2)

@@ -80,6 +80,7 @@ function Now({ one }) {
 function sentence(one, open, failed) {
   if (one.state === "passed") return "Every step passed.";
   if (one.state === "failed") return `It is over, and failed: ${plural(failed.length, "step")} did not pass. Resume to try them again.`;
+  if (one.state === "incomplete") return "It is over, and incomplete: nothing failed, but a step was left out. Retry that step to complete it.";
   if (one.state === "stopped") return "It is stopped: no call counts until it is resumed.";
   const waits = open.length ? `${plural(open.length, "step waits", "steps wait")} for your calls` : "The next step is about to begin";
   return `${waits}${failed.length ? `; ${failed.length} failed and can be tried again` : ""}.`;

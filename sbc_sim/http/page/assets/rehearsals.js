@@ -15,8 +15,8 @@ export const PARTS = [
 ];
 export const MODES = [["bye", "by BYE"], ["bye+data", "by BYE with data"], ["invite-back", "by INVITE back to the partner"], ["refer", "by REFER (extended profile)"]];
 const USUAL = { parts: ["connectivity", "end-to-end"], escalations: ["bye", "invite-back"] };
-const SHAPES = { passed: "pass", failed: "fail", skipped: "skip", stopped: "warn" };
-const GLYPHS = { passed: "✓", failed: "✕", skipped: "–", stopped: "!", waiting: "…", running: "▸", pending: "·" };
+const SHAPES = { passed: "pass", failed: "fail", skipped: "skip", stopped: "warn", incomplete: "warn" };
+const GLYPHS = { passed: "✓", failed: "✕", skipped: "–", stopped: "!", incomplete: "!", waiting: "…", running: "▸", pending: "·" };
 const WORDS = { skipped: "left out", pending: "not yet" };
 
 /** The state of a rehearsal or of a step as colour, glyph and word. */
