@@ -19,8 +19,8 @@ from sbc_sim.sip.dialog import Dialog
 from sbc_sim.sip.effects import ClientTransaction
 from sbc_sim.sip.errors import InvalidInput, MalformedMessage
 from sbc_sim.sip.message import Request, Response
+from sbc_sim.sip.reliable import ReliableProvisionals
 from sbc_sim.sip.server_side import Extra
-from sbc_sim.sip.text import parse_number
 
 
 class PlacedState(StrEnum):
@@ -114,6 +114,7 @@ class PlacedCall(PartnerCall):
         self.state = PlacedState.WAITING
         self._plan = plan
         self._invite: ClientTransaction | None = None
+        self._reliable = ReliableProvisionals(booth.agent.client)
         self._hang_up_at: float | None = None
         self._give_up_at: float | None = None
 
@@ -172,19 +173,13 @@ class PlacedCall(PartnerCall):
             self._taken(transaction, response, dialog, now)
 
     def _provisional(self, response: Response, dialog: Dialog | None, now: float) -> None:
-        """Acknowledge a reliable provisional response (RFC 3262 section 4)."""
-        required = any(tag.lower() == "100rel" for tag in response.headers.listed("Require"))
-        if dialog is None or not required:
+        """Acknowledge a reliable provisional response; the answer that it may bring holds once the call is taken."""
+        if dialog is None:
             return
         try:
-            number = parse_number(response.headers.first("RSeq") or "", "RSeq")
+            self._carry(self._reliable.acknowledge(response, dialog, now), now)
         except MalformedMessage as error:
             self.result.problems.append(f"reliable {response.status}: {error}")
-            return
-        self.dialog = dialog
-        rack = f"{number} {response.headers.first('CSeq')}"
-        _, effects = self._booth.agent.client.request(dialog, "PRACK", now, (("RAck", rack),))
-        self._carry(effects, now)
 
     def _refused(self, response: Response, now: float) -> None:
         self.result.status, self.result.reason = response.status, response.reason
@@ -206,7 +201,7 @@ class PlacedCall(PartnerCall):
         self.result.status, self.result.reason = response.status, response.reason
         self.result.answered_at = now
         self._record(Kind.CALL_STATE, now, {"state": "answered"})
-        if cancelled or not self._settle(response, now):
+        if cancelled or not self._settle(self._reliable.answer(response, dialog), now):
             self.hang_up(now)
             return
         self._hang_up_at = now + self._plan.seconds
