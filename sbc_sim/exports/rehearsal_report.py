@@ -27,6 +27,8 @@ MOST_TRACES = 60
 VERDICTS = {"passed": "pass", "failed": "fail", "skipped": "skip"}
 """Verdict of a step by its state; any other is ``open``."""
 _HIDDEN_TEXT = "(hidden)"
+_Mask = Callable[[str], str]
+"""Masks a text that belongs to a call."""
 _NUMBER = re.compile(r"(?<![\w.:-])\+?\d{7,20}(?![\w.:-])")
 
 
@@ -60,13 +62,14 @@ def data_of(
     rehearsal: Mapping[str, Any], traces: Mapping[str, Trace], shown: Mapping[str, Trace], about: About, level: Redaction
 ) -> dict[str, Any]:
     """Gather it from traces of which `shown` are the copies that were redacted at this level."""
-    steps = [_step(step, traces, shown, level) for step in rehearsal["steps"]]
+    masks = {call: text_mask(trace, level) for call, trace in traces.items()}
+    steps = [_step(step, masks, shown, level) for step in rehearsal["steps"]]
     head = {name: value for name, value in mask_values(dict(rehearsal)).items() if name not in ("steps", "notes")}
     hide = level is Redaction.STRICT
     told: dict[str, Any] = storable(
         {
             "schema": SCHEMA,
-            "rehearsal": {**head, "partner": _HIDDEN_TEXT if hide else head["partner"], "name": _HIDDEN_TEXT if hide else head["name"]},
+            "rehearsal": {**head, "partner": _HIDDEN_TEXT if hide else head["partner"], "name": _plain(str(head["name"]), level)},
             "partner": {
                 "label": _HIDDEN_TEXT if hide else about.partner,
                 "location": _HIDDEN_TEXT if hide else about.location,
@@ -122,8 +125,7 @@ def _number(count: int, word: str) -> str:
 # --- steps ---------------------------------------------------------------------------------------------------------------
 
 
-def _step(step: Mapping[str, Any], traces: Mapping[str, Trace], shown: Mapping[str, Trace], level: Redaction) -> dict[str, Any]:
-    masks = {call: text_mask(trace, level) for call, trace in traces.items()}
+def _step(step: Mapping[str, Any], masks: Mapping[str, _Mask], shown: Mapping[str, Trace], level: Redaction) -> dict[str, Any]:
     attempts = [_attempt(attempt, masks, level) for attempt in step.get("attempts") or ()]
     last = attempts[-1] if attempts else None
     call = step.get("call") if step.get("call") in shown else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from sbc_sim.calls.rehearsal import Rehearsal
 from sbc_sim.calls.rehearsal_plan import Wanted
 from sbc_sim.calls.rehearsals import Rehearsals
 from sbc_sim.exports.form import Authority, Line, Profile, all_flags, form_data, form_html, form_markdown
-from sbc_sim.exports.redacted import Redaction
+from sbc_sim.exports.redacted import Redaction, text_mask
 from sbc_sim.exports.rehearsal_html import rehearsal_html
 from sbc_sim.exports.rehearsal_junit import rehearsal_junit
 from sbc_sim.exports.rehearsal_report import About, calls_of, rehearsal_data, rehearsal_schema
@@ -86,6 +87,35 @@ def test_it_says_which_profile_rules_and_guesses_it_rests_on_and_what_was_done_o
     assert data["faults"] == [{"step": "connectivity/frankfurt", "fault": {"name": "lossy", "type": "loss"}}]
     assert {call["id"] for call in data["calls"]} == {attempt["call"] for attempt in data["steps"][0]["attempts"]}
     assert all("INVITE" in call["ladder"] for call in data["calls"])
+
+
+def test_the_masks_are_made_once_for_each_call_and_not_once_for_each_step(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsal, traces = made
+    asked: list[Trace] = []
+
+    def counted(trace: Trace, level: Redaction) -> Callable[[str], str]:
+        asked.append(trace)
+        return text_mask(trace, level)
+
+    monkeypatch.setattr("sbc_sim.exports.rehearsal_report.text_mask", counted)
+    rehearsal_data(rehearsal, traces, ABOUT, Redaction.STRICT)
+    assert len(asked) == len(traces)
+
+
+def test_the_name_of_a_rehearsal_shows_colleagues_no_whole_number(made: Any) -> None:
+    rehearsal, traces = made
+    named = {**rehearsal, "name": "for +4915112345678"}
+    shown = {level: rehearsal_data(named, traces, ABOUT, level)["rehearsal"]["name"] for level in Redaction}
+    assert (shown[Redaction.NONE], shown[Redaction.STRICT]) == (named["name"], "(hidden)")
+    assert shown[Redaction.SHARE].startswith("for ")
+    assert "4915112345678" not in shown[Redaction.SHARE]
+
+
+def test_an_incomplete_rehearsal_says_so_in_its_sentence(made: Any) -> None:
+    rehearsal, traces = made
+    data = rehearsal_data({**rehearsal, "state": "incomplete"}, traces, ABOUT, Redaction.SHARE)
+    assert data["conclusion"]["sentence"] == "The rehearsal is incomplete: 1 of 12 steps passed, 11 left out by somebody."
+    assert [error.message for error in jsonschema_rs.validator_for(rehearsal_schema()).iter_errors(data)] == []
 
 
 @pytest.mark.parametrize("level", list(Redaction))
