@@ -226,8 +226,16 @@ class Rehearsal:
             step.note(attempt)
         if attempt.status == "passed":
             self.pass_step(step, attempt.text, now)
+        elif attempt.status == "skipped":
+            self._not_counted(step, attempt, now)
         else:
             self.fail_step(step, f"{_capital(rehearsal_calls.told(view))} failed. {attempt.text}", now)
+
+    def _not_counted(self, step: Step, attempt: Attempt, now: float) -> None:
+        """Wait on: the call had a fault of ours, and is none of the tries that a step has."""
+        step.tried -= 1
+        step.why = attempt.text
+        self._move(step, StepInput.IGNORE, now)
 
     def _connectivity(self) -> list[Step]:
         return [step for step in self.steps.values() if step.kind == CONNECTIVITY]

@@ -8,6 +8,7 @@ from typing import Any
 from sbc_sim.calls.rehearsal_steps import Attempt
 from sbc_sim.journal.view import CallView, rfc3339
 from sbc_sim.rules.catalogue import area
+from sbc_sim.rules.on_purpose import named
 
 Found = Mapping[str, Any]
 
@@ -15,6 +16,16 @@ BAD = ("fail", "warn")
 ECHO_RULES = ("SBC-MEDIA-001", "SBC-MEDIA-002", "SBC-MEDIA-003", "SBC-MEDIA-004", "SBC-MEDIA-005")
 """Proved, arrives, returns, is heard, is no silence: a warning about one of them means that the echo is not proved both ways."""
 BYE_RULES = ("SBC-DLG-001", "SBC-DLG-002")
+LONGEST_QUOTE = 300
+PROOFS: Mapping[str, tuple[str, ...]] = {
+    "TLS": ("SBC-TLS-001",),
+    "User-to-User": ("SBC-UUI-001",),
+    "SDP": ("SBC-SDP-001",),
+    "SRTP": ("SBC-SRTP-009", "SBC-SRTP-010"),
+    "Echo": ("SBC-MEDIA-001", "SBC-MEDIA-002", "SBC-MEDIA-003"),
+    "BYE": ("SBC-DLG-001", "SBC-DLG-002"),
+}
+"""Rules that must have been judged, and hold: that nothing failed proves nothing."""
 OURS = frozenset({"SBC-MEDIA-020"})
 """Rules about the simulator itself."""
 
@@ -43,16 +54,22 @@ def value_of(uui: Mapping[str, Any], name: str) -> str:
 
 
 def judged(view: CallView) -> Attempt:
-    """Judge a call that is over as a try of the connectivity step of its region."""
-    checks = [{"name": name, **check(view)} for name, check in CHECKS]
+    """Judge a call that is over as a try of the connectivity step of its region; one with a fault of ours proves nothing."""
+    checks = [{"name": name, **_proved(view, name, check(view))} for name, check in CHECKS]
     if view.answered_at is None:
         checks = [_reached(view, one) for one in checks]
     wrong = [check for check in checks if check["status"] == "fail"]
     findings = [brief(one) for one in worst_first(found_in(view)) if one.get("rule") not in OURS]
     faults = [dict(fault) for fault in view.faults]
+    if faults:
+        return Attempt(view.started_at or 0.0, "skipped", _not_counted(faults), view.id, None, findings, checks, faults)
     passed = all(check["status"] == "pass" for check in checks)
     text = _passed_text(findings) if passed else _failed_text(view, wrong)
     return Attempt(view.started_at or 0.0, "passed" if passed else "failed", text, view.id, None, findings, checks, faults)
+
+
+def _not_counted(faults: list[dict[str, Any]]) -> str:
+    return f"Not counted: {' and '.join(named(fault) for fault in faults)} on purpose, so that the call proves nothing."
 
 
 def _reached(view: CallView, check: dict[str, Any]) -> dict[str, Any]:
@@ -94,11 +111,29 @@ def worst_first(findings: Iterable[Found]) -> list[Found]:
 
 
 def brief(finding: Found) -> dict[str, Any]:
-    """A finding as attempts keep it."""
-    return {name: str(finding.get(name) or "") for name in ("rule", "status", "detail")}
+    """A finding as attempts keep it, with the first place that shows it."""
+    shown = {name: str(finding.get(name) or "") for name in ("rule", "status", "detail")}
+    quotes = finding.get("evidence") or ()
+    return {**shown, "evidence": _quoted(quotes[0]) if quotes else ""}
+
+
+def _quoted(quote: Mapping[str, Any]) -> str:
+    """``INVITE, SDP line 7: m=audio 40000 RTP/AVP 0``."""
+    place = ", ".join(str(quote[name]) for name in ("message", "header") if quote.get(name))
+    return ": ".join(part for part in (place, str(quote.get("text") or "")) if part)[:LONGEST_QUOTE]
 
 
 # --- the six things that must pass ---------------------------------------------------------------------------------------
+
+
+def _proved(view: CallView, name: str, seen: dict[str, str]) -> dict[str, str]:
+    """Let a check pass only when the rules that prove it hold; a warning says that they were judged."""
+    held = {str(one.get("rule")) for one in found_in(view) if one.get("status") in ("pass", "warn")}
+    open_ = [rule for rule in PROOFS[name] if rule not in held]
+    if seen["status"] != "pass" or not open_:
+        return seen
+    told = next((one for one in found_in(view) if one.get("rule") == open_[0]), None)
+    return _fail(f"not proved: {_sentence(told)}" if told else f"not proved: {open_[0]} was not judged.")
 
 
 def _tls(view: CallView) -> dict[str, str]:

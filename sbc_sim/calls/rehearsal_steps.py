@@ -41,6 +41,8 @@ class StepInput(StrEnum):
     """A try is under way."""
     PASS = "pass"
     FAIL = "fail"
+    IGNORE = "ignore"
+    """The try does not count."""
     LATE = "late"
     """Its time is over."""
     SKIP = "skip"
@@ -63,12 +65,14 @@ STEP: Mapping[tuple[StepState, StepInput], StepState] = {
     (_WAITING, StepInput.BEGIN): _RUNNING,
     (_WAITING, StepInput.PASS): _PASSED,
     (_WAITING, StepInput.FAIL): _FAILED,
+    (_WAITING, StepInput.IGNORE): _WAITING,
     (_WAITING, StepInput.LATE): _FAILED,
     (_WAITING, StepInput.SKIP): _SKIPPED,
     (_WAITING, StepInput.BACK): _PENDING,
     (_RUNNING, StepInput.BEGIN): _RUNNING,
     (_RUNNING, StepInput.PASS): _PASSED,
     (_RUNNING, StepInput.FAIL): _FAILED,
+    (_RUNNING, StepInput.IGNORE): _WAITING,
     (_RUNNING, StepInput.LATE): _FAILED,
     (_RUNNING, StepInput.SKIP): _SKIPPED,
     (_RUNNING, StepInput.BACK): _PENDING,
@@ -77,6 +81,7 @@ STEP: Mapping[tuple[StepState, StepInput], StepState] = {
     (_FAILED, StepInput.BEGIN): _RUNNING,
     (_FAILED, StepInput.PASS): _PASSED,
     (_FAILED, StepInput.FAIL): _FAILED,
+    (_FAILED, StepInput.IGNORE): _FAILED,
     (_FAILED, StepInput.LATE): _FAILED,
     (_FAILED, StepInput.SKIP): _SKIPPED,
     (_FAILED, StepInput.RETRY): _WAITING,
@@ -94,13 +99,13 @@ class Attempt:
     at: float
     """Unix seconds."""
     status: str = "running"
-    """``running`` | ``passed`` | ``failed``"""
+    """``running`` | ``passed`` | ``failed`` | ``skipped``: it does not count, for a fault of ours was in it"""
     text: str = ""
     """How it went, in sentences."""
     call: str | None = None
     voice_call: str | None = None
     findings: list[dict[str, Any]] = field(default_factory=list)
-    """``{rule, status, detail}`` of what was not in order."""
+    """``{rule, status, detail, evidence}`` of what was not in order."""
     checks: list[dict[str, Any]] = field(default_factory=list)
     """``{name, status, text}``: what the step demands, one by one (requirement 142)."""
     faults: list[dict[str, Any]] = field(default_factory=list)

@@ -43,6 +43,13 @@ ANSWERS: tuple[tuple[str, str, str], ...] = (
     ("repReached", "a human rep was reached", "no human rep was reached"),
     ("linked", "the rep's voice call is linked", "the rep's voice call is not linked"),
 )
+CHECKED_BY = {
+    "rest": "told by REST",
+    "api": "told by the API",
+    "return": "told by the call back",
+    "deadline": "the time for it is over",
+    "cut": "cut short by us",
+}
 """Member of a partner check, and what true and false mean."""
 MOST_REQUESTS = 200
 """Requests to the Telephony Integration API that are listed."""
@@ -122,7 +129,7 @@ def check_text(check: Mapping[str, Any]) -> str:
     """What the partner did with the call that it got back."""
     told = [good if check[name] else bad for name, good, bad in ANSWERS if isinstance(check.get(name), bool)]
     rep = f"rep's voice call {check['repCall']}" if check.get("repCall") else ""
-    by = {"rest": "told by REST", "api": "told by the API", "return": "told by the call back", "deadline": "the time for it is over", "cut": "cut short by us"}.get(str(check.get("by")), "")
+    by = CHECKED_BY.get(str(check.get("by")), "")
     parts = [*told, rep, str(check.get("text") or ""), by]
     return clean("partner check: " + (", ".join(part for part in parts if part) or "nothing is known yet"))
 

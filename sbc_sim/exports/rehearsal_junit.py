@@ -70,6 +70,7 @@ def _told(step: Mapping[str, Any]) -> str:
     lines = [f"expected: {step['expected']}", f"observed: {step['observed']}"]
     for finding in (step["attempts"] or [{"findings": ()}])[-1]["findings"]:
         lines.append(f"{finding['rule']} ({finding['status']}): {finding['detail']}")
+        lines += [f"  {finding['evidence']}"] if finding.get("evidence") else []
     lines += [f"tried: {step['tried']}"] + ([f"call: {step['call']}"] if step["call"] else [])
     return "\n".join(map(clean, lines))
 

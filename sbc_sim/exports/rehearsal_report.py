@@ -158,7 +158,9 @@ def _attempt(attempt: Mapping[str, Any], masks: Mapping[str, Callable[[str], str
     hide = _hiding(masks.get(str(attempt.get("call"))), level)
     told = dict(mask_values(dict(attempt)))
     told["text"] = hide(str(told.get("text") or ""))
-    told["findings"] = [{**finding, "detail": hide(str(finding.get("detail") or ""))} for finding in told.get("findings") or ()]
+    told["findings"] = [
+        {**finding, **{name: hide(str(finding.get(name) or "")) for name in ("detail", "evidence")}} for finding in told.get("findings") or ()
+    ]
     told["checks"] = [{**check, "text": hide(str(check.get("text") or ""))} for check in told.get("checks") or ()]
     told["faults"] = [dict(fault) for fault in told.get("faults") or ()]
     return told

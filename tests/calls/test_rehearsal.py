@@ -5,12 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
 
+from sbc_sim.calls.choosing import Choosing
+from sbc_sim.calls.faults import FaultTable, read_fault
+from sbc_sim.calls.numbers import NumberTable
 from sbc_sim.calls.partner import Partner
 from sbc_sim.calls.rehearsal import Rehearsal
+from sbc_sim.calls.rehearsal_calls import PROOFS
 from sbc_sim.calls.rehearsal_plan import Wanted
 from sbc_sim.calls.rehearsals import BETWEEN_COPIES, MOST_REHEARSALS, Rehearsals, TooMany
 from sbc_sim.journal.entries import Entry, Kind
@@ -54,6 +59,11 @@ def feed(desk: Rehearsals, entries: Iterable[Entry]) -> list[Entry]:
         if desk.wants(entry):
             told += desk.observe(entry, store.call(entry.call) if entry.call else None)
     return told
+
+
+@cache
+def a_good_call() -> list[Entry]:
+    return placed()
 
 
 def test_a_call_with_the_echo_payload_passes_all_six_checks() -> None:
@@ -151,14 +161,54 @@ def test_a_connection_that_never_became_a_call_is_told_when_it_came_from_the_par
     assert len(one.notes) == 1
 
 
-def test_what_was_done_on_purpose_stands_with_the_try() -> None:
+@pytest.mark.parametrize(
+    ("number", "fault", "told"),
+    [
+        ("1011", None, "test number 1011 (wrong-key)"),
+        ("1010", None, "test number 1010 (one-way)"),
+        ("echo", {"type": "wrong-key"}, "the fault f (wrong-key)"),
+        ("echo", {"type": "loss", "value": 1.0}, "the fault f (loss)"),
+        ("4860", None, "test number 4860 (busy)"),
+    ],
+)
+def test_a_call_with_something_wrong_on_purpose_does_not_count_and_the_step_waits_on(number: str, fault: Any, told: str) -> None:
+    rehearsals, table = desk(), FaultTable()
+    if fault is not None:
+        table.put(read_fault("f", fault), START)
+    one = begin(rehearsals, tries=1)
+    feed(rehearsals, placed(number=number, seconds=4.0, choose=Choosing(NumberTable(), table)))
+    step = one.steps["connectivity/frankfurt"]
+    (attempt,) = step.attempts
+    assert (step.state, step.open, step.tried, attempt.status) == ("waiting", True, 0, "skipped")
+    assert attempt.text == step.why == f"Not counted: {told} on purpose, so that the call proves nothing."
+    assert [kind["type"] for kind in attempt.faults] == [told.partition("(")[2].strip(")")]
+    feed(rehearsals, placed(later=60))
+    assert (step.state, one.state) == ("passed", "passed")
+
+
+@pytest.mark.parametrize("rule", sorted(rule for rules in PROOFS.values() for rule in rules))
+@pytest.mark.parametrize("status", ["skip", "unknown", None])
+def test_what_was_not_judged_is_not_proved(rule: str, status: str | None) -> None:
+    def without(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [one if one["rule"] != rule else {**one, "status": status} for one in found if one["rule"] != rule or status]
+
     rehearsals = desk()
     one = begin(rehearsals)
-    entries = [
-        replace(e, data={**e.data, "faults": [{"name": "lossy", "type": "loss"}]}) if e.kind is Kind.SCENARIO else e for e in placed()
-    ]
+    entries = [replace(e, data={**e.data, "findings": without(e.data["findings"])}) if e.kind is Kind.VERDICT else e for e in a_good_call()]
     feed(rehearsals, entries)
-    assert one.steps["connectivity/frankfurt"].attempts[0].faults == [{"name": "lossy", "type": "loss"}]
+    step = one.steps["connectivity/frankfurt"]
+    (name,) = (name for name, rules in PROOFS.items() if rule in rules)
+    assert [check["name"] for check in step.attempts[0].checks if check["status"] != "pass"] == [name]
+    assert f"not proved: {rule}" in step.why.lower().replace(rule.lower(), rule)
+
+
+def test_a_try_shows_the_place_of_what_was_not_in_order() -> None:
+    rehearsals = desk()
+    one = begin(rehearsals)
+    feed(rehearsals, placed(offer=Policy(codecs=("PCMA",))))
+    finding = next(f for f in one.steps["connectivity/frankfurt"].attempts[0].findings if f["rule"] == "SBC-SDP-006")
+    assert finding["evidence"].startswith("INVITE, SDP line ")
+    assert "m=audio" in finding["evidence"]
 
 
 def test_each_partner_rehearses_once_at_a_time_and_several_do_at_once() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -28,19 +29,20 @@ from sbc_sim.rules.policy import Policy
 from tests.support.joined import Joined
 
 START = 1_700_000_000.0
+LOSSY = ({"name": "lossy", "type": "loss"},)
 ABOUT = About("Acme <Centre>", "London", "Acme CCaaS", {"frankfurt": "FRANKFURT", "london": "LONDON"}, "1.2.3")
 
 
 def a_rehearsal() -> tuple[dict[str, Any], dict[str, Trace]]:
-    """Frankfurt failed with PCMA alone, then passed under a fault; London and the end-to-end test saw no call in time."""
+    """Frankfurt failed with PCMA alone, a call under a fault did not count, then it passed; the rest saw no call in time."""
     rehearsals, store = Rehearsals(lambda now: "r1"), MemoryStore()
     wanted = Wanted("partner", ("frankfurt", "london"), ("connectivity", "end-to-end"), ("bye",), 60.0, 0, "for <Ann>")
     one = rehearsals.begin(wanted, START)[0]
-    for later, offer in ((0.0, Policy(codecs=("PCMA",))), (10.0, Policy())):
+    for later, offer, faults in ((0.0, Policy(codecs=("PCMA",)), ()), (5.0, Policy(), LOSSY), (10.0, Policy(), ())):
         joined = Joined(now=START + later, seconds=2.0, offer=offer)
         joined.run()
         for entry in joined.sbc.entries:
-            told = placed_in_frankfurt(entry)
+            told = placed_in_frankfurt(entry, faults)
             store.append(told)
             if rehearsals.wants(told):
                 rehearsals.observe(told, store.call(told.call) if told.call else None)
@@ -49,11 +51,11 @@ def a_rehearsal() -> tuple[dict[str, Any], dict[str, Trace]]:
     return data, {call: trace for call in calls_of(data) if (trace := store.trace(call)) is not None}
 
 
-def placed_in_frankfurt(entry: Entry) -> Entry:
+def placed_in_frankfurt(entry: Entry, faults: Sequence[dict[str, str]] = ()) -> Entry:
     if entry.kind is Kind.CALL_STARTED:
         return replace(entry, data={**entry.data, "region": "frankfurt", "chosenBy": "SNI"})
     if entry.kind is Kind.SCENARIO:
-        return replace(entry, data={**entry.data, "faults": [{"name": "lossy", "type": "loss"}]})
+        return replace(entry, data={**entry.data, "faults": list(faults)})
     return entry
 
 

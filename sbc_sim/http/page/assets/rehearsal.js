@@ -184,7 +184,7 @@ function Try({ attempt }) {
       ${attempt.voiceCall && html`<a href=${href("voice-calls", attempt.voiceCall)}>voice call ${attempt.voiceCall}</a>`}<span>${attempt.text}</span></p>
     ${checks.length > 0 && html`<ul class="checks">${checks.map((check) => html`<li key=${check.name}><${Glyph} status=${CHECKED[check.status] || check.status} /> ${check.name}${check.text ? html` <span class="dim">${check.text}</span>` : ""}</li>`)}</ul>`}
     ${faults.length > 0 && html`<p class="dim">Wrong on purpose: ${faults.map((fault) => fault.type || fault.name).join(", ")}</p>`}
-    ${findings.map((finding) => html`<p key=${finding.rule + finding.detail} class="cure ${finding.status}"><${Glyph} status=${finding.status} /> <${RuleLink} rule=${finding.rule} /> ${finding.detail}</p>`)}`;
+    ${findings.map((finding) => html`<p key=${finding.rule + finding.detail} class="cure ${finding.status}"><${Glyph} status=${finding.status} /> <${RuleLink} rule=${finding.rule} /> ${finding.detail}${finding.evidence && html`<br /><code>${finding.evidence}</code>`}</p>`)}`;
 }
 
 const CHECKED = { passed: "pass", failed: "fail", skipped: "skip" };
