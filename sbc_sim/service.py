@@ -63,7 +63,7 @@ from sbc_sim.region_desk import Regional
 from sbc_sim.rtp.leg import LegDescription, LegEvent, Prompt
 from sbc_sim.rtp.legs import make_leg
 from sbc_sim.rules.catalogue import RULE_SET_VERSION
-from sbc_sim.settings import Settings
+from sbc_sim.settings import Settings, SettingsError
 from sbc_sim.sip.connections import Identity
 from sbc_sim.telephony.record import VoiceCall
 from sbc_sim.telephony_room import TelephonyRoom
@@ -144,7 +144,7 @@ class Service:
         self._store_watch = StoreWatch(self.store, reactor)
         try:
             self._build()
-        except (CertificateError, ValueError) as error:
+        except (CertificateError, SettingsError, ValueError) as error:
             self.store.close()
             raise ServiceError(str(error)) from None
 

@@ -449,7 +449,7 @@ def _checked(values: Mapping[str, object], origins: Mapping[str, str], known: Kn
     if not settings.sip.dial_production:
         wrong += production_targets(settings.escalation.return_uri, settings.partners)
     for key, reason in wrong:
-        raise SettingsError(f"{_from(key, origins)}: {reason}")
+        raise SettingsError(f"{place_of(key, origins)}: {reason}")
     return settings
 
 
@@ -480,10 +480,10 @@ def _refusal(invalid: ValidationError, values: Mapping[str, object], origins: Ma
     secret = key in known and known[key].secret
     value = values[key]
     given = "" if secret or isinstance(value, dict) else f" {shown(tuple(value) if isinstance(value, list) else value)!r}:"
-    return SettingsError(f"{_from(key, origins)}:{given} {reason}")
+    return SettingsError(f"{place_of(key, origins)}:{given} {reason}")
 
 
-def _from(key: str, origins: Mapping[str, str]) -> str:
+def place_of(key: str, origins: Mapping[str, str]) -> str:
     """Give a key with the origin of what is set there, or below it."""
     origin = origins.get(key) or next((origin for set_, origin in origins.items() if set_.startswith(f"{key}.")), "")
     return f"{key} ({origin})" if origin else key

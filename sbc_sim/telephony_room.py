@@ -18,9 +18,10 @@ from sbc_sim.http.site import SiteOptions, build_telephony_site
 from sbc_sim.http.telephony_source import TelephonySource, restore
 from sbc_sim.journal.store import Store
 from sbc_sim.net.certificates import Credentials
-from sbc_sim.settings import Settings, SettingsError
+from sbc_sim.partner_files import key_entries
+from sbc_sim.settings import Settings
 from sbc_sim.telephony.asking import RestFault
-from sbc_sim.telephony.keys import BadKey, KeyEntry, KeyRing, PublicKey, read_keys
+from sbc_sim.telephony.keys import KeyRing
 from sbc_sim.telephony.model import Telephony
 from sbc_sim.telephony.options import TelephonyOptions
 from sbc_sim.telephony.record import VoiceCall
@@ -77,24 +78,7 @@ def telephony_of(settings: Settings) -> Telephony | None:
     if not settings.telephony.enabled:
         return None
     values: dict[str, Any] = {name: getattr(settings.telephony, name) for name in TelephonyOptions.__dataclass_fields__}
-    return Telephony(TelephonyOptions(**values), KeyRing(_entries(settings)))
-
-
-def _entries(settings: Settings) -> list[KeyEntry]:
-    """Read the keys of every partner that has some; nobody else pays for the import."""
-    entries: list[KeyEntry] = []
-    for name, partner in settings.partners.items():
-        keys: list[PublicKey] = []
-        for file in partner.public_keys:
-            try:
-                keys += read_keys(file.read_bytes())
-            except OSError as error:
-                raise SettingsError(f"partners.{name}.public_keys: {file} cannot be read: {error.strerror}") from None
-            except BadKey as error:
-                raise SettingsError(f"partners.{name}.public_keys: {file}: {error}") from None
-        if keys:
-            entries.append(KeyEntry(name, tuple(keys), partner.org_id, partner.call_center, name))
-    return entries
+    return Telephony(TelephonyOptions(**values), KeyRing(key_entries(settings)))
 
 
 def _rest_fault(fault: Fault | None) -> RestFault | None:

@@ -98,6 +98,25 @@ def test_config_check_is_0_or_2_with_one_sentence(run, tmp_path):
     assert (code, err) == (2, f"sbc-sim: {file}, line 1: sip.listn is not known; the nearest setting is sip.listen\n")
 
 
+@pytest.mark.parametrize("command", [["config", "check"], ["serve"]])
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("partners: {acme: {public_keys: [FILE]}}", "line 1): FILE: no PEM block was found"),
+        ("partners: {acme: {public_keys: [nowhere.pem]}}", "line 1): nowhere.pem cannot be read: No such file or directory"),
+        ("partners: {acme: {ca_file: FILE}}", "line 1): FILE holds no readable PEM certificate"),
+        ("regions: {frankfurt: {cert_file: FILE, key_file: FILE}}", "line 1): FILE holds no readable PEM certificate"),
+    ],
+)
+def test_a_file_that_settings_name_and_that_cannot_be_used_is_one_sentence_with_the_line(run, tmp_path, command, settings, says):
+    (tmp_path / "bad.pem").write_text("nothing")
+    file = tmp_path / "config.yaml"
+    file.write_text(settings.replace("FILE", str(tmp_path / "bad.pem")))
+    code, _, err = run(*command, "--config", str(file))
+    assert (code, err.count("\n")) == (2, 1)
+    assert says.replace("FILE", str(tmp_path / "bad.pem")) in err
+
+
 def test_config_schema_is_json_with_every_section(run):
     schema = json.loads(run("config", "schema")[1])
     flat = {"sip", "media", "tls", "uui", "http", "store", "capture", "hep", "limits", "rules", "log"}

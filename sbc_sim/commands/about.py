@@ -59,7 +59,7 @@ def config_check(ctx: click.Context) -> None:
     from sbc_sim.calls.agents import Agents
     from sbc_sim.calls.scenario import ScenarioError
 
-    found = loaded(ctx)
+    found = loaded(ctx, files=True)
     try:
         warnings = Agents(found.settings.agent_settings(), found.settings.scenarios).check()
     except ScenarioError as error:

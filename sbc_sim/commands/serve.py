@@ -29,7 +29,7 @@ from sbc_sim.commands.shared import (
 @click.pass_context
 def serve(ctx: click.Context, ports_file: Path | None) -> int:
     """Run the simulator until it is interrupted."""
-    settings = loaded(ctx).settings
+    settings = loaded(ctx, files=True).settings
     reactor = the_reactor()
     from sbc_sim import logs, terminal
     from sbc_sim.service import Service, ServiceError

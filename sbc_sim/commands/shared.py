@@ -87,12 +87,20 @@ def _setting_options() -> tuple[click.Option, ...]:
     )
 
 
-def loaded(ctx: click.Context) -> Loaded:
-    """Load the settings from flags, environment and file; what cannot be used ends the command with 2."""
+def loaded(ctx: click.Context, files: bool = False) -> Loaded:
+    """Load the settings from flags, environment and file; what cannot be used ends the command with 2.
+
+    `files`: read those too that partners and regions name.
+    """
     from sbc_sim.settings import SettingsError, load
 
     try:
-        return load(ctx.meta.get("flags", {}), file=ctx.meta.get("config"))
+        found = load(ctx.meta.get("flags", {}), file=ctx.meta.get("config"))
+        if files:
+            from sbc_sim.partner_files import check_files
+
+            check_files(found)
+        return found
     except SettingsError as error:
         raise Unusable(str(error)) from None
 
