@@ -20,6 +20,7 @@ from sbc_sim.http.clock import Alarm, Clock
 from sbc_sim.http.exchange import Asked, Line, StreamReply, json_text
 from sbc_sim.http.problem import Problem
 from sbc_sim.http.routes import Route
+from sbc_sim.http.telephony_source import voice_call_shown
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Store, StoreHealth
 from sbc_sim.journal.view import rfc3339
@@ -117,7 +118,7 @@ class Events:
 
     def _heard(self, entry: Entry) -> None:
         if entry.kind in _OF_NO_CALL:
-            told = brief(entry.data) if entry.kind is Kind.VOICE_CALL else entry.data
+            told = voice_call_shown(brief(entry.data)) if entry.kind is Kind.VOICE_CALL else entry.data
             self._tell(Event(_OF_NO_CALL[entry.kind], None, {"at": rfc3339(entry.at), **told}))
         if entry.kind is Kind.REHEARSAL:
             self._tell(_rehearsal_event(entry))

@@ -259,7 +259,7 @@ class VoiceCallBrief(Out):
     from_: str = Field(alias="from")
     to: str
     start_time: str
-    parent_voice_call_id: str
+    parent_voice_call_id: str | None
     messages: int
     requests: int
     is_active_call: bool
@@ -267,7 +267,7 @@ class VoiceCallBrief(Out):
     updated_at: Time | None
     accepted_at: Time | None
     closed_at: Time | None
-    call: str = Field(description="Id of the SIP call that named it last; empty: none did.")
+    call: str | None = Field(description="Id of the SIP call that named it last; null: none did.")
     findings: list[Finding]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sbc_sim.calls import telling
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.store import Store
+from sbc_sim.journal.view import rfc3339
 from sbc_sim.rules.catalogue import RULES
 from sbc_sim.rules.finding import Finding, Status
 from sbc_sim.telephony.asking import RestAnswer, RestRequest
@@ -18,6 +19,7 @@ from sbc_sim.telephony.record import VoiceCall
 MOST_RESTORED = 5000
 """Entries of an earlier run that are looked at."""
 _PAGE = 500
+_TIMES = ("at", "createdAt", "updatedAt", "acceptedAt", "closedAt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,18 @@ def full_findings(remarks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for one in remarks
         if one.get("rule") in RULES
     ]
+
+
+def voice_call_shown(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What `VoiceCall.data` gave as clients see it, in answers and events: times as RFC 3339, null for none, findings in full."""
+    shown: dict[str, Any] = {name: value for name, value in data.items() if name != "details"} | times_shown(data)
+    none = {name: None for name in ("call", "parentVoiceCallId") if shown.get(name) == ""}
+    return shown | none | {"findings": full_findings(data.get("findings") or ())}
+
+
+def times_shown(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The times of ours in it, as RFC 3339."""
+    return {name: rfc3339(data[name]) for name in _TIMES if isinstance(data.get(name), int | float)}
 
 
 def restore(model: Telephony, store: Store) -> int:

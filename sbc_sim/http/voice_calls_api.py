@@ -15,11 +15,10 @@ from sbc_sim.http.bodies import read_body
 from sbc_sim.http.exchange import JSON, Asked, Reply, json_reply
 from sbc_sim.http.problem import Problem, bad_request, not_found
 from sbc_sim.http.routes import Route
-from sbc_sim.http.telephony_source import TelephonySource, full_findings
+from sbc_sim.http.telephony_source import TelephonySource, full_findings, times_shown, voice_call_shown
 from sbc_sim.http.work import Work
 from sbc_sim.journal.entries import Kind
 from sbc_sim.journal.store import MOST_PER_PAGE, Store
-from sbc_sim.journal.view import rfc3339
 from sbc_sim.telephony.ids import number_of
 from sbc_sim.telephony.keys import LONGEST_PEM, BadKey, KeyEntry, read_keys
 from sbc_sim.telephony.record import VoiceCall, brief
@@ -28,7 +27,6 @@ PEM_TYPES = ("application/x-pem-file", "text/plain", "application/octet-stream",
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MOST_OCTETS = 512 * 1024
 """Of the voice calls of one page: each is searched for secrets."""
-_TIMES = ("at", "createdAt", "updatedAt", "acceptedAt", "closedAt")
 
 
 class VoiceCallsApi:
@@ -72,7 +70,7 @@ class VoiceCallsApi:
         more = str(number_of(page[-1].id)) if len(wanted) > len(page) else None
 
         def show() -> Reply:
-            return json_reply({"voiceCalls": [_shown(record, brief(record.data())) for record in page], "next": more})
+            return json_reply({"voiceCalls": [_shown(brief(record.data())) for record in page], "next": more})
 
         return self._views.share(("voice-calls", more, *map(id, page)), show)  # records never change: another one is another object
 
@@ -156,22 +154,19 @@ def _fitting(records: Sequence[VoiceCall]) -> int:
 
 
 def voice_call_json(record: VoiceCall) -> dict[str, Any]:
-    """A voice call as JSON, secrets masked, times of ours as RFC 3339, findings with the words of their rules."""
-    return _shown(record, {name: value for name, value in record.data().items() if name != "details"})
+    """A voice call as JSON, secrets masked."""
+    return _shown(record.data())
 
 
-def _shown(record: VoiceCall, data: Mapping[str, Any]) -> dict[str, Any]:
-    return {**_times(mask_values(dict(data))), "findings": mask_values(full_findings(record.findings))}
+def _shown(data: Mapping[str, Any]) -> dict[str, Any]:
+    masked: dict[str, Any] = mask_values(voice_call_shown(data))
+    return masked
 
 
 def _request_json(told: Mapping[str, Any]) -> dict[str, Any]:
     findings = told.get("findings") or ()
     full = [one if "title" in one else next(iter(full_findings([one])), dict(one)) for one in findings]
-    return {**_times(mask_values(dict(told))), "findings": mask_values(full)}
-
-
-def _times(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: rfc3339(value) if name in _TIMES and isinstance(value, int | float) else value for name, value in data.items()}
+    return {**mask_values(dict(told)), **times_shown(told), "findings": mask_values(full)}
 
 
 def _number(query: Mapping[str, str], name: str, default: int, most: int) -> int:

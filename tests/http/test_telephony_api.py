@@ -272,7 +272,9 @@ def test_who_follows_the_events_hears_of_voice_calls(desk: Desk) -> None:
         named = next(line for line in lines if line.startswith("event: voice"))
         data = json.loads(next(line for line in lines if line.startswith("data: ")).removeprefix("data: "))
     assert named == "event: voice.call"
-    assert (data["vendorCallKey"], data["state"]) == ("key-1", "created")
+    listed = desk.client.get("/api/v1/voice-calls").json()["voiceCalls"][0]
+    assert data == {"at": data["at"], **listed}
+    assert (listed["createdAt"][-1], listed["call"], listed["parentVoiceCallId"]) == ("Z", None, None)
 
 
 def test_voice_calls_and_requests_survive_a_restart_in_a_file(tmp_path: Path) -> None:
