@@ -159,7 +159,8 @@ def _attempt(attempt: Mapping[str, Any], masks: Mapping[str, Callable[[str], str
     told = dict(mask_values(dict(attempt)))
     told["text"] = hide(str(told.get("text") or ""))
     told["findings"] = [
-        {**finding, **{name: hide(str(finding.get(name) or "")) for name in ("detail", "evidence")}} for finding in told.get("findings") or ()
+        {**finding, **{name: hide(str(finding.get(name) or "")) for name in ("detail", "evidence")}}
+        for finding in told.get("findings") or ()
     ]
     told["checks"] = [{**check, "text": hide(str(check.get("text") or ""))} for check in told.get("checks") or ()]
     told["faults"] = [dict(fault) for fault in told.get("faults") or ()]
