@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -252,11 +254,24 @@ def test_garbage_is_json_that_is_cut_off(make_lab: MakeLab) -> None:
 
 
 def test_a_slow_answer_comes_late_and_holds_nobody_else_up(desk: Desk) -> None:
-    slow = iter([RestFault("f", "telephony-slow", 30.0), None])
-    desk.model.fault = lambda path, partner, now: next(slow)
-    with pytest.raises(httpx.ReadTimeout), httpx.Client(base_url=desk.client.base_url, timeout=0.3, trust_env=False) as hasty:
-        hasty.post(f"{BASE}/voiceCalls", json=create_body(), headers=desk.headers)
-    assert desk.ask("PATCH", "/voiceCalls/key-1", {}).status_code == 200
+    met = threading.Event()
+
+    def once(path: str, partner: str, now: float) -> RestFault | None:
+        if met.is_set():
+            return None
+        met.set()
+        return RestFault("f", "telephony-slow", 3600.0)
+
+    desk.model.fault = once
+    with socket.create_connection(("127.0.0.1", desk.lab.port)) as waiting:
+        body, fields = json.dumps(create_body()), "".join(f"{name}: {value}\r\n" for name, value in desk.headers.items())
+        head = f"POST {BASE}/voiceCalls HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Length: {len(body)}\r\n\r\n"
+        waiting.sendall((head + body).encode())
+        assert met.wait(60), "the request met the fault"
+        assert desk.ask("PATCH", "/voiceCalls/key-1", {}).status_code == 200
+        waiting.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            waiting.recv(1)
     fault(desk, "telephony-slow", 0.01)
     assert desk.ask("PATCH", "/voiceCalls/key-1", {}).status_code == 200
 

@@ -43,7 +43,7 @@ def port(reactor_thread: None, faults: list[dict[str, Any]], tmp_path: Path) -> 
 @pytest.fixture
 def client(port: int, tmp_path: Path) -> Iterator[httpx.Client]:
     trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-    with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trust, trust_env=False, timeout=20, headers=HEADERS) as client:
+    with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trust, trust_env=False, timeout=60, headers=HEADERS) as client:
         yield client
 
 

@@ -106,7 +106,7 @@ class Rotated:
     def called(self) -> str:
         """What the journal says after a call to 1020."""
         blockingCallFromThread(reactor, self.rotation.renew)
-        text: str = self.told.get(timeout=20).data["text"]
+        text: str = self.told.get(timeout=60).data["text"]
         return text
 
 
