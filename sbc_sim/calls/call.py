@@ -22,7 +22,7 @@ from sbc_sim.calls.provoking import LONGEST_RING_S, Provoking
 from sbc_sim.calls.region import Place
 from sbc_sim.calls.renewal import Renewal
 from sbc_sim.calls.session import Session, capabilities, seen_by
-from sbc_sim.calls.session_timer import requested
+from sbc_sim.calls.within_dialog import WithinDialog
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rtp.leg import LegEvent, Prompt
 from sbc_sim.rules.answers import RETRY_AFTER_S
@@ -72,9 +72,8 @@ class Call:
         self._media = CallMedia(self._book, desk, self._policy)
         self._invite: ServerTransaction | None = None
         self._offer: bytes | None = None
-        self._awaits_answer = False
-        """Our offer went out in a 2xx: the ACK must bring the answer."""
         self._renewal = Renewal(self._book, desk.agent, desk.outbox, desk.environment)
+        self._within = WithinDialog(self._book, desk, self._policy, self._media, self._renewal)
         self._ring_until: float | None = None
         self._expires: float | None = None
         self._awaits_prack = False
@@ -117,7 +116,8 @@ class Call:
     def _choose(self, invite: Request, now: float) -> None:
         """Choose how to behave towards this call: what it reaches, and what is done wrong on purpose."""
         host = self.evidence.peer.host if self.evidence.peer is not None else ""
-        facts = CallFacts(self.id, telling.user_of_uri(invite.uri) or "", self.evidence.uui, self.place, host)
+        number, caller = telling.user_of_uri(invite.uri) or "", telling.user_in(invite, "From") or ""
+        facts = CallFacts(self.id, number, self.evidence.uui, self.place, host, caller)
         conduct = self._desk.environment.choose(facts, now)
         self._provoking = self._forks(conduct)
         self.evidence.scenario = conduct.scenario
@@ -180,7 +180,6 @@ class Call:
         """Send the 200 with our answer, or with our offer when the INVITE had none."""
         if self._offer is None:
             body = self._media.offer()
-            self._awaits_answer = True
         elif not self._media.begun:
             body = self._media.answer_first(self._offer, now)
         else:
@@ -249,8 +248,7 @@ class Call:
         if fresh:
             self.evidence.acknowledged_at = now
             self._move(CallInput.ACK, now)
-        if self._awaits_answer:
-            self._awaits_answer = False
+        if self._media.awaits_answer:
             self._take_answer(request, now)
         if fresh and self.state is CallState.ESTABLISHED:  # there is media to speak into by now, also with a delayed offer
             self._told_up(now)
@@ -302,16 +300,11 @@ class Call:
         self._provoking.came_back(now)
         if method == "BYE":
             self._bye(transaction, now)
-        elif method == "INVITE":
-            self._reinvited(transaction, now)
-        elif method == "UPDATE":
-            self._updated(transaction, now)
-        elif method == "INFO":
-            self._info(transaction, now)
         elif method == "NOTIFY":
             self._notified(transaction, now)
         else:
-            self._carry(self._desk.agent.server.respond(transaction, 200, now), now)
+            self._within.take(transaction, now)
+            self._rearm()
 
     def _bye(self, transaction: ServerTransaction, now: float) -> None:
         agent = self._desk.agent
@@ -343,69 +336,9 @@ class Call:
             self._escalation.notified(transaction.request, now)
         self._rearm()
 
-    def _info(self, transaction: ServerTransaction, now: float) -> None:
-        package = transaction.request.headers.first("Info-Package")
-        if package is not None:
-            # An empty Recv-Info says that no package is taken (RFC 6086 section 5.2.3).
-            detail = f"Info-Package {printable(package, 60)} is not supported"
-            finding = request_finding(RequestFault.INFO_PACKAGE, detail, self._policy, (("Recv-Info", ""),))
-            self.refuse_within(transaction, finding, now)
-            return
-        self._book.record(Kind.NOTE, now, {"text": "INFO received; digits are read from RTP (RFC 4733) only"})
-        self._carry(self._desk.agent.server.respond(transaction, 200, now), now)
-
     def refuse_within(self, transaction: ServerTransaction, finding: Finding, now: float) -> None:
         """Refuse a request within the dialog; the call goes on."""
-        refusal = finding.refusal
-        assert refusal is not None
-        method = transaction.request.method
-        self.evidence.refer_seen |= method == "REFER"
-        self.found_out(finding, now)
-        self._book.rejected(finding, method, now)
-        self._carry(self._desk.agent.server.respond(transaction, refusal.status, now, self._desk.refusal_headers(finding, refusal)), now)
-
-    # --- changes of the session --------------------------------------------------------------------------------------
-
-    def _reinvited(self, transaction: ServerTransaction, now: float) -> None:
-        offer = self._changed(transaction, now)
-        if offer is None:
-            return
-        if not offer:
-            self._awaits_answer = True
-            offer = self._media.offer()
-        extra = self._renewal.agree(transaction.request, now)
-        self._carry(self._desk.agent.server.respond(transaction, 200, now, extra, offer), now)
-        self._rearm()
-
-    def _updated(self, transaction: ServerTransaction, now: float) -> None:
-        answer = self._changed(transaction, now)
-        if answer is None:
-            return
-        extra = self._renewal.agree(transaction.request, now)
-        self._carry(self._desk.agent.server.respond(transaction, 200, now, extra, answer), now)
-        self._rearm()
-
-    def _changed(self, transaction: ServerTransaction, now: float) -> bytes | None:
-        """Take the offer of a re-INVITE or UPDATE; return our answer, empty without offer, None when it was refused."""
-        try:
-            sdp = sdp_body(transaction.request)
-        except MalformedMessage as error:
-            self.refuse_within(transaction, judge_malformed(error, transaction.request.raw), now)
-            return None
-        wanted = requested(transaction.request)
-        if wanted is not None and wanted.delta < self._policy.min_session_expires:
-            shortest = str(self._policy.min_session_expires)
-            detail = f"Session-Expires {wanted.delta} is below {shortest} s"
-            finding = request_finding(RequestFault.SESSION_INTERVAL, detail, self._policy, (("Min-SE", shortest),))
-            self.refuse_within(transaction, finding, now)
-            return None
-        if sdp is None or self._media.session is None:
-            return b""
-        answer = self._media.answer_change(transaction.request, sdp, now)
-        if isinstance(answer, Finding):
-            self.refuse_within(transaction, answer, now)
-            return None
-        return answer
+        self._within.refuse(transaction, finding, now)
 
     # --- our own requests --------------------------------------------------------------------------------------------
 

@@ -33,6 +33,8 @@ class CallMedia:
         """Begin without a port."""
         self.session: Session | None = None
         """Set once a port was taken."""
+        self.awaits_answer = False
+        """Our offer went out in a 2xx: the ACK must bring the answer."""
         self._book = book
         self._desk = desk
         self._policy = policy
@@ -51,7 +53,8 @@ class CallMedia:
     # --- descriptions ------------------------------------------------------------------------------------------------
 
     def offer(self) -> bytes:
-        """Write an offer of ours. Raises InvalidInput without a port."""
+        """Write an offer of ours for a 2xx: its ACK brings the answer. Raises InvalidInput without a port."""
+        self.awaits_answer = True
         return self._with_port().offer()
 
     def answer_first(self, offer: bytes, now: float) -> bytes:
@@ -76,6 +79,7 @@ class CallMedia:
     def settle_answer(self, message: Request | Response, now: float) -> bool:
         """Take the answer to our offer out of an ACK or a 2xx; False when no session can come of it."""
         session, evidence = self._with_port(), self._book.evidence
+        self.awaits_answer &= isinstance(message, Response)
         try:
             sdp = sdp_body(message)
         except MalformedMessage as error:
