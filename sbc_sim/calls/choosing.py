@@ -36,7 +36,7 @@ class Choosing:
         self._faults = faults
         self._agent = agent
         self._echo_org = echo_org
-        self._waits: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._waits: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
     def __call__(self, facts: CallFacts, now: float) -> Conduct:
         """Choose for one call at a time in unix seconds; hits of faults are counted."""
@@ -101,15 +101,17 @@ class Choosing:
     # --- who was asked to wait ---------------------------------------------------------------------------------------
 
     def _waited(self, conduct: Conduct, facts: CallFacts, now: float) -> Conduct:
-        """Note who is asked to wait by Retry-After, and who calls the same number again before that (RFC 3261 section 21.5.4)."""
+        """Note who is asked to wait by Retry-After, and whether the next call of that caller to the same number comes before that.
+
+        RFC 3261 section 21.5.4 lets the whole server wait; what is held against a partner is only the call that it was asked not to repeat.
+        """
         if not facts.host:
             return conduct
-        caller = (facts.host, facts.number)
-        until = self._waits.get(caller, 0.0)
+        caller = (facts.host, facts.caller, facts.number)
+        until = self._waits.pop(caller, 0.0)
         early = f"{until - now:.1f} s before the time that Retry-After asked to wait was over" if now < until else ""
         asked = dict(conduct.answer.headers).get("Retry-After") if conduct.answer is not None else None
         if asked is not None:
-            self._waits.pop(caller, None)
             self._waits[caller] = now + int(asked)
             if len(self._waits) > MOST_WAITS:
                 self._waits.popitem(last=False)

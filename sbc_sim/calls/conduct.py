@@ -26,6 +26,8 @@ class CallFacts:
     place: Place
     host: str = ""
     """Address that the call comes from; empty when not known."""
+    caller: str = ""
+    """User part of From: behind one address there may be many customers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,14 +62,15 @@ def numbers(invite: Request) -> dict[str, str | None]:
     """User parts that carry phone numbers, by the header they stand in (requirement 69)."""
     return {
         "requestUri": user_of_uri(invite.uri),
-        "from": _user(invite, "From"),
-        "to": _user(invite, "To"),
-        "assertedIdentity": _user(invite, "P-Asserted-Identity"),
-        "diversion": _user(invite, "Diversion"),
+        "from": user_in(invite, "From"),
+        "to": user_in(invite, "To"),
+        "assertedIdentity": user_in(invite, "P-Asserted-Identity"),
+        "diversion": user_in(invite, "Diversion"),
     }
 
 
-def _user(invite: Request, name: str) -> str | None:
+def user_in(invite: Request, name: str) -> str | None:
+    """User part of the first address in a header field; None when there is none or it cannot be read."""
     values = invite.headers.listed(name)
     if not values:
         return None

@@ -218,10 +218,10 @@ def test_names_and_numbers_are_each_there_once() -> None:
 OTHER_ORG = b'{"orgId":"00D000000000001","scrt2Domain":"x.example"}'.hex() + ";encoding=hex"
 
 
-def facts(number: str, header: str | None = None, host: str = "") -> CallFacts:
+def facts(number: str, header: str | None = None, host: str = "", caller: str = "") -> CallFacts:
     fields = [("User-to-User", header)] if header else []
     place = Place(Region("frankfurt"), Partner("acme"))
-    return CallFacts("call-1", number, read(Headers(fields), UuiExpectation()), place, host)
+    return CallFacts("call-1", number, read(Headers(fields), UuiExpectation()), place, host, caller)
 
 
 def an_agent(call: CallFacts) -> Conduct:
@@ -291,6 +291,17 @@ def test_who_was_asked_to_wait_is_remembered_by_address_and_number() -> None:
     assert early.retried.startswith("6.0 s before")
     late = choose(facts("5030", host="192.0.2.1"), NOW + 20)
     assert (late.waited, late.retried) == (True, "")
+
+
+def test_another_customer_behind_the_same_address_was_asked_nothing_and_one_later_call_settles_it() -> None:
+    table = table_of(once={"type": "overload", "count": 1})
+    choose = Choosing(NumberTable(), table)
+    call = {"number": "+15551000000", "host": "192.0.2.1"}
+    choose(facts(**call, caller="+15550111"), NOW)
+    assert choose(facts(**call, caller="+15550222"), NOW + 1).waited is False
+    assert choose(facts(**call, caller="+15550111"), NOW + 4).retried.startswith("6.0 s before")
+    assert choose(facts(**call, caller="+15550111"), NOW + 5).waited is False
+    assert not choose._waits
 
 
 @given(
