@@ -12,12 +12,10 @@ import pytest
 from sbc_sim.cli import main
 from sbc_sim.commands.call_files import DOCUMENTS, file_name
 from sbc_sim.commands.call_rows import heading, row, started
-from tests.end_to_end.server import ROOT, Server, serving
+from tests.end_to_end.server import PATIENT, ROOT, Server, serving
 from tests.support.answering import answering, send
 
 pytestmark = pytest.mark.timeout(180)
-PATIENT = {"MEDIA__MAX_JITTER_MS": "1e6", "MEDIA__MAX_FIRST_PACKET_MS": "1e6", "MEDIA__MAX_ECHO_DELAY_MS": "1e6", "MEDIA__MIN_PACKETS": "1"}
-"""A busy machine is no reason for another verdict."""
 HOSTILE = "\x1b]0;owned\x07\x9b31m‮evil\r\nx\x00"
 
 

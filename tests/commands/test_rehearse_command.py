@@ -12,11 +12,9 @@ import pytest
 
 from sbc_sim.commands.rehearse import Progress, exit_code
 from tests.end_to_end.clients.conversation import Conversation, wait_until
-from tests.end_to_end.server import ROOT, Server, serving
+from tests.end_to_end.server import PATIENT, ROOT, Server, serving
 
 pytestmark = pytest.mark.timeout(180)
-PATIENT = {"MEDIA__MAX_JITTER_MS": "1e6", "MEDIA__MAX_FIRST_PACKET_MS": "1e6", "MEDIA__MAX_ECHO_DELAY_MS": "1e6", "MEDIA__MIN_PACKETS": "1"}
-"""A busy machine is no reason for another verdict."""
 OTHER_ORG = "7b226f72674964223a22303044356930303030304142434445222c2273637274" + "32446f6d61696e223a2264227d"
 """{"orgId":"00D5i00000ABCDE","scrt2Domain":"d"}"""
 
@@ -75,6 +73,7 @@ def until_over(conversation: Conversation) -> int:
     return int(conversation.process.wait())
 
 
+@pytest.mark.slow
 def test_it_tells_what_is_missing_why_a_try_failed_and_writes_the_files(server, watching, tmp_path):
     files = {name: tmp_path / name for name in ("r.xml", "r.html", "r.json", "form.md", "form.html")}
     wanted = {"--junit": "r.xml", "--html": "r.html", "--json": "r.json", "--form": "form.md"}
@@ -110,6 +109,7 @@ def test_without_a_call_it_ends_with_4_and_with_a_failed_one_with_1(server, watc
     assert (told["state"], told["steps"][0]["attempts"][0]["findings"][0]["rule"]) == ("failed", "SBC-UUI-001")
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_watching_and_says_how_to_go_on_and_resume_goes_on(server, watching):
     shown = watching("--region", "london", "--part", "connectivity")
     until(shown, "waiting")
@@ -131,6 +131,8 @@ def test_what_cannot_be_done_is_refused_with_2_and_an_instance_that_is_away_with
         (("--region", "paris"), "There is no region 'paris'"),
         (("--resume", "nobody"), "There is no rehearsal 'nobody'"),
         (("--part", "lunch"), "lunch"),
+        (("--against", "self", "--part", "end-to-end", "--mistake", "pcma-only"), "shows in the part connectivity alone"),
+        (("--against", "self", "--part", "connectivity", "--mistake", "no-create"), "shows in the part end-to-end alone"),
     ):
         refused = rehearse(server, *words)
         assert (refused.returncode, said in refused.stderr, "Traceback" in refused.stderr) == (2, True, False)
@@ -140,6 +142,7 @@ def test_what_cannot_be_done_is_refused_with_2_and_an_instance_that_is_away_with
     assert (nowhere.returncode, "Traceback" in nowhere.stderr) == (3, False)
 
 
+@pytest.mark.slow
 def test_a_rehearsal_goes_on_after_a_restart_on_the_same_store(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()

@@ -16,7 +16,7 @@ from tests.end_to_end.clients.call import CallWish, calling
 from tests.end_to_end.clients.conversation import Conversation, wait_until
 from tests.end_to_end.conftest import Saying, require
 from tests.end_to_end.rest_client import ByHand
-from tests.end_to_end.server import ROOT, Server, serving
+from tests.end_to_end.server import PATIENT, ROOT, Server, serving
 
 pytestmark = [pytest.mark.partners, pytest.mark.timeout(300)]
 CLIENT = WheelBaresip()
@@ -36,7 +36,7 @@ def answerer(tmp_path: Path) -> Iterator[Conversation]:
 @pytest.fixture
 def server(answerer: Conversation, tmp_path: Path) -> Iterator[Server]:
     uri = answerer.wait_for(r"partners\.NAME\.return_uri: (\S+)").group(1)
-    with serving(tmp_path, ESCALATION__RETURN_URI=uri) as running:
+    with serving(tmp_path, **PATIENT, ESCALATION__RETURN_URI=uri) as running:
         yield running
 
 

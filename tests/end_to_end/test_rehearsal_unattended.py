@@ -12,9 +12,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.end_to_end.server import ROOT, serving
+from tests.end_to_end.clients.audio import speech, write_wav
+from tests.end_to_end.server import PATIENT, ROOT, serving
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 MOST_CPU = 60.0
 """CPU-seconds for ten regions and both escalations: wall-clock time on a busy machine says nothing. Alone it takes about 10."""
 
@@ -22,11 +23,22 @@ MOST_CPU = 60.0
 def rehearse(folder: Path, *options: str, against: str = "self", **settings: str) -> tuple[int, dict[str, Any], str]:
     """Exit code, the rehearsal as JSON, and what was printed beside it."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SBC_SIM_")}
-    surroundings = {**clean, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **{f"SBC_SIM_{name}": value for name, value in settings.items()}}
+    wanted = {f"SBC_SIM_{name}": value for name, value in (PATIENT | settings).items()}
+    surroundings = {**clean, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **wanted}
     command = [sys.executable, "-m", "sbc_sim", "rehearse", "--against", against, "--json", *options]
     done = subprocess.run(command, capture_output=True, text=True, env=surroundings, cwd=folder, timeout=280, check=False)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout), done.stderr
+
+
+@pytest.fixture
+def short_prompts(tmp_path: Path) -> str:
+    """A folder of prompts that are over soon, for tests that are not about what the agent says."""
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    for seed, name in enumerate(("greeting", "answer", "handover")):
+        write_wav(folder / f"{name}.wav", speech(0.6, seed))
+    return str(folder)
 
 
 def states(rehearsal: dict[str, Any]) -> dict[str, str]:
@@ -73,10 +85,10 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_planted_mistake_fails_exactly_its_step_with_its_sentence(tmp_path: Path, mistake: str):
+def test_a_planted_mistake_fails_exactly_its_step_with_its_sentence(tmp_path: Path, short_prompts: str, mistake: str):
     failing, sentence, passing = MISTAKES[mistake]
     options = ("--part", "end-to-end", "--escalation", "bye", "--region", "frankfurt", "--mistake", mistake)
-    code, rehearsal, _ = rehearse(tmp_path, *options, ESCALATION__CHECK_SECONDS="3")
+    code, rehearsal, _ = rehearse(tmp_path, *options, ESCALATION__CHECK_SECONDS="6", AGENT__PROMPTS_DIR=short_prompts)
     assert code == 1
     told = states(rehearsal)
     assert [name for name, state in told.items() if state == "failed"] == [f"e2e-bye/{failing}"]
@@ -96,8 +108,8 @@ def test_a_partner_with_pcma_alone_fails_the_connectivity_test_and_is_told_of_th
     assert "SBC-SDP-006: No common codec: named are PCMA/8000" in step["why"]
 
 
-def test_an_instance_that_runs_elsewhere_is_rehearsed_against_by_its_address(tmp_path: Path):
-    with serving(tmp_path) as server:
+def test_an_instance_that_runs_elsewhere_is_rehearsed_against_by_its_address(tmp_path: Path, short_prompts: str):
+    with serving(tmp_path, **PATIENT, AGENT__PROMPTS_DIR=short_prompts) as server:
         api = f"http://127.0.0.1:{server.http_port}"
         options = ("--region", "sydney", "--escalation", "invite-back", "--api", api)
         code, rehearsal, _ = rehearse(tmp_path, *options, against=f"tls:127.0.0.1:{server.sip_port}")

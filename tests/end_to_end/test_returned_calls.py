@@ -25,7 +25,7 @@ from tests.end_to_end.raw_sip import RawSip
 from tests.end_to_end.server import ROOT, Server, serving
 from tests.support.sip import ECHO
 
-PATIENCE = 20
+PATIENCE = 60
 ENDED = "ended"
 SDP = (
     "v=0\r\no=back 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40002 RTP/{profile} 0\r\na=rtpmap:0 PCMU/8000\r\n"
