@@ -111,8 +111,8 @@ class RecordLinks:
         handle, why = telephony.handles.redeem(value, caller, now)
         journey.handle, journey.handle_trouble = value, why
         key = str(handle.context.get("callId") or "") if handle is not None and not why else ""
-        record = telephony.find(key) if key else None
-        if record is not None:
+        record = telephony.find(key, handle.org or None) if handle is not None and key else None
+        if record is not None and handle is not None and _may_be_of(record, handle.org):
             journey.voice_call, journey.known_at_invite = record.data(), True
 
     def taken(self, call: LinkedCall, now: float) -> None:
@@ -146,8 +146,8 @@ class RecordLinks:
             link.call.judge_again(now)
 
     def _waiting_for(self, record: VoiceCall) -> _Link | None:
-        names = {record.id, record.id[:15], record.vendor_call_key}
         for link in reversed(self._links.values()):
+            names = {record.id, record.id[:15]} | ({record.vendor_call_key} if _may_be_of(record, link.org) else set())
             if link.call.evidence.journey.voice_call is None and not link.call.over and names.intersection(link.keys):
                 return link
         return None
@@ -202,6 +202,11 @@ def voice_calls_about(telephony: Telephony, first: Mapping[str, Any]) -> Sequenc
 
 def _later(telephony: Telephony, record: VoiceCall) -> list[VoiceCall]:
     return telephony.table.later_of(record, MOST_LATER) if record.caller else []
+
+
+def _may_be_of(record: VoiceCall, org: str) -> bool:
+    """Whether a voice call is of this org, or one of both says none: each org has vendorCallKeys of its own."""
+    return not record.org or not org or same_org(record.org, org)
 
 
 def _value(uui: Uui, name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 MOST_HANDLES = 1000
 """Handles that are remembered, used and expired ones too; of more, the oldest are forgotten."""
 NUMBERS = 100
-"""Routable numbers: +15558000 to +15558099 and their like, taken in turn."""
+"""Routable numbers: +15558000000 to +15558000099, taken in turn, those left out that are good still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,19 @@ class Handles:
         """None yet."""
         self._known: OrderedDict[str, Handle] = OrderedDict()
         self._count = 0
+        self._next = 0
 
-    def reserve(self, org: str, from_number: str, context: Mapping[str, Any], now: float, seconds: float) -> Handle:
-        """Reserve a routable number, good until `now` + `seconds`."""
-        value = f"+1555800{self._count % NUMBERS:04d}"
-        return self._keep(Handle(value, "number", org, from_number, context, now, now + seconds))
+    def reserve(self, org: str, from_number: str, context: Mapping[str, Any], now: float, seconds: float) -> Handle | float:
+        """Reserve a routable number, good until `now` + `seconds`; all being reserved: after how many seconds one is free."""
+        soonest = seconds
+        for step in range(NUMBERS):
+            value = f"+1555800{(self._next + step) % NUMBERS:04d}"
+            known = self._known.get(value)
+            if known is None or known.used_at is not None or now > known.expires_at:
+                self._next += step + 1
+                return self._keep(Handle(value, "number", org, from_number, context, now, now + seconds))
+            soonest = min(soonest, known.expires_at - now)
+        return soonest
 
     def open_context(self, org: str, from_number: str, context: Mapping[str, Any], now: float, seconds: float) -> Handle:
         """Make a context; the client cannot choose its handle."""

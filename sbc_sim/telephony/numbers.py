@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from sbc_sim.telephony import members
 from sbc_sim.telephony.asking import Ask, Done
 from sbc_sim.telephony.desk import Desk
+from sbc_sim.telephony.handles import NUMBERS
 from sbc_sim.telephony.remark import BODY, FAIL, HANDLE, Refused, Remark
 
 CONTEXT_MEMBERS = ("scrt2Domain", "toNumber", "callId", "transactionId", "originalFromNumber")
@@ -21,6 +22,8 @@ def reserve_routable_number(desk: Desk, ask: Ask) -> Done:
     members.unknown(ask.body, ("countryCode", "country", "fromNumber", "context"), ask.remarks)
     from_number, context = _context(ask)
     handle = desk.handles.reserve(ask.who.org, from_number, context, ask.now, desk.options.handle_seconds)
+    if isinstance(handle, float):
+        raise desk.too_many(f"All {NUMBERS} routable numbers are reserved, of all orgs together.", handle)
     uid = f"ldid_{handle.value.lstrip('+')}_{int(ask.now * 1e9)}"
     made = {"routableNumber": handle.value, "uid": uid, "expiresAt": _when(handle.expires_at)}
     return Done(200, {"status": "success", "mode": "number", "handle": made})

@@ -17,8 +17,9 @@ from sbc_sim.journal.memory import MemoryStore
 from sbc_sim.journal.view import CallView
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sip.uui import encode
+from sbc_sim.telephony.keys import KeyEntry, KeyRing, read_keys
 from tests.support.joined import Joined, Side
-from tests.support.rest_client import ORG, Rest, claims, private_key, signed
+from tests.support.rest_client import ORG, Rest, claims, create_body, known_key, private_key, public_pem, signed
 
 
 def value(rest: Rest, voice_call: str | None, **changed: Any) -> str:
@@ -263,3 +264,36 @@ def test_a_reserved_number_finds_the_voice_call_and_is_good_once(monkeypatch: py
     second = Flow(lambda rest: uui, before=lambda rest: None, rest=rest, number=number).run(monkeypatch)
     assert finding(second, 19)["status"] == "fail"
     assert "good for one call" in finding(second, 19)["detail"]
+
+
+OTHER = "00D000000000009"
+
+
+def of_two_orgs() -> Rest:
+    return Rest(ring=KeyRing([known_key(), KeyEntry("other", read_keys(public_pem(2048, 1)), OTHER)]))
+
+
+def create_for_other(rest: Rest) -> None:
+    answer = rest.ask("POST", "/voiceCalls", create_body(), signed(claims(rest.now, iss=OTHER), private_key(2048, 1)))
+    assert answer.status == 201
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_vendor_call_key_that_is_created_late_is_taken_for_the_call_only_when_the_org_fits(
+    own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create: Callable[[Rest], object] = Rest.create if own else create_for_other
+    flow = Flow(lambda rest: value(rest, None, vendorCallKey="key-1"), before=lambda rest: None, during=create, rest=of_two_orgs())
+    assert (flow.run(monkeypatch).voice_call is not None) is own
+
+
+def test_a_reserved_number_does_not_find_the_voice_call_of_another_org(monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = of_two_orgs()
+    create_for_other(rest)
+    context = {"scrt2Domain": "acme", "toNumber": "+15550100", "callId": "key-1"}
+    body = {"country": "US", "fromNumber": "+15550111", "context": context}
+    number = rest.ask("POST", "/voiceCalls/reserveRoutableNumber", body).body["handle"]["routableNumber"]
+    view = Flow(lambda rest: encode({"orgId": ORG, "scrt2Domain": "acme"}), before=lambda rest: None, rest=rest, number=number).run(
+        monkeypatch
+    )
+    assert view.voice_call is None
