@@ -2,7 +2,8 @@
 
 Facts come from the voice calls of the Telephony Integration API, or by word of the API. The first leg is long over by then, so each change
 is a journal entry of its own and leads to a new verdict. What can still be overtaken (the agent's record closed, a rep's record that names
-no other) counts only when `escalation.check_seconds` are over; what is not known by then stays unknown.
+no other) counts only when `escalation.check_seconds` are over. What is learnt later, for up to an hour, replaces the verdict of then and is
+told with its delay.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any, Protocol
 
 from sbc_sim.calls.companion import Acts
 from sbc_sim.journal.entries import Kind
-from sbc_sim.rules.escalation import doubtful_rep
+from sbc_sim.rules.escalation import doubtful_rep, told_late
 from sbc_sim.rules.journey import Journey, ReturnTrouble
 from sbc_sim.telephony.record import VoiceCall
 
 MOST_CHECKS = 2000
 """Calls whose check is open, or can still be told of; the oldest go first."""
+LATE_S = 3600.0
+"""So long after the window what voice calls tell still counts: a rep may take long, and a rehearsal waits for one."""
 MOST_ENTRIES = 20
 """Changes of one call that are written down."""
 
@@ -54,6 +57,9 @@ class _Check:
     """By which a voice call can name its own."""
     entries: int = 0
     open: bool = True
+    """The window is."""
+    watched: bool = True
+    """Its voice calls can still tell something."""
 
 
 class PartnerChecks:
@@ -98,7 +104,8 @@ class PartnerChecks:
         if check is None:
             return False
         journey = check.call.evidence.journey
-        for name in ("customer_alive", "rep_reached", "linked"):
+        before = _known(journey)
+        for name in _FACTS:
             said = getattr(word, name)
             if said is not None:
                 setattr(journey, name, said)
@@ -107,6 +114,10 @@ class PartnerChecks:
         journey.check_text = word.text or journey.check_text
         if journey.rep_reached and journey.customer_alive is None:
             journey.customer_alive = True
+        if word.rep_reached and journey.linked is None and journey.voice_call is not None:
+            take_records(journey, self._voice_calls(journey.voice_call))
+            journey.rep_call = word.rep_call or journey.rep_call
+        _note_late(journey, before, now - check.until)
         self._changed(check, "api", now)
         return True
 
@@ -134,17 +145,24 @@ class PartnerChecks:
         self.deadline = None
 
     def _look(self, check: _Check, now: float) -> None:
+        if now > check.until + LATE_S:
+            self._shut(check)
+        if not check.watched:
+            return
         journey, over = check.call.evidence.journey, now >= check.until
         if take_return(journey):
             self._changed(check, "return", now)
-        if check.open and journey.voice_call is not None and take_records(journey, self._voice_calls(journey.voice_call), over):
-            self._changed(check, "rest", now)
+        if check.watched and journey.voice_call is not None:
+            before = _known(journey)
+            if take_records(journey, self._voice_calls(journey.voice_call), over and check.open):
+                _note_late(journey, before, now - check.until)
+                self._changed(check, "rest", now)
         if over:
             self._close(check, "done" if journey.rep_reached else "late", "deadline", now)
 
     def _changed(self, check: _Check, by: str, now: float) -> None:
         journey = check.call.evidence.journey
-        if _complete(journey) or (by == "api" and journey.customer_alive is False):
+        if (_complete(journey) and not journey.rep_doubtful) or (by == "api" and journey.customer_alive is False):
             journey.checked = "done"
             self._shut(check)
         self._write(check, by, now)
@@ -154,13 +172,18 @@ class PartnerChecks:
         self._close(check, "done" if check.call.evidence.journey.rep_reached else "cut", "cut", now)
 
     def _close(self, check: _Check, how: str, by: str, now: float) -> None:
-        if check.open:
-            check.call.evidence.journey.checked = how
+        """End the waiting. What comes late still counts, unless we ended it."""
+        was_open, check.open = check.open, False
+        self._open.pop(check.call.id, None)
+        if by == "cut":
             self._shut(check)
+        if was_open:
+            check.call.evidence.journey.checked = how
             self._write(check, by, now)
 
     def _shut(self, check: _Check) -> None:
-        check.open = False
+        """Look at its voice calls no more."""
+        check.open = check.watched = False
         self._open.pop(check.call.id, None)
         for sign in check.signs:
             named = self._by_sign.get(sign, {})
@@ -175,6 +198,16 @@ class PartnerChecks:
             check.call.judge_again(now)
 
 
+_FACTS = ("customer_alive", "rep_reached", "linked")
+
+
+def _note_late(journey: Journey, before: tuple[object, ...], after_s: float) -> None:
+    """Keep which facts became known so many seconds after the window, when it was over."""
+    if after_s > 0:
+        changed = (name for name, was, now in zip(_FACTS, before, _known(journey), strict=False) if was != now)
+        journey.late |= dict.fromkeys(changed, after_s)
+
+
 def _signs(first: Mapping[str, Any]) -> frozenset[str]:
     return frozenset({_short(first.get("voiceCallId")), str(first.get("vendorCallKey") or "")} - {""})
 
@@ -186,6 +219,9 @@ def _complete(journey: Journey) -> bool:
     return journey.linked is not None or not journey.rep_reached
 
 
+_MEMBERS = {"customer_alive": "customerAlive", "rep_reached": "repReached", "linked": "linked"}
+
+
 def check_data(journey: Journey, by: str) -> dict[str, Any]:
     """Tell what is known: PARTNER_CHECK."""
     return {
@@ -193,6 +229,7 @@ def check_data(journey: Journey, by: str) -> dict[str, Any]:
         "repReached": journey.rep_reached,
         "linked": journey.linked,
         "repCall": journey.rep_call,
+        "late": {_MEMBERS[name]: round(seconds, 1) for name, seconds in journey.late.items()},
         "by": by,
         "state": journey.checked,
         "text": journey.check_text or _in_words(journey),
@@ -206,7 +243,7 @@ def _in_words(journey: Journey) -> str:
         return f"{doubtful_rep(journey)}, so that it may be another call"
     if journey.rep_reached:
         linked = {True: ", and its record is linked", False: ", but its record is not linked", None: ""}
-        return f"a rep took the call{linked[journey.linked]}"
+        return f"a rep took the call{told_late(journey, 'rep_reached')}{linked[journey.linked]}"
     if journey.checked == "late" and journey.customer_alive:
         return "the customer's leg lives, but no rep was reached in time"
     if journey.checked == "late":
@@ -240,9 +277,11 @@ def take_records(journey: Journey, voice_calls: Sequence[Mapping[str, Any]], las
     taken = next((record for record in (*linked, *goes_on) if has_rep(record)), None)
     if taken is not None:
         journey.rep_reached = journey.customer_alive = journey.linked = True
+        journey.rep_doubtful = False
         journey.rep_call = str(taken.get("voiceCallId") or "")
     elif linked:
         journey.customer_alive = True
+        journey.linked = True if journey.rep_reached else journey.linked
         journey.rep_call = str(linked[0].get("voiceCallId") or "")
     elif last and journey.rep_reached is None:
         _take_hints(journey, now_first, others)

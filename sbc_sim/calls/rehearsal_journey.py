@@ -281,7 +281,9 @@ class Journey:
         for member, name, held, broken in CHECKS:
             value = data.get(member)
             if value is True:
-                self._pass(name, f"{held} (known by {by}).", now)
+                late = (data.get("late") or {}).get(member)
+                when = "" if late is None else f" {late:g} s after escalation.check_seconds"
+                self._pass(name, f"{held} (known by {by}{when}).", now)
             elif value is False:
                 self._fail_next(name, f"{broken}. {said}".strip(), now)
             elif data.get("by") == "deadline":

@@ -63,7 +63,8 @@ class Kind(StrEnum):
     # mode, state: "began"|"data"|"calling"|"returned"|"failed"|"over", why, target "host:port", call: id of the other
     #   leg, text; each entry adds to the one before
     PARTNER_CHECK = "partner.check"
-    # customerAlive: bool|null, repReached: bool|null, linked: bool|null, repCall, by: "rest"|"api"|"return"|"deadline"|"cut", text
+    # customerAlive: bool|null, repReached: bool|null, linked: bool|null, repCall,
+    #   late: {fact: seconds after the window}, by: "rest"|"api"|"return"|"deadline"|"cut", text
     VOICE_CALL = "voice.call"
     # a voice call of the Telephony Integration API as it is now (telephony/record.py), also without a SIP call
     TELEPHONY = "telephony"

@@ -70,13 +70,20 @@ def _customer(journey: Journey) -> Finding:
     if journey.customer_alive and journey.returning is not None and journey.returning.up_at is not None:
         return passed(_KEPT, _with("The call back came up, so the customer's leg outlived our BYE.", journey.check_text))
     if journey.customer_alive:
-        return passed(_KEPT, _with("The customer's leg outlived our BYE.", journey.check_text))
+        late = told_late(journey, "customer_alive")
+        return passed(_KEPT, _with(f"The customer's leg outlived our BYE{late and f', which became known{late}'}.", journey.check_text))
     if journey.rep_reached:
         return passed(_KEPT, "A rep was reached, so the customer was kept.")
     if journey.checked == "late":
         late = f"The partner treated BYE as end of call, as far as can be told: no sign of the customer in {journey.check_seconds:g} s."
         return warned(_KEPT, late, _seen("nothing was heard of the customer's leg"))
     return undecided(_KEPT, _waiting(journey))
+
+
+def told_late(journey: Journey, fact: str) -> str:
+    """Say that a fact became known only after the window; empty: it did not."""
+    late = journey.late.get(fact)
+    return "" if late is None else f" {late:.0f} s after the window of {journey.check_seconds:g} s"
 
 
 def doubtful_rep(journey: Journey) -> str:
@@ -89,7 +96,7 @@ def _rep(journey: Journey) -> Finding:
         detail = f"{_sentence(doubtful_rep(journey))} Whether a rep was reached for this call cannot be told."
         return warned(_REP, detail, _seen(f"voice call {journey.rep_call}"))
     if journey.rep_reached:
-        return passed(_REP, _with("A rep took the call.", journey.check_text))
+        return passed(_REP, _with(f"A rep took the call{told_late(journey, 'rep_reached')}.", journey.check_text))
     if journey.rep_reached is False:
         return failed(_REP, _with("The partner says that no rep was reached.", journey.check_text), _seen("no rep"))
     if journey.customer_alive is False:

@@ -116,6 +116,8 @@ class Journey:
     """The reason is the connection: whether our BYE arrived cannot be told."""
     bye_crossed: bool = False
     """The partner's own BYE came while ours was open: its dialog was over, so that 481 is a good answer (RFC 3261 section 15.1.2)."""
+    late: dict[str, float] = field(default_factory=dict)
+    """What became known only after the window of the check: ``customer_alive``, ``rep_reached`` or ``linked``, and the seconds after it."""
     check_text: str = ""
     """What the partner check saw, in words."""
     check_seconds: float = 0.0

@@ -13,7 +13,7 @@ from sbc_sim.calls.escalation_settings import EscalationPlan
 from sbc_sim.calls.limits import Limits
 from sbc_sim.calls.outputs import Output
 from sbc_sim.calls.partner import Partner
-from sbc_sim.calls.partner_check import PartnerChecks, PartnerWord, take_records
+from sbc_sim.calls.partner_check import LATE_S, PartnerChecks, PartnerWord, take_records
 from sbc_sim.calls.region import Place, Region
 from sbc_sim.journal.entries import Kind
 from sbc_sim.partner.answered_call import AnswerPlan
@@ -701,7 +701,13 @@ def test_a_changed_voice_call_is_looked_up_for_the_checks_that_it_touches_and_ti
     checks.record_changed(replace(other, id="0LQ000000000010AAA"), 20.0)
     assert asked == ["key-7", "key-8", "key-9", "key-10"]
     checks.advance(30.0)
-    assert (checks.waiting, checks.deadline, checks._by_sign) == (0, None, {})
+    assert (checks.waiting, checks.deadline) == (0, None)
+    asked.clear()
+    checks.record_changed(replace(other, id="0LQ000000000010AAA"), 40.0)
+    checks.record_changed(replace(other, id="0LQ000000000010AAA"), 30.0 + LATE_S + 1)
+    checks.record_changed(replace(other, id="0LQ000000000011AAA"), 30.0 + LATE_S + 1)
+    assert asked == ["key-10"]
+    assert not {"key-10", "key-11"} & set(checks._by_sign)
 
 
 def test_who_was_there_before_the_escalation_is_no_rep():
@@ -737,6 +743,41 @@ def test_the_word_of_a_partner_that_comes_after_the_window_still_counts():
     assert joined.verdicts(call)[-1]["SBC-E2E-021"] == "fail"
     joined._took(joined.sbc, joined.switchboard.partner_says(call, PartnerWord(rep_reached=True, linked=True), joined.now))
     assert joined.verdicts(call)[-1]["SBC-E2E-021"] == "pass"
+
+
+def rest(joined: GivenBack, *records: dict[str, object]) -> None:
+    """Requests have left these voice calls, and the agent's changed."""
+    joined.voice_calls = records
+    record = VoiceCall(str(FIRST["voiceCallId"]), "conv-7", "", "", "", 1.0, 1.0)
+    joined._took(joined.sbc, joined.switchboard.voice_call_changed(record, joined.now))
+
+
+def test_a_rep_who_accepts_after_the_window_still_counts_and_is_told_with_the_delay():
+    joined, call = after_a_bye(FIRST)
+    joined.go_on(8)
+    assert joined.verdicts(call)[-1]["SBC-E2E-021"] == "fail"
+    rest(joined, FIRST, REP)
+    verdict, told = joined.verdicts(call)[-1], joined.sbc.told(Kind.PARTNER_CHECK)[-1].data
+    assert {verdict[rule] for rule in ("SBC-E2E-020", "SBC-E2E-021", "SBC-E2E-022")} == {"pass"}
+    assert joined.detail(call, "SBC-E2E-021") == "A rep took the call 3 s after the window of 5 s."
+    assert (told["by"], told["state"]) == ("rest", "done")
+    assert told["text"] == "a rep took the call 3 s after the window of 5 s, and its record is linked"
+    assert told["late"]["repReached"] == pytest.approx(3.0, abs=0.2)
+    joined.at_rest()
+
+
+def test_a_record_that_is_closed_after_the_window_is_no_sign_of_a_dropped_customer():
+    joined, _ = after_a_bye(FIRST)
+    joined.go_on(8)
+    entries = len(joined.sbc.told(Kind.PARTNER_CHECK))
+    rest(joined, CLOSED)
+    assert len(joined.sbc.told(Kind.PARTNER_CHECK)) == entries
+
+
+def test_who_tells_of_a_rep_by_word_has_the_records_looked_at_for_the_link():
+    joined, call = after_a_bye(FIRST, REP | {"acceptTime": None})
+    joined._took(joined.sbc, joined.switchboard.partner_says(call, PartnerWord(rep_reached=True), joined.now))
+    assert joined.verdicts(call)[-1]["SBC-E2E-022"] == "pass"
 
 
 def test_a_partner_that_talks_without_end_is_written_down_so_often_and_no_more():

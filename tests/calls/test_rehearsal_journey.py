@@ -427,6 +427,19 @@ def test_a_rep_s_record_without_its_parent_fails_the_link_and_begins_nothing_ane
     assert run.one.state == "passed"
 
 
+def test_a_rep_who_comes_after_the_window_of_the_check_passes_the_step_and_is_told_with_the_delay() -> None:
+    run = Run()
+    run.to_the_end_of_the_leg()
+    run.check(customer_alive=True)
+    run.check(by="deadline", customer_alive=True)
+    assert run.failed() == ["rep"]
+    run.check(customer_alive=True, rep_reached=True, linked=True, late={"rep_reached": 12.04, "linked": 12.04})
+    rep = run.one.steps["e2e-bye/rep"]
+    assert (rep.state, rep.attempts[-1].text) == ("passed", "A rep took the call (known by REST 12 s after escalation.check_seconds).")
+    run.close()
+    assert run.one.state == "passed"
+
+
 def test_a_second_journey_while_the_first_waits_is_noted_and_retrying_the_creation_begins_anew() -> None:
     run = Run()
     run.to_the_end_of_the_leg()
