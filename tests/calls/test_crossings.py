@@ -82,3 +82,14 @@ def test_an_agent_is_not_told_of_a_call_whose_ack_brings_no_answer() -> None:
     assert [m.method for m in asked(line, "BYE")] == ["BYE"]
     assert "Say" not in media(exchange)
     assert not exchange.told(Kind.AGENT)
+
+
+def test_a_481_to_the_bye_of_an_escalation_that_crossed_the_partners_own_is_a_good_answer() -> None:
+    exchange = Exchange()
+    line = exchange.line()
+    placed = line.call()
+    exchange.took(exchange.switchboard.escalate(exchange.told(Kind.CALL_STARTED)[0].call or "", "bye", "a test", exchange.now))
+    (bye,) = asked(line, "BYE")
+    assert placed.final("BYE").status == 200
+    line.send(an_answer(bye, 481))
+    assert "SBC-E2E-023" in exchange.rules("pass")
