@@ -92,7 +92,12 @@ def certificate_files(settings: Settings) -> CertificateFiles:
 def open_store(settings: Settings, now: float) -> Store:
     """Open what store.url names; `now`: unix seconds. Raises ServiceError."""
     kept = settings.store
-    limits = StoreLimits(calls=kept.max_calls, octets=kept.max_bytes)
+    limits = StoreLimits(
+        calls=kept.max_calls,
+        octets=kept.max_bytes,
+        voice_calls=settings.telephony.max_calls,
+        voice_call_octets=max(1, kept.max_file_bytes // 4),
+    )
     if kept.url == "memory:":
         return MemoryStore(limits)
     from sbc_sim.journal.opening import file_of  # only who wants a file pays for these imports

@@ -78,11 +78,13 @@ def restore(model: Telephony, store: Store) -> int:
     cursor, looked_at = None, 0
     while looked_at < MOST_RESTORED:
         page = store.outside(_PAGE, cursor)
-        found += [entry for entry in page.entries if entry.kind in (Kind.VOICE_CALL, Kind.TELEPHONY)]
+        found += [entry for entry in page.entries if entry.kind is Kind.TELEPHONY]
         looked_at += len(page.entries)
         cursor = page.next
         if cursor is None:
             break
-    for entry in reversed(found):
+    known = store.voice_calls()
+    parents_first = sorted(known, key=lambda entry: str(entry.data.get("voiceCallId")))
+    for entry in (*parents_first, *known, *reversed(found)):  # in the end in the order in which they changed, by which they make room
         model.restore(entry.kind.value, entry.data)
     return len(model.table)

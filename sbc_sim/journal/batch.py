@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.latest import is_open, is_voice_call, name_of
 from sbc_sim.journal.packing import pack
 from sbc_sim.journal.queue import Waiting
-from sbc_sim.journal.reading import CALL_COLUMNS, Rows, call_row, recounted
+from sbc_sim.journal.reading import CALL_COLUMNS, Rows, call_row, column, recounted
 from sbc_sim.journal.record import CallRecord, StoreLimits, entry_octets
 from sbc_sim.journal.retention import Victim
 from sbc_sim.journal.ring import Ring
@@ -49,6 +50,9 @@ class Batch:
         self.newest = int(connection.execute("SELECT value FROM counters WHERE name = 'ordinal'").fetchone()[0])
         """Ordinal up to which the file has everything."""
         self._rings = {attempt: self._ring(attempt) for attempt in (False, True)}
+        self._voice_calls: dict[str, tuple[Any, ...]] = {}
+        self._voice_octets = 0
+        self._count_voice_calls()
 
     def _ring(self, attempt: bool) -> Ring[None]:
         ring = Ring[None](self._limits.attempts if attempt else self._limits.outside, self._limits.share)
@@ -66,6 +70,8 @@ class Batch:
             self._clear()
         elif item.ordinal <= self.newest:
             pass
+        elif is_voice_call(item.entry):
+            self._take_voice_call(item.ordinal, item.entry)
         elif item.entry.call is None:
             self._take_loose(item.ordinal, item.entry)
         else:
@@ -111,10 +117,44 @@ class Batch:
         packed = pack(entry, self.rows.words)
         self._loose.append((ordinal, attempt, entry.at, str(entry.kind), packed, entry.raw or None, octets))
 
+    def _take_voice_call(self, ordinal: int, entry: Entry) -> None:
+        name, octets = column(name_of(entry)), entry_octets(entry)
+        self._voice_calls.pop(name, None)
+        self._voice_calls[name] = (name, ordinal, entry.at, is_open(entry), octets, pack(entry, self.rows.words))
+
+    def _write_voice_calls(self) -> None:
+        """Write the newest of each, and take out what is too much: closed ones first, then by how long ago they changed."""
+        if not self._voice_calls:
+            return
+        self.connection.executemany("INSERT OR REPLACE INTO voice_calls VALUES (?, ?, ?, ?, ?, ?)", self._voice_calls.values())
+        self._voice_calls.clear()
+        number = self._count_voice_calls()
+        limits = self._limits
+        gone: list[tuple[str]] = []
+        if number > limits.voice_calls or self._voice_octets > limits.voice_call_octets:
+            octets = self._voice_octets
+            for name, size in self.connection.execute("SELECT id, octets FROM voice_calls ORDER BY open, ordinal"):
+                left = number - len(gone)
+                if left <= limits.voice_calls and (octets <= limits.voice_call_octets or left == 1):
+                    break
+                gone.append((name,))
+                octets -= size
+            self.connection.executemany("DELETE FROM voice_calls WHERE id = ?", gone)
+            self.dropped += len(gone)
+            self._count_voice_calls()
+
+    def _count_voice_calls(self) -> int:
+        """Read how many there are, and how long they are."""
+        number, octets = self.connection.execute("SELECT count(*), total(octets) FROM voice_calls").fetchone()
+        self.octets += int(octets) - self._voice_octets
+        self._voice_octets = int(octets)
+        return int(number)
+
     def write(self, ordinal: int) -> None:
         """Hand all that was taken to SQLite. Raises sqlite3.Error."""
         execute = self.connection.execute
         self._write_calls()
+        self._write_voice_calls()
         if self._loose:
             self.connection.executemany(_LOOSE, self._loose)
             self._loose.clear()
@@ -153,18 +193,24 @@ class Batch:
         if self.connection.execute("DELETE FROM loose WHERE at < ?", (before,)).rowcount:
             self.octets -= sum(ring.octets for ring in self._rings.values())
             self._rings = {attempt: self._ring(attempt) for attempt in self._rings}
+        if self.connection.execute("DELETE FROM voice_calls WHERE at < ?", (before,)).rowcount:
+            self._count_voice_calls()
 
     def _clear(self) -> None:
         """Take out everything that is over by now, and what belongs to no call."""
         self._write_calls()
+        self._write_voice_calls()
         self._loose.clear()
         for (call,) in self.connection.execute("SELECT id FROM calls WHERE over = 1 ORDER BY ordinal").fetchall():
             self._forget(call)
         self.connection.execute("DELETE FROM entries WHERE call IN (SELECT ordinal FROM calls WHERE over = 1)")
         self.connection.execute("DELETE FROM calls WHERE over = 1")
         self.connection.execute("DELETE FROM loose")
+        self.connection.execute("DELETE FROM voice_calls WHERE open = 0")
         self.calls, octets = self.connection.execute("SELECT count(*), total(octets) FROM calls").fetchone()
         self.octets = int(octets)
+        self._voice_octets = 0
+        self._count_voice_calls()
         self._rings = {attempt: self._ring(attempt) for attempt in self._rings}
 
     def _forget(self, call: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.latest import Latest, is_voice_call
 from sbc_sim.journal.record import CallRecord, StoreLimits, entry_octets
 from sbc_sim.journal.ring import Ring
 from sbc_sim.journal.sharing import SharedFindings
@@ -34,6 +35,7 @@ class MemoryStore:
         self._forgotten: OrderedDict[str, None] = OrderedDict()
         self._attempts = Ring[Entry](self._limits.attempts, self._limits.share)
         self._outside = Ring[Entry](self._limits.outside, self._limits.share)
+        self._voice_calls = Latest(self._limits.voice_calls, min(self._limits.share, self._limits.voice_call_octets))
         self._connections: OrderedDict[int, Entry] = OrderedDict()
         self._listeners: list[Listener] = []
         self._shared = SharedFindings()
@@ -57,6 +59,8 @@ class MemoryStore:
         octets = entry_octets(entry) if octets is None else octets
         if entry.call is not None:
             self._append_to_call(entry.call, entry, octets)
+        elif is_voice_call(entry):
+            self._dropped += self._voice_calls.put(self.ordinal, entry, octets)
         elif entry.kind is Kind.ATTEMPT:
             self._dropped += self._attempts.add(self.ordinal, entry, octets)
         else:
@@ -106,6 +110,15 @@ class MemoryStore:
         """Other entries that belong to no call, newest first. Raises BadCursor."""
         return entry_page(self.loose(False, cursor), limit)
 
+    def voice_calls(self) -> tuple[Entry, ...]:
+        """The newest VOICE_CALL entry of each voice call, changed longest ago first."""
+        return tuple(one.entry for one in self._voice_calls)
+
+    @property
+    def latest(self) -> Latest:
+        """What is kept of voice calls, for reading only."""
+        return self._voice_calls
+
     def loose(self, attempts: bool, cursor: str | None) -> Iterator[tuple[int, Entry]]:
         """Attempts, or what else belongs to no call, with their places, older than the cursor, newest first. Raises BadCursor."""
         return (self._attempts if attempts else self._outside).below(place_of(cursor))
@@ -141,6 +154,7 @@ class MemoryStore:
             self._forget(call)
         self._attempts = Ring[Entry](self._limits.attempts, self._limits.share)
         self._outside = Ring[Entry](self._limits.outside, self._limits.share)
+        self._voice_calls.clear()
         return len(over)
 
     def close(self) -> None:
@@ -148,7 +162,7 @@ class MemoryStore:
 
     @property
     def _octets(self) -> int:
-        return self._call_octets + self._attempts.octets + self._outside.octets
+        return self._call_octets + self._attempts.octets + self._outside.octets + self._voice_calls.octets
 
     def _append_outside(self, entry: Entry, octets: int) -> None:
         if entry.kind is Kind.CONNECTION_OPENED:

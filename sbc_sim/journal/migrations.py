@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.packing import Words, pack, pack_findings, unpack, unpack_findings
 
-VERSION = 2
+VERSION = 3
 """What this sbc-sim writes."""
 
 APPLICATION = 0x5342_4353
@@ -67,7 +67,26 @@ def _words_once(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE calls SET findings = ? WHERE ordinal = ?", (again, ordinal))
 
 
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _first, 2: _words_once}
+def _voice_calls_once(connection: sqlite3.Connection) -> None:
+    """Keep of each voice call only what it is now; version 2 had each of its changes among the entries of no call."""
+    connection.execute(
+        """CREATE TABLE voice_calls (
+            id TEXT PRIMARY KEY, ordinal INTEGER NOT NULL, at REAL NOT NULL,
+            open INTEGER NOT NULL, octets INTEGER NOT NULL, data NOT NULL)"""
+    )
+    connection.execute("CREATE INDEX voice_calls_open ON voice_calls (open, ordinal, octets, id)")
+    words, kind = Words(connection), str(Kind.VOICE_CALL)
+    for ordinal, at, octets, data in connection.execute(
+        "SELECT ordinal, at, octets, data FROM loose WHERE kind = ? ORDER BY ordinal", (kind,)
+    ).fetchall():
+        told = unpack(kind, data, words)
+        name, is_open = told.get("voiceCallId"), bool(told.get("isActiveCall"))
+        if isinstance(name, str):
+            connection.execute("INSERT OR REPLACE INTO voice_calls VALUES (?, ?, ?, ?, ?, ?)", (name, ordinal, at, is_open, octets, data))
+    connection.execute("DELETE FROM loose WHERE kind = ?", (kind,))
+
+
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _first, 2: _words_once, 3: _voice_calls_once}
 """Version -> what leads to it from the version before."""
 
 

@@ -79,6 +79,15 @@ class Rows:
         finally:
             cursor.close()
 
+    def voice_calls(self) -> Iterator[tuple[int, Entry]]:
+        """Voice calls with the ordinals of their entries, changed longest ago first."""
+        cursor = self.connection.execute("SELECT ordinal, at, data FROM voice_calls ORDER BY ordinal")
+        try:
+            for ordinal, at, data in cursor:
+                yield ordinal, self._entry(None, at, Kind.VOICE_CALL, data, None)
+        finally:
+            cursor.close()
+
     @damage_is_an_error()
     def _entry(self, call: str | None, at: float, kind: str, data: Packed, raw: bytes | None) -> Entry:
         return Entry(at, Kind(kind), call, unpack(kind, data, self.words), raw or b"")

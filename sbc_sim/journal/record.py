@@ -27,6 +27,10 @@ class StoreLimits:
     """... and from its end."""
     attempts: int = 1000
     outside: int = 2000
+    voice_calls: int = 2000
+    """Voice calls of the Telephony Integration API, each as it is now ..."""
+    voice_call_octets: int = 256 * 1024 * 1024
+    """... and their octets in a file; in memory they have their share."""
     connections: int = 10_000
     """Open connections whose TLS facts are remembered for calls to come."""
     octets: int = 64 * 1024 * 1024

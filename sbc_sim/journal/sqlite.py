@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from heapq import merge
 from pathlib import Path
 from typing import TypeVar
 
 from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.latest import Known, is_open, name_of
 from sbc_sim.journal.memory import MemoryStore, call_page, entry_page, place_of
 from sbc_sim.journal.opening import connect, open_file, sentence
 from sbc_sim.journal.queue import WriteQueue
@@ -66,6 +67,7 @@ class SqliteStore:
         """
         limits, options = limits or StoreLimits(), options or FileOptions()
         self._path = path
+        self._most_voice_calls = limits.voice_calls
         self._queue = WriteQueue(options.queue_octets, options.flush_seconds, clock)
         connection, self._lock = open_file(path)
         try:
@@ -97,6 +99,22 @@ class SqliteStore:
         opened = record.opened if record is not None and entry.kind is Kind.CALL_STARTED else None
         self._queue.put(self._hot.ordinal, entry, octets, opened, begins and record is not None)
         self._hot.tell(entry)
+
+    def voice_calls(self) -> tuple[Entry, ...]:
+        """The newest VOICE_CALL entry of each voice call, changed longest ago first."""
+        hidden = self._cleared if self._cleared > self._writing.cleared else 0
+        found = {
+            name_of(entry): (ordinal, entry)
+            for ordinal, entry in self._cold(lambda rows: rows.voice_calls())
+            if ordinal > hidden or is_open(entry)
+        }
+        found |= {name_of(one.entry): (one.ordinal, one.entry) for one in self._hot.latest if not self._outdated(one, found)}
+        return tuple(entry for _, entry in sorted(found.values(), key=lambda pair: pair[0]))[-self._most_voice_calls :]
+
+    @staticmethod
+    def _outdated(one: Known, found: Mapping[str, tuple[int, Entry]]) -> bool:
+        """Whether the file knows a voice call better: it changed again, and memory had no room for it."""
+        return found.get(name_of(one.entry), (0, None))[0] > one.ordinal
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every entry after it is kept; the returned function ends that."""

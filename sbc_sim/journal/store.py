@@ -139,7 +139,13 @@ class Store(Protocol):
         """ATTEMPT entries, newest first. Raises BadCursor."""
 
     def outside(self, limit: int = 50, cursor: str | None = None) -> EntryPage:
-        """Other entries that belong to no call (messages outside dialogs, parse errors, connections), newest first. Raises BadCursor."""
+        """Other entries that belong to no call (messages outside dialogs, parse errors, connections), newest first; see also `voice_calls`.
+
+        Raises BadCursor.
+        """
+
+    def voice_calls(self) -> tuple[Entry, ...]:
+        """The newest VOICE_CALL entry of each voice call that is kept, of those that belong to no call; changed longest ago first."""
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every entry after it is kept; the returned function ends that.
@@ -154,7 +160,10 @@ class Store(Protocol):
         """Whether what is appended also survives."""
 
     def clear(self) -> int:
-        """Forget every call that is over, all attempts, and what belongs to no call; return how many calls went. Live calls stay."""
+        """Forget every call that is over, all attempts, and what belongs to no call; return how many calls went.
+
+        Live calls and open voice calls stay.
+        """
 
     def close(self) -> None:
         """Write what waits and let go of the file; nothing may be appended afterwards. A second time does nothing."""

@@ -315,6 +315,27 @@ def test_voice_calls_and_requests_survive_a_restart_in_a_file(tmp_path: Path) ->
     again.close()
 
 
+def test_a_restart_keeps_every_voice_call_and_who_belongs_to_whom(tmp_path: Path) -> None:
+    first = Telephony(TelephonyOptions(verify="off"))
+    store = SqliteStore(tmp_path / "calls.sqlite", NOW)
+    source = TelephonySource(first, lambda: NOW + len(first.table), store.append)
+
+    def ask(method: str, path: str, body: Any) -> dict[str, Any]:
+        return dict(source.answer(RestRequest(method, path, content_type="application/json", body=json.dumps(body).encode())).body)
+
+    attributes = json.dumps({"a": "x" * 30_000})
+    ids = [ask("POST", "/voiceCalls", create_body(f"key-{number}", callAttributes=attributes))["voiceCallId"] for number in range(300)]
+    rep = ask("POST", "/voiceCalls", create_body("rep", initiationMethod="Transfer", parentVoiceCallId=ids[0]))["voiceCallId"]
+    ask("PATCH", f"/voiceCalls/{ids[0]}", {"isActiveCall": True})
+    store.close()
+    again = SqliteStore(tmp_path / "calls.sqlite", NOW + 1000)
+    fresh = Telephony()
+    assert restore(fresh, again) == 301
+    assert list(fresh.table) == list(first.table)
+    assert [child.id for child in fresh.linked_to(ids[0])] == [rep]
+    again.close()
+
+
 def test_requests_about_a_linked_voice_call_stand_in_the_trace_of_its_sip_call(desk: Desk) -> None:
     voice_call = desk.ask("POST", "/voiceCalls", create_body()).json()["voiceCallId"]
     desk.lab.tell(Entry(NOW, Kind.CALL_STARTED, "c1", {"sipCallId": "x"}))

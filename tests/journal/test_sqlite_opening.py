@@ -17,6 +17,7 @@ from sbc_sim.exports.ladder_text import ladder_text
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.migrations import VERSION, migrate, version_of
 from sbc_sim.journal.opening import file_of
+from sbc_sim.journal.packing import Words, pack
 from sbc_sim.journal.sqlite import SqliteStore
 from sbc_sim.journal.store import CallQuery, StoreError
 
@@ -227,6 +228,27 @@ def test_a_file_of_version_1_is_brought_up_to_date_and_tells_the_same(version_1:
     assert store.attempts().entries[0].data["findings"][0]["detail"] == "no TLS"
     assert store.outside().entries[0].raw == b"OPTIONS"
     store.close()
+
+
+def test_voice_calls_of_a_file_of_version_2_are_found_again_each_as_it_was_last(tmp_path: Path) -> None:
+    file = tmp_path / "version-2.db"
+    connection = sqlite3.connect(file, isolation_level=None)
+    migrate(connection, to=2)
+    words = Words(connection)
+    for ordinal, (name, state) in enumerate((("0LQ1", "created"), ("0LQ2", "created"), ("0LQ1", "closed")), 1):
+        entry = Entry(1000.0 + ordinal, Kind.VOICE_CALL, None, {"voiceCallId": name, "state": state, "isActiveCall": state != "closed"})
+        row = (ordinal, False, entry.at, entry.kind.value, pack(entry, words), None, 300)
+        connection.execute("INSERT INTO loose VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    connection.close()
+    store = open_store(file)
+    assert [(entry.data["voiceCallId"], entry.data["state"]) for entry in store.voice_calls()] == [("0LQ2", "created"), ("0LQ1", "closed")]
+    assert store.outside().entries == ()
+    store.clear()
+    assert store.flush(5.0)
+    store.close()
+    again = open_store(file)
+    assert [entry.data["voiceCallId"] for entry in again.voice_calls()] == ["0LQ2"]
+    again.close()
 
 
 def test_a_migration_gives_the_words_up_and_the_room(version_1: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.memory import MemoryStore
+from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.sqlite import SqliteStore
 from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallQuery, Store
 
@@ -21,6 +22,14 @@ STORES: dict[str, Callable[[Path], Store]] = {
 @pytest.fixture(params=sorted(STORES))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     store = STORES[request.param](tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=sorted(STORES))
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    limits = StoreLimits(voice_calls=3)
+    store: Store = MemoryStore(limits) if request.param == "memory" else SqliteStore(tmp_path / "small.db", 900.0, limits)
     yield store
     store.close()
 
@@ -142,6 +151,54 @@ def test_attempts_and_entries_outside_of_calls_stand_apart(store: Store) -> None
     assert store.attempts().entries == (attempt,)
     assert store.outside().entries == (error,)
     assert ids(store) == []
+
+
+def voice_call(number: int, state: str = "created", **data: object) -> Entry:
+    told = {"voiceCallId": f"0LQ{number}", "state": state, "isActiveCall": state != "closed", **data}
+    return Entry(1000.0, Kind.VOICE_CALL, None, told)
+
+
+def test_of_each_voice_call_the_newest_entry_is_kept_whatever_else_comes(store: Store) -> None:
+    for number in range(600):
+        store.append(voice_call(number))
+        store.append(voice_call(number, "active", callAttributes={"a": "x" * 10_000}))
+        for _ in range(5):
+            store.append(Entry(1000.0, Kind.TELEPHONY, None, {"operation": "update"}))
+    store.append(voice_call(7, "accepted"))
+    flushed(store)
+    told = [(entry.data["voiceCallId"], entry.data["state"]) for entry in store.voice_calls()]
+    assert told == [*((f"0LQ{number}", "active") for number in range(600) if number != 7), ("0LQ7", "accepted")]
+    assert all(entry.kind is Kind.TELEPHONY for entry in store.outside(500).entries)
+
+
+def test_a_voice_call_in_a_call_is_a_part_of_its_trace(store: Store) -> None:
+    start(store, "c1")
+    store.append(Entry(1001.0, Kind.VOICE_CALL, "c1", {"voiceCallId": "0LQ1", "isActiveCall": True}))
+    trace = store.trace("c1")
+    assert trace is not None
+    assert [entry.kind for entry in trace.entries] == [Kind.CALL_STARTED, Kind.VOICE_CALL]
+    assert store.voice_calls() == ()
+
+
+def test_of_too_many_voice_calls_the_closed_one_that_changed_longest_ago_goes_first(small: Store) -> None:
+    for number, state in enumerate(("active", "closed", "closed", "active")):
+        small.append(voice_call(number, state))
+    flushed(small)
+    small.append(voice_call(4, "active"))
+    flushed(small)
+    small.append(voice_call(5, "active"))
+    flushed(small)
+    assert [entry.data["voiceCallId"] for entry in small.voice_calls()] == ["0LQ3", "0LQ4", "0LQ5"]
+
+
+def test_clearing_forgets_closed_voice_calls(store: Store) -> None:
+    store.append(voice_call(1))
+    store.append(voice_call(2, "closed"))
+    flushed(store)
+    store.clear()
+    assert [entry.data["voiceCallId"] for entry in store.voice_calls()] == ["0LQ1"]
+    flushed(store)
+    assert [entry.data["voiceCallId"] for entry in store.voice_calls()] == ["0LQ1"]
 
 
 def test_attempts_are_paged_newest_first(store: Store) -> None:
