@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.end_to_end.server import Server, serving
+from tests.end_to_end.server import PATIENT, Server, serving
 from tests.page.conftest import Opening
 from tests.page.partner_calls import Partner
 
@@ -33,7 +33,7 @@ def expect(what: Locator | Page):  # type: ignore[no-untyped-def]
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[tuple[Server, Partner, str]]:
     """A server of its own, for what would disturb others; who calls it; the address of its page."""
-    with serving(tmp_path, TELEPHONY__VERIFY="off") as server:
+    with serving(tmp_path, **PATIENT, TELEPHONY__VERIFY="off") as server:
         partner = Partner(server.sip_port, server.ca, tmp_path)
         yield server, partner, f"http://127.0.0.1:{server.http_port}/"
         partner.end()
