@@ -104,6 +104,12 @@ class Sip(Section):
     options_seconds: OptionsSeconds = Field(
         0.0, description="From one OPTIONS of ours to the next at each partner's return_uri, seconds: does the way back work? 0: none."
     )
+    seed: str = Field(
+        "",
+        max_length=200,
+        description="From which tags, branches, Call-IDs and SSRCs follow: two runs with the same calls in the same order have the same "
+        "ones. Keys stay random. Empty: chance.",
+    )
     default_region: str = Field("", description="Region of calls that name none. Empty: none.")
     dial_production: Literal["", "I know that this calls production"] = Field(
         "", description=f"Must be the words `{DIAL_WORDS}` before a name below {PUBLIC_DOMAIN} is ever resolved or dialled."

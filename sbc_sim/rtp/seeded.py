@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
+from itertools import count
 
 _MASK = (1 << 64) - 1
 
@@ -12,6 +14,12 @@ def seed_of(*words: object) -> int:
     """Make a seed of 64 bits out of names and numbers: equal words give equal seeds, in every process."""
     text = "\0".join(map(str, words))
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")
+
+
+def seeded_tokens(seed: str) -> Callable[[int], str]:
+    """Give a source of tokens, n octets as 2n hex digits: the same ones in the same order in every run. For tests, not for secrets."""
+    numbers = count()
+    return lambda octets: hashlib.shake_256(f"{seed}\0{next(numbers)}".encode("utf-8", "surrogateescape")).hexdigest(octets)
 
 
 class Seeded:
