@@ -62,6 +62,7 @@ from sbc_sim.places import (
 from sbc_sim.region_desk import Regional
 from sbc_sim.rtp.leg import LegDescription, LegEvent, Prompt
 from sbc_sim.rtp.legs import make_leg
+from sbc_sim.rtp.seeded import seeded_tokens
 from sbc_sim.rules.catalogue import RULE_SET_VERSION
 from sbc_sim.settings import Settings, SettingsError
 from sbc_sim.sip.connections import Identity
@@ -169,7 +170,7 @@ class Service:
         environment = Environment(
             self.plane.open,
             self.plane.report,
-            secrets.token_hex,
+            seeded_tokens(settings.sip.seed) if settings.sip.seed else secrets.token_hex,
             secrets.token_bytes,
             locate=self.directory.locate,
             choose=rehearsed(choose, self.rehearsing.rehearsals),
