@@ -102,6 +102,9 @@ class Rehearsals:
         unknown = [region for region in wanted.regions if region not in self.labels]
         if unknown:
             raise InvalidInput(f"there is no region {unknown[0]!r}; known: {', '.join(self.labels)}")
+        foreign = [region for region in wanted.regions if partner.regions and region not in partner.regions]
+        if foreign:
+            raise InvalidInput(f"the partner {partner.name} does not map the region {foreign[0]!r}; it maps {', '.join(partner.regions)}")
         if not wanted.parts or (not wanted.regions and END_TO_END not in wanted.parts):
             raise InvalidInput("nothing is to be rehearsed: name parts, and regions for the connectivity test")
         self._check_free(wanted.partner, "")

@@ -115,7 +115,8 @@ def rehearse(**wanted: Any) -> int:
     """Rehearse the endorsement at a running instance, and follow it: which step waits, what is missing, why the last try failed.
 
     Place your calls and requests as the partner guide says; each is matched to its step. Ends with 0 when all passed, 1 when a step failed,
-    4 when the expected calls never came, 5 when a step was left out. With --against the built-in partner places them; `--against self` needs no instance.
+    4 when the expected calls never came, 5 when a step was left out. With --against the built-in partner places them; `--against self`
+    needs no instance.
     """
     as_json_too = wanted["report"] == PRINTED
     against = against_of(wanted)

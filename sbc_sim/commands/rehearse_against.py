@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 SELF = "self"
 MISTAKES = ("no-create", "wrong-org", "expired-jwt", "pcma-only", "unlinked-rep", "drop-customer")
+END_TO_END = "end-to-end"
+PART_OF = {"pcma-only": "connectivity"}
+"""Part in which a mistake shows; any other in the end-to-end test."""
 Change = Callable[[Mapping[str, Any]], object]
 Finish = Callable[["Client", Mapping[str, Any]], object]
 
@@ -71,10 +74,19 @@ def against_of(wanted: dict[str, Any]) -> Against | None:
         raise click.UsageError("--against begins a rehearsal of its own: leave --resume, --stop and --list out")
     if target != SELF:
         target_of(target)
+    _check_mistake(mistake, wanted)
     usual = Path("certs/ca.pem")
     ca_file = ca_file or (usual if usual.exists() and not insecure else None)
     where = target_of(listen, "--answer") if listen else ("127.0.0.1", 0)
     return Against(target, ca_file, insecure, answer_listen=where, mistake=mistake or "none", key_bits=bits)
+
+
+def _check_mistake(mistake: str | None, wanted: Mapping[str, Any]) -> None:
+    """See that a mistake can show in what is rehearsed. Raises UsageError."""
+    needed = PART_OF.get(mistake or "", END_TO_END)
+    parts = wanted.get("parts")
+    if mistake and parts and needed not in parts:
+        raise click.UsageError(f"--mistake {mistake} shows in the part {needed} alone, which is not rehearsed: add --part {needed}")
 
 
 def play(

@@ -5,6 +5,7 @@ What is missing, and what the traffic contradicts, is flagged with a sentence ea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -21,6 +22,8 @@ from sbc_sim.sip.uri import host_port
 
 Network = IPv4Network | IPv6Network
 SHOWN_HEADERS = ("From", "To", "P-Asserted-Identity", "Diversion", "Contact", "User-Agent")
+_MARKS = re.compile(r"[\\`*_\[\]|]")
+"""What Markdown takes for code, emphasis, links and cells."""
 MOST_SEEN = 8
 """Addresses of one sort that are listed."""
 
@@ -356,7 +359,7 @@ def _observations(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _cell(text: object) -> str:
-    return clean(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+    return _MARKS.sub(r"\\\g<0>", clean(text)).replace("<", "&lt;")
 
 
 def form_html(data: Mapping[str, Any]) -> str:

@@ -197,9 +197,9 @@ def _authorities(path: str) -> tuple[list[tuple[str, str, str]], str]:
         with Path(path).open("rb") as file:
             read = x509.load_pem_x509_certificates(file.read(LARGEST_CA))
     except OSError as error:
-        return [], f"The CA file {path} cannot be read: {error.strerror}."
+        return [], f"The CA file {Path(path).name} cannot be read: {error.strerror}."  # the form leaves the house: no folders of ours
     except ValueError:
-        return [], f"The CA file {path} holds no certificate in PEM form."
+        return [], f"The CA file {Path(path).name} holds no certificate in PEM form."
     told = [
         (one.subject.rfc4514_string(), one.not_valid_after_utc.strftime("%Y-%m-%d"), one.fingerprint(SHA256()).hex(":").upper())
         for one in read

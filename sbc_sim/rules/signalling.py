@@ -137,7 +137,9 @@ def _served(request: Request, uri: Uri, policy: Policy) -> Finding:
     elif policy.served_hosts and uri.scheme != "tel" and host not in {served.lower() for served in policy.served_hosts}:
         wrong = f"Host {uri.host} is not served; sip.hosts has {', '.join(policy.served_hosts[:5])}."
     else:
-        return passed("SBC-SIP-021", f"Dialled: {user or '(no user)'}{'@' + uri.host if uri.host else ''}.")
+        # as a URI, in which strict redaction knows the user part
+        at = "@" if user and uri.host else ""
+        return passed("SBC-SIP-021", f"Dialled: {uri.scheme}:{user}{at}{uri.host}{'' if user else ' (no user)'}.")
     return failed("SBC-SIP-021", wrong, quote_start_line(request), refused=refusal(RequestFault.NOT_SERVED, policy))
 
 

@@ -255,12 +255,15 @@ def moved(trace: Trace, host: str, to: str) -> Trace:
 
 
 def test_the_form_is_written_as_markdown_and_as_a_page_with_its_flags() -> None:
-    hostile = replace(GOOD, label="Ac|me <b>", lines=(LINE, replace(LINE, region="london", label="LONDON", signalling=())))
+    hostile = replace(
+        GOOD, label="Ac|me <b>", location="[x](y) `z` _w_", lines=(LINE, replace(LINE, region="london", label="LONDON", signalling=()))
+    )
     data = form_data(hostile, {"frankfurt": [a_call()]})
     markdown, html = form_markdown(data), form_html(data)
     assert "| FRANKFURT | 192.0.2.0/24 | 5061 | 192.0.2.0/24 | 31000-31999 | sips:back@sbc.acme.example:5061 |" in markdown
     assert "| LONDON | **missing** |" in markdown
     assert "- Partner: Ac\\|me &lt;b>" in markdown
+    assert r"- Customers' data centre: \[x\](y) \`z\` \_w\_" in markdown
     assert "CN=Acme Root, valid until 2030-01-01, SHA-256 AB:CD" in markdown
     assert "Ac|me &lt;b&gt;" in html
     for flag in all_flags(data):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -177,6 +179,20 @@ def test_what_cannot_be_rehearsed_is_refused_with_the_reason(rehearsing: Lab, bo
     assert answer.status_code == status
     assert words in answer.json()["detail"]
     assert rehearsing.client.get("/api/v1/rehearsals").json() == {"rehearsals": []}
+
+
+def test_a_region_that_the_partner_does_not_map_is_refused_with_those_that_it_maps(make_lab: MakeLab) -> None:
+    lab = lab_of(make_lab, replace(ACME, regions=("frankfurt",)))
+    answer = lab.client.post("/api/v1/rehearsals", json={"regions": ["london"]})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "The partner acme does not map the region 'london'; it maps frankfurt."
+
+
+def test_the_form_names_the_ca_file_without_its_folder(make_lab: MakeLab, tmp_path: Path) -> None:
+    lab = lab_of(make_lab, replace(ACME, ca=str(tmp_path / "gone.pem")))
+    told = lab.client.get(f"/api/v1/rehearsals/{begin(lab)['id']}/signaling-form.md").text
+    assert "The CA file gone.pem cannot be read" in told
+    assert str(tmp_path.name) not in told
 
 
 def test_with_several_partners_one_must_be_named(make_lab: MakeLab) -> None:
