@@ -105,6 +105,8 @@ class Rehearsals:
         foreign = [region for region in wanted.regions if partner.regions and region not in partner.regions]
         if foreign:
             raise InvalidInput(f"the partner {partner.name} does not map the region {foreign[0]!r}; it maps {', '.join(partner.regions)}")
+        if END_TO_END in wanted.parts and "refer" in wanted.escalations and self._profile != "extended":
+            raise InvalidInput("refer needs rules.profile extended (it is published): the published guide ends calls with BYE")
         if not wanted.parts or (not wanted.regions and END_TO_END not in wanted.parts):
             raise InvalidInput("nothing is to be rehearsed: name parts, and regions for the connectivity test")
         self._check_free(wanted.partner, "")

@@ -289,3 +289,11 @@ def test_nothing_that_comes_with_every_second_of_a_call_is_looked_at() -> None:
     begin(rehearsals)
     assert not any(rehearsals.wants(Entry(START, kind, "c")) for kind in (Kind.MEDIA, Kind.DTMF, Kind.FINDING, Kind.CONNECTION_OPENED))
     assert not rehearsals.wants(Entry(START, Kind.MESSAGE, "c", {"method": "INVITE", "status": 200}))
+
+
+def test_refer_is_refused_at_once_in_the_published_profile_and_named_by_its_setting() -> None:
+    asked = {"parts": ("end-to-end",), "escalations": ("refer",)}
+    with pytest.raises(InvalidInput, match="rules.profile extended"):
+        begin(desk(), **asked)
+    numbers = itertools.count(1)
+    assert begin(Rehearsals(lambda now: f"r{next(numbers)}", PARTNERS, REGIONS, profile="extended"), **asked).running
