@@ -87,7 +87,7 @@ class TokenDesk:
         if entry is None:
             return self._guessed(claimed), trouble
         identity = Identity(claimed.org, claimed.call_center, entry.partner or entry.name, entry.name)
-        trouble = trouble or _check_names(claims, entry) or _check_times(claims, now, self.options.clock_skew_seconds)
+        trouble = trouble or _check_names(claims, entry) or _check_times(claims, now, self.options.clock_skew_seconds) or _check_jti(claims)
         return Identity(identity.org, identity.call_center, identity.partner, identity.key, trouble is None), trouble
 
     def partner_of(self, org: str) -> str:
@@ -103,7 +103,8 @@ class TokenDesk:
         entries = self.ring.entries
         if not entries:
             return None, TokenTrouble("NO_KEY", "No public key is known, so that no token can be checked.", HOW_TO_GIVE_A_KEY)
-        own = [entry for entry in entries if not entry.org or same_org(entry.org, claimed.org)]
+        own = [entry for entry in entries if entry.org and same_org(entry.org, claimed.org)]
+        own += [entry for entry in entries if not entry.org]  # keys for any org come last: an org's own tell whose the token is
         for entry in own:
             if any(_fits(token, key) for key in entry.keys):
                 return entry, None
@@ -134,7 +135,8 @@ HOW_TO_SEND = (
 )
 HOW_TO_GIVE_A_KEY = (
     "Give the public key: PUT /api/v1/telephony/keys/NAME with the PEM as body (Content-Type: application/x-pem-file), or "
-    "partners.NAME.public_keys in the settings. telephony.verify: report takes any token and only reports."
+    "partners.NAME.public_keys in the settings; a restart forgets those given by PUT. telephony.verify: report takes any token and only "
+    "reports."
 )
 
 
@@ -237,6 +239,9 @@ def _check_times(claims: Mapping[str, Any], now: float, skew: float) -> TokenTro
     if exp <= now:
         detail = f"exp is {_when(exp)}, {now - exp:.0f} s ago (it is {_when(now)} here)."
         return TokenTrouble("TOKEN_EXPIRED", detail, "Make a fresh token for each request, and set the clock by NTP.")
+    if iat > exp:
+        detail = f"iat {_when(iat)} lies {iat - exp:.0f} s after exp {_when(exp)}: the token ends before it begins."
+        return TokenTrouble("TOKEN_TIMES", detail, "Put the time of signing into iat, and a later one into exp.")
     if exp - iat > LONGEST_LIFE:
         detail = f"exp {_when(exp)} lies {(exp - iat) / 3600:.1f} h after iat {_when(iat)}; at most 24 h are allowed."
         return TokenTrouble("TOKEN_TIMES", detail, "Shorten the token's life to 24 h; five minutes do for one request.")
@@ -246,6 +251,17 @@ def _check_times(claims: Mapping[str, Any], now: float, skew: float) -> TokenTro
     if nbf is not None and not (_is_time(nbf) and nbf <= now + skew):
         return TokenTrouble("TOKEN_TIMES", f"nbf is {_said(nbf)}: not good before that.", "Leave nbf out, or set the clock by NTP.")
     return None
+
+
+def _check_jti(claims: Mapping[str, Any]) -> TokenTrouble | None:
+    """A jti is text (RFC 7519 section 4.1.7), or its reuse could not be told."""
+    jti = claims.get("jti")
+    if "jti" not in claims or (isinstance(jti, str) and jti):
+        return None
+    detail = (
+        f"jti is {'null' if jti is None else repr(printable(str(jti), 60))}; text that is not empty is expected (RFC 7519 section 4.1.7)."
+    )
+    return TokenTrouble("TOKEN_MALFORMED", detail, "Send jti as text, a fresh UUID for each token, or leave it out.")
 
 
 def _is_time(value: object) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
@@ -63,6 +63,13 @@ def hs256(told: dict[str, Any]) -> str:
     return f"{first}.{urlsafe_b64encode(hmac.digest(public_pem(), first.encode(), hashlib.sha256)).decode().rstrip('=')}"
 
 
+def signed_raw(told: dict[str, Any]) -> str:
+    """Signed with whatever claims: PyJWT refuses some itself."""
+    first = unsigned(told, "RS256").rstrip(".")
+    signature = private_key().sign(first.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return f"{first}.{urlsafe_b64encode(signature).decode().rstrip('=')}"
+
+
 def unsigned(told: dict[str, Any], algorithm: str = "none") -> str:
     parts = (urlsafe_b64encode(json.dumps(one).encode()).decode().rstrip("=") for one in ({"alg": algorithm}, told))
     return ".".join(parts) + "."
@@ -78,6 +85,11 @@ REFUSED = {
     "exp is true": (lambda: signed({**claims(exp=None), "exp": True}), "TOKEN_TIMES", "exp is 'True'"),
     "milliseconds": (lambda: signed(claims(iat=int(NOW * 1000), exp=int(NOW * 1000) + 9)), "TOKEN_TIMES", "seconds since 1970"),
     "clock ahead": (lambda: signed(claims(iat=int(NOW) + 200)), "TOKEN_TIMES", "200 s ahead"),
+    "iat after exp": (lambda: signed(claims(iat=int(NOW) + 30, exp=int(NOW) + 20)), "TOKEN_TIMES", "10 s after exp"),
+    "jti is a number": (lambda: signed_raw(claims(jti=7)), "TOKEN_MALFORMED", "jti is '7'; text"),
+    "jti is a list": (lambda: signed_raw(claims(jti=["a"])), "TOKEN_MALFORMED", "RFC 7519 section 4.1.7"),
+    "jti is empty": (lambda: signed_raw(claims(jti="")), "TOKEN_MALFORMED", "not empty"),
+    "jti is null": (lambda: signed_raw({**claims(), "jti": None}), "TOKEN_MALFORMED", "jti is null"),
     "not before": (lambda: signed(claims(nbf=int(NOW) + 200)), "TOKEN_TIMES", "nbf is"),
     "HS256": (lambda: hs256(claims()), "TOKEN_ALGORITHM", "HS256"),
     "none": (lambda: unsigned(claims()), "TOKEN_ALGORITHM", "'none'"),
@@ -175,6 +187,14 @@ def test_report_takes_any_token_and_tells_and_off_looks_at_none() -> None:
     off = Rest(TelephonyOptions(verify="off"))
     answer = asked(off, "")
     assert (answer.status, off.rules(answer)) == (201, set())
+
+
+def test_a_key_of_the_org_comes_before_one_for_any_org_that_fits_too() -> None:
+    anybody = KeyEntry("a-common", read_keys(public_pem()), "", "", "nobody")
+    rest = Rest(ring=KeyRing([anybody, known_key(name="z-own")]))
+    told = asked(rest, signed(claims())).entries[0].data
+    assert (told["partner"], told["verified"]) == ("z-own", True)
+    assert "is expected" in asked(rest, signed(claims(sub="Other"))).body["message"], "the call centre of the org's own key holds"
 
 
 def test_two_keys_of_a_rotation_both_fit() -> None:
