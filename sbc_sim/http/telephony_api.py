@@ -37,11 +37,12 @@ class TelephonyApi:
         self._clock = clock
 
     def routes(self) -> tuple[Route, ...]:
-        """One line for each method: the paths are the model's own business."""
+        """Lines for each method: the paths are the model's own business."""
         return tuple(
-            Route(method, BASE + "/{path...}", self.ask, "The Telephony Integration API", produces="", open=True, consumes=("*",),
+            Route(method, BASE + below, self.ask, "The Telephony Integration API", produces="", open=True, consumes=("*",),
                   any_query=True, documented=False, body_limit=LONGEST_BODY)
             for method in METHODS
+            for below in ("", "/", "/{path...}")
         )  # fmt: skip
 
     def ask(self, asked: Asked) -> Reply | Deferred[Reply]:
@@ -90,7 +91,7 @@ class TelephonyFront:
         """Answer. Raises Problem 403 for the page of another origin, 404 for what is not of the API."""
         self._guard.check_origin(incoming.header, incoming.method)
         path, _, query = incoming.target.partition("?")
-        if not path.startswith(BASE + "/"):
+        if path != BASE and not path.startswith(BASE + "/"):
             fix = f"Paths here begin with {BASE}/; everything else is at http.listen."
             raise Problem(404, "no-such-path", f"Nothing is served at {path[:200]}.", fix)
         kind = (incoming.header("Content-Type") or [""])[0].partition(";")[0].strip().lower()

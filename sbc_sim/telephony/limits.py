@@ -25,7 +25,7 @@ class Pace:
             self._seen.popitem(last=False)
         while seen and seen[0] <= now - self._window:
             seen.popleft()
-        if seen and len(seen) + count > self._most:
-            return max(0.001, seen[0] + self._window - now)
+        if len(seen) + count > self._most:
+            return max(0.001, seen[0] + self._window - now) if seen else self._window
         seen.extend([now] * count)
         return 0.0

@@ -17,6 +17,7 @@ LONGEST_CONTENT = 32 * 1024
 """Characters of one member; longer is refused."""
 DEEPEST = 32
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _MILLISECONDS = 100_000_000_000
 """Times below are taken for seconds: in milliseconds they would lie before 1973."""
 
@@ -30,8 +31,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(raw, parse_constant=_constant)
     except (ValueError, RecursionError) as error:
-        said = printable(str(error), 120)
-        raise bad_member(f"The body is not JSON: {said}.", "Send one JSON object in UTF-8.", "JSON_PARSER_ERROR") from None
+        raise bad_member(f"The body is not JSON: {_why(error)}.", "Send one JSON object in UTF-8.", "JSON_PARSER_ERROR") from None
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -43,6 +43,15 @@ def read_object(raw: bytes) -> dict[str, Any]:
 
 def _constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _why(error: Exception) -> str:
+    """Why JSON could not be read, in words about the JSON: those of Python about its own limits would help nobody."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) or "is no JSON number" in str(error):
+        return printable(str(error), 120)
+    return "a number in it has too many digits"
 
 
 def _depth(value: Any, depth: int) -> int:
@@ -60,6 +69,17 @@ def text(body: Body, name: str, longest: int = LONGEST_TEXT, example: str = "") 
     if body.get(name) in (None, ""):
         raise missing(name, example)
     return checked_text(name, body[name], longest, example)
+
+
+def all_there(body: Body, examples: Mapping[str, str]) -> None:
+    """Check that required members are there, each with an example of its value. Raises Refused that names all that are missing."""
+    absent = [name for name in examples if body.get(name) in (None, "")]
+    if len(absent) == 1:
+        raise missing(absent[0], examples[absent[0]])
+    if absent:
+        fix = ", ".join(f'"{name}": {examples[name]}' for name in absent)
+        detail = f"The required members {', '.join(absent[:-1])} and {absent[-1]} are missing."
+        raise bad_member(detail, f"Add {fix}.", "REQUIRED_FIELD_MISSING")
 
 
 def missing(name: str, example: str = "") -> Refused:
@@ -92,8 +112,8 @@ def choice(name: str, value: str, allowed: Sequence[str]) -> str:
     raise bad_member(f"{name} is {printable(value, 40)!r}; {' or '.join(allowed)} is expected.", fix)
 
 
-def iso_time(name: str, value: object) -> str:
-    """Check a time as ISO 8601, UTC. Raises Refused."""
+def iso_time(name: str, value: object, remarks: list[Remark]) -> str:
+    """Check a time as ISO 8601, UTC; one that is not written as RFC 3339 does is remarked on. Raises Refused."""
     example = "2026-01-31T12:00:00.000Z"
     if isinstance(value, int | float) and not isinstance(value, bool):
         detail = f"{name} is a number; here times are ISO 8601 text in UTC (milliseconds since 1970 are for messages)."
@@ -103,6 +123,9 @@ def iso_time(name: str, value: object) -> str:
         datetime.fromisoformat(written)
     except ValueError:
         raise bad_member(f"{name} is {printable(written, 40)!r}, which is no ISO 8601 time.", f"Send {name} as {example}.") from None
+    if not _RFC3339.fullmatch(written):
+        why = "has no zone" if _RFC3339.fullmatch(f"{written}Z") else "is not date, T, time and zone (RFC 3339)"
+        remarks.append(Remark(MEMBERS, WARN, f"{name} is {printable(written, 40)!r}, which {why}.", f"Send {name} as {example}."))
     return written
 
 
@@ -186,7 +209,7 @@ def attributes(value: object, remarks: list[Remark]) -> tuple[Mapping[str, Any] 
         try:
             read = json.loads(value, parse_constant=_constant)
         except (ValueError, RecursionError) as error:
-            trouble = f"callAttributes holds no JSON: {printable(str(error), 80)}"
+            trouble = f"callAttributes holds no JSON: {_why(error)}"
     if not trouble and (not isinstance(read, dict) or _depth(read, 1) > DEEPEST):
         trouble = f"callAttributes holds {_kind(read)}; a JSON object that is not deep is expected"
     if trouble:

@@ -99,7 +99,7 @@ def request_callback(desk: Desk, ask: Ask) -> Done:
     if body.get("isPreviewCallback") is not None:
         members.truth("isPreviewCallback", body["isPreviewCallback"])
     if body.get("scheduledRoutingDateTime") is not None:
-        members.iso_time("scheduledRoutingDateTime", body["scheduledRoutingDateTime"])
+        members.iso_time("scheduledRoutingDateTime", body["scheduledRoutingDateTime"], ask.remarks)
     after = desk.step(ask, record, Step.CALL_BACK)
     made = numbered(ROUTING, int(ask.now * 1000))
     desk.keep(ask, replace(after, details={**after.details, "callbackNumber": callback_number, "callbackRecordId": made}))

@@ -18,6 +18,16 @@ CREATE_MEMBERS = (
     *("callCenterApiName", "vendorCallKey", "to", "from", "initiationMethod", "startTime", "participants"),
     *("parentVoiceCallId", "callOrigin", "queue", "callSubtype", "callAttributes"),
 )
+REQUIRED = {
+    "callCenterApiName": '"AcmeCallCenter"',
+    "vendorCallKey": '"call-4711"',
+    "to": '"+15550100"',
+    "from": '"+15550199"',
+    "initiationMethod": '"Inbound"',
+    "startTime": '"2026-01-31T12:00:00.000Z"',
+    "participants": '[{"participantKey": "+15550199", "type": "END_USER"}]',
+}
+"""Members of a create that must be there, each with an example."""
 TIMES = ("startTime", "endTime", "enqueueTime", "acceptTime")
 NUMBERS = ("totalHoldDuration", "longestHoldDuration", "numberOfHolds", "agentInteractionDuration", "totalRecordingDuration")
 TEXTS = ("fromNumber", "queue", "agent", "callOrigin", "recordingLocation")
@@ -47,13 +57,12 @@ def create(desk: Desk, ask: Ask) -> Done:
 def _read_create(desk: Desk, ask: Ask) -> VoiceCall:
     """Check every member of a create. Raises Refused."""
     body, remarks = ask.body, ask.remarks
+    members.all_there(body, REQUIRED)
     center = members.text(body, "callCenterApiName", example='"AcmeCallCenter"')
     key = members.text(body, "vendorCallKey", members.LONGEST_KEY, '"call-4711"')
     called, caller = members.text(body, "to", example='"+15550100"'), members.text(body, "from", example='"+15550199"')
     method = _initiation(members.text(body, "initiationMethod", example='"Inbound"'))
-    if body.get("startTime") in (None, ""):
-        raise members.missing("startTime", '"2026-01-31T12:00:00.000Z"')
-    start = members.iso_time("startTime", body["startTime"])
+    start = members.iso_time("startTime", body["startTime"], remarks)
     participants = _participants(body)
     parent = _parent(desk, ask, method)
     details = _create_details(body)
@@ -191,7 +200,7 @@ def _read_update(ask: Ask) -> dict[str, Any]:
         if value is None or name == "callAttributes":
             continue
         if name in TIMES:
-            changes[name] = members.iso_time(name, value)
+            changes[name] = members.iso_time(name, value, ask.remarks)
         elif name in NUMBERS:
             changes[name] = members.number(name, value)
         elif name in TEXTS:

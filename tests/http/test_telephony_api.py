@@ -133,6 +133,14 @@ def test_a_page_of_long_voice_calls_is_shorter_and_none_is_lost(desk: Desk) -> N
     assert [len(first["voiceCalls"]) + len(second["voiceCalls"]), second["next"]] == [300, None]
 
 
+@pytest.mark.parametrize("path", ["", "/", "/nothing"])
+def test_a_path_that_there_is_not_gets_the_answer_of_the_api(desk: Desk, path: str) -> None:
+    answer = desk.ask("GET", path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+    assert "/voiceCalls/{id}" in answer.json()["fix"]
+    assert "..." not in answer.json()["fix"]
+
+
 def test_a_request_longer_than_any_that_is_meant_is_a_413(desk: Desk) -> None:
     answer = desk.ask("POST", "/voiceCalls", {"a": "x" * 262_144})
     assert (answer.status_code, answer.json()["limit"]) == (413, 262_144)

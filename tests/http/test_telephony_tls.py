@@ -58,6 +58,10 @@ def test_nothing_but_the_api_is_served_there(client: httpx.Client) -> None:
         assert (answer.status_code, answer.json()["code"]) == (404, "no-such-path")
 
 
+def test_the_api_itself_says_which_paths_there_are(client: httpx.Client) -> None:
+    assert client.get("/telephony/v1").json()["code"] == "NOT_FOUND"
+
+
 @pytest.mark.parametrize("header", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
 def test_a_page_of_another_origin_is_refused_there_too(client: httpx.Client, header: dict[str, str]) -> None:
     answer = client.post("/telephony/v1/voiceCalls", json=create_body(), headers=header)

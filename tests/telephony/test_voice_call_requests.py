@@ -61,6 +61,37 @@ def test_create_names_the_required_member_that_is_missing(name: str, value: str 
     assert len(rest.telephony.table) == 0
 
 
+def test_all_required_members_that_are_missing_are_named_at_once() -> None:
+    answer = Rest().ask("POST", "/voiceCalls", create_body(to=None, startTime="", participants=None))
+    assert answer.body["message"] == "The required members to, startTime and participants are missing."
+    assert answer.body["fix"].startswith('Add "to": "+15550100", "startTime": "2026-')
+
+
+@pytest.mark.parametrize(
+    ("written", "says"), [("2026-W05", "is not date"), ("20260131", "is not date"), ("2026-01-31T12:00:00", "has no zone")]
+)
+def test_a_time_that_only_iso_8601_knows_is_remarked_on(written: str, says: str) -> None:
+    rest = Rest()
+    answer = rest.ask("POST", "/voiceCalls", create_body(startTime=written))
+    (told,) = answer.entries[0].data["findings"]
+    assert (answer.status, told["rule"], told["status"]) == (201, "SBC-E2E-015", "warn")
+    assert says in told["detail"]
+    for good in ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00.123+01:00"):
+        assert rest.rules(rest.ask("PATCH", "/voiceCalls/key-1", {"isActiveCall": True, "startTime": good})) == set()
+
+
+def test_why_json_cannot_be_read_is_told_without_words_of_python() -> None:
+    told = Rest().ask("POST", "/voiceCalls", b'{"a": ' + b"9" * 5000 + b"}").body["message"]
+    assert told == "The body is not JSON: a number in it has too many digits."
+
+
+def test_the_first_request_of_a_second_may_not_exceed_the_limit_either() -> None:
+    rest = Rest(TelephonyOptions(utterances_per_second=3))
+    rest.create("key-0")
+    assert rest.ask("POST", "/voiceCalls/messages", bulk(1, 4)).status == 429
+    assert rest.ask("POST", "/voiceCalls/messages", bulk(1, 3)).status == 200
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "outbound": ({"initiationMethod": "Outbound"}, "Outbound is not for calls"),
     "lower case": ({"initiationMethod": "inbound"}, "Write Inbound"),
