@@ -29,7 +29,6 @@ from sbc_sim.commands.examination import (
     now,
 )
 from sbc_sim.commands.reachability import check_advertised, check_unset
-from sbc_sim.commands.rehearsal import Rehearsal, rehearsed
 from sbc_sim.commands.shared import (
     PASSED,
     RULE_FAILED,
@@ -43,6 +42,7 @@ from sbc_sim.commands.shared import (
     say_json,
     width,
 )
+from sbc_sim.commands.tls_copy import TlsCopy, copied
 from sbc_sim.sip.uri import host_port
 
 if TYPE_CHECKING:
@@ -144,25 +144,25 @@ class _Examination:
     # --- before it runs ----------------------------------------------------------------------------------------------
 
     def _of_settings(self) -> Iterator[Check]:
-        with rehearsed(self._settings) as rehearsal:
-            yield from self._of_copy(rehearsal)
+        with copied(self._settings) as copy:
+            yield from self._of_copy(copy)
 
-    def _of_copy(self, rehearsal: Rehearsal) -> Iterator[Check]:
+    def _of_copy(self, copy: TlsCopy) -> Iterator[Check]:
         from sbc_sim.addresses import addresses
 
-        settings = rehearsal.settings
+        settings = copy.settings
         own = addresses(settings)
         ports = list(check_ports(settings))
         yield from ports
         yield check_regions(settings)
         certificate, credentials = check_own_certificate(settings)
-        certificate = rehearsal.certificate(certificate)
+        certificate = copy.certificate(certificate)
         yield certificate
         host = own.sip_host or own.local
         if certificate.status == "fail":
             credentials = None
         if credentials is not None:
-            yield from map(rehearsal.trust, _of_certificate(settings, credentials, host))
+            yield from map(copy.trust, _of_certificate(settings, credentials, host))
         yield from self._of_addresses(own)
         yield check_clock(now(), credentials.leaf.not_valid_before_utc if credentials else None)
         yield check_store(settings.store.url, settings.store.max_file_bytes)
@@ -175,7 +175,7 @@ class _Examination:
             return
         outcome = loop_call.place(host, own.sip_port, self._ca(settings, credentials), self._seconds, _for_one_call(settings))
         self.verdict = outcome.verdict
-        yield rehearsal.named(loop_call.judged(outcome))
+        yield copy.named(loop_call.judged(outcome))
 
     def _of_addresses(self, own: Any) -> Iterator[Check]:
         settings = self._settings

@@ -20,7 +20,7 @@ KEPT = (CA, "ca-key.pem", SERVER, "server-key.pem")
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class TlsCopy:
     """Settings that lead to the copy, and what the copy was made of."""
 
     settings: Settings
@@ -68,22 +68,22 @@ class Rehearsal:
 
 
 @contextmanager
-def rehearsed(settings: Settings) -> Iterator[Rehearsal]:
+def copied(settings: Settings) -> Iterator[TlsCopy]:
     """Copy tls.dir for as long as it takes; with a certificate of one's own nothing is ever made, and nothing is copied."""
     folder = settings.tls.dir
     if settings.tls.cert_file is not None:
-        yield Rehearsal(settings, folder, {})
+        yield TlsCopy(settings, folder, {})
         return
     with tempfile.TemporaryDirectory(prefix="sbc-sim-doctor-") as name:  # for this user alone: keys stand in it
         led = settings.model_copy(update={"tls": settings.tls.model_copy(update={"dir": Path(name)})})
         try:
             before = {kept: content for kept in KEPT if (content := _content(folder / kept)) is not None}
         except OSError as error:
-            yield Rehearsal(led, folder, {}, f"{error.filename} cannot be read: {error.strerror}")
+            yield TlsCopy(led, folder, {}, f"{error.filename} cannot be read: {error.strerror}")
             return
         for kept, content in before.items():
             (Path(name) / kept).write_bytes(content)
-        yield Rehearsal(led, folder, before)
+        yield TlsCopy(led, folder, before)
 
 
 def _content(path: Path) -> bytes | None:
