@@ -20,7 +20,12 @@ def read_json_object(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise bad_request("bad-json", f"The body is not JSON: {str(error)[:200]}.", "Send one JSON object in UTF-8.") from None
+        why = (
+            str(error)[:200]
+            if isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
+            else "it is too deep, or a number in it too long"
+        )
+        raise bad_request("bad-json", f"The body is not JSON: {why}.", "Send one JSON object in UTF-8.") from None
     if not isinstance(value, dict):
         raise bad_request("not-an-object", "The body is JSON but no object.", 'Send {"name": value, ...}.')
     return value
