@@ -37,6 +37,8 @@ from sbc_sim.settings_maps import (
     overlaps,
     production_targets,
     published_regions,
+    same_listener,
+    strangers,
 )
 from sbc_sim.settings_sources import Known, Setting, Source, from_environment, from_file, from_flags
 from sbc_sim.settings_telephony import Telephony
@@ -451,7 +453,10 @@ def _checked(values: Mapping[str, object], origins: Mapping[str, str], known: Kn
     except ValidationError as invalid:
         raise _refusal(invalid, values, origins, known) from None
     against = contradictions(settings.regions, settings.partners, settings.sip.default_region)
-    wrong = [*against, *overlaps(settings.media.ports, settings.regions)]
+    agents = {"by_region": settings.agent.by_region, "by_partner": settings.agent.by_partner}
+    listeners = same_listener(str(settings.sip.listen), settings.regions)
+    nobody = strangers(agents, settings.faults, settings.regions, settings.partners)
+    wrong = [*against, *listeners, *nobody, *overlaps(settings.media.ports, settings.regions)]
     if not settings.sip.dial_production:
         wrong += production_targets(settings.escalation.return_uri, settings.partners)
     for key, reason in wrong:
@@ -481,8 +486,10 @@ def _refusal(invalid: ValidationError, values: Mapping[str, object], origins: Ma
     reason = str(first.get("ctx", {}).get("error", "")) or first["msg"][:1].lower() + first["msg"][1:]
     where = [str(part) for part in first["loc"]]
     key = next((key for length in range(len(where), 0, -1) if (key := ".".join(where[:length])) in values), "")
-    if not key:
-        return SettingsError(reason)
+    if not key:  # what a map holds is checked as a whole
+        error = first.get("ctx", {}).get("error")
+        at = ".".join([*where[:2], *filter(None, [getattr(error, "member", "")])])
+        return SettingsError(f"{place_of(at, origins)}: {reason}" if where[:1] and where[0] in MAPS else reason)
     secret = key in known and known[key].secret
     value = values[key]
     given = "" if secret or isinstance(value, dict) else f" {shown(tuple(value) if isinstance(value, list) else value)!r}:"
@@ -492,6 +499,9 @@ def _refusal(invalid: ValidationError, values: Mapping[str, object], origins: Ma
 def place_of(key: str, origins: Mapping[str, str]) -> str:
     """Give a key with the origin of what is set there, or below it."""
     origin = origins.get(key) or next((origin for set_, origin in origins.items() if set_.startswith(f"{key}.")), "")
+    above = key.rpartition(".")[0]
+    while not origin and above:  # a member of what is set as a whole
+        origin, above = origins.get(above, ""), above.rpartition(".")[0]
     return f"{key} ({origin})" if origin else key
 
 

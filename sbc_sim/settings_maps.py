@@ -19,6 +19,7 @@ from sbc_sim.sip.uri import Uri
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 """What regions, partners, scenarios and faults may be called: names stand in URLs, metrics and environment variables."""
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_ORG = re.compile(r"00D[0-9A-Za-z]{12}([A-Z0-5]{3})?")
 V = TypeVar("V")
 
 
@@ -141,7 +142,9 @@ def contradictions(
         yield "sip.default_region", _no_region(default, there)
     for name, region in regions.items():
         yield from _of_region(name, region)
+    yield from _same_networks(partners)
     for name, partner in partners.items():
+        yield from _of_partner(name, partner)
         for asked in partner.regions:
             if asked not in there:
                 yield f"partners.{name}.regions", _no_region(asked, there)
@@ -183,6 +186,56 @@ def overlaps(common: PortRange, regions: Mapping[str, RegionSettings]) -> Iterat
         ranges[f"regions.{name}.media_ports"] = ports
 
 
+def same_listener(common: str, regions: Mapping[str, RegionSettings]) -> Iterator[tuple[str, str]]:
+    """Name each region whose listener is that of another, or of all: only one of them could have it. Port 0 is always a free one."""
+    taken = {common: "sip.listen"}
+    for name, region in regions.items():
+        if region.enabled and region.listen is not None and region.listen.port:
+            other = taken.setdefault(str(region.listen), f"regions.{name}.listen")
+            if other != f"regions.{name}.listen":
+                why = (
+                    "leave it out, and SNI and Request-URI tell the region" if other == "sip.listen" else "give each an address of its own"
+                )
+                yield f"regions.{name}.listen", f"{region.listen} is {other} too: {why}"
+
+
+def strangers(
+    agents: Mapping[str, Mapping[str, str]],
+    faults: Mapping[str, Mapping[str, Any]],
+    regions: Mapping[str, RegionSettings],
+    partners: Mapping[str, PartnerSettings],
+) -> Iterator[tuple[str, str]]:
+    """Name each setting that is meant for a region or partner that is not there: `agent.by_*`, and the scopes of faults."""
+    there = {"region": [name for name, region in regions.items() if region.enabled], "partner": list(partners) or ["partner"]}
+    for kind, known in there.items():
+        for name in agents[f"by_{kind}"]:
+            if name not in known:
+                yield f"agent.by_{kind}", _no(kind, name, known)
+        for fault, members in faults.items():
+            scope = members.get("scope")
+            meant = scope.get(kind) if isinstance(scope, Mapping) else None
+            if meant and meant not in known:
+                yield f"faults.{fault}.scope.{kind}", _no(kind, str(meant), known)
+
+
+def _same_networks(partners: Mapping[str, PartnerSettings]) -> Iterator[tuple[str, str]]:
+    """Name each network that two partners have: the longest prefix wins, but of two equal ones none does."""
+    owners: dict[str, tuple[str, str]] = {}
+    for name, partner in partners.items():
+        own = [(f"partners.{name}.signalling", partner.signalling)]
+        own += [(f"partners.{name}.by_region.{region}.signalling", there.signalling) for region, there in partner.by_region.items()]
+        for key, networks in own:
+            for network in networks:
+                owner, other = owners.setdefault(network, (name, key))
+                if owner != name:
+                    yield key, f"{network} is in {other} too, so that nobody could tell whose call it is: the narrower network would win"
+
+
+def _of_partner(name: str, partner: PartnerSettings) -> Iterator[tuple[str, str]]:
+    if partner.org_id and not _ORG.fullmatch(partner.org_id):
+        yield f"partners.{name}.org_id", f"{partner.org_id[:40]!r} is no id of an org: 15 or 18 letters and digits that begin with 00D"
+
+
 def _of_region(name: str, region: RegionSettings) -> Iterator[tuple[str, str]]:
     if name == "default":  # what the common listener is called
         yield "regions.default", "a region cannot be called default; which region calls belong to that name none is sip.default_region"
@@ -191,10 +244,19 @@ def _of_region(name: str, region: RegionSettings) -> Iterator[tuple[str, str]]:
     if region.advertised and region.listen is None:
         yield f"regions.{name}.advertised", f"it shares the common listener, where sip.advertised holds: set regions.{name}.listen too"
     if name not in PUBLISHED and not (region.host or region.listen or region.allow_from):
-        near = difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.0)[0]
-        yield f"regions.{name}", f"no call could reach it: give it a host, listen or allow_from (the nearest published region is {near})"
+        near = difflib.get_close_matches(name, PUBLISHED, n=1)
+        hint = f" (the nearest published region is {near[0]})" if near else ""
+        yield f"regions.{name}", f"no call could reach it: give it a host, listen or allow_from{hint}"
+    elif name not in PUBLISHED and not region.host:
+        near = difflib.get_close_matches(name, PUBLISHED, n=1, cutoff=0.85)
+        if near:
+            yield f"regions.{name}", f"is {near[0]} meant, the published region? One of your own whose name is that like it needs a host"
 
 
 def _no_region(asked: str, there: list[str]) -> str:
-    near = difflib.get_close_matches(asked, there, n=1, cutoff=0.0)
-    return f"there is no region {asked!r}" + (f"; the nearest is {near[0]}" if near else "")
+    return _no("region", asked, there)
+
+
+def _no(kind: str, asked: str, there: list[str]) -> str:
+    near = difflib.get_close_matches(asked, there, n=1)
+    return f"there is no {kind} {asked[:80]!r}; " + (f"the nearest is {near[0]}" if near else f"there is {', '.join(there[:20])}")

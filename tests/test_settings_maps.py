@@ -228,3 +228,52 @@ def test_config_show_as_text_writes_lists_mappings_and_text_of_maps(capsys):
         "partners.acme.signalling  10.0.0.0/8,192.0.2.1/32  flag --set partners.acme.signalling",
         "scenarios.x               f.yaml                   flag --set scenarios.x",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("faults:\n  x:\n    type: bussy", 3, "faults.x.type: There is no fault of the type 'bussy'. Did you mean busy?"),
+        ("faults:\n  x: {type: busy}\n  y:\n    type: loss\n    value: abc", 5, "faults.y.value: value (fraction of the packets"),
+        ("faults:\n  x:\n    typ: busy", 3, "faults.x.typ: 'typ' means nothing here. Did you mean type?"),
+        (
+            "faults:\n  x:\n    type: busy\n    scope: {region: nowhere}",
+            4,
+            "faults.x.scope.region: there is no region 'nowhere'; there is us-west",
+        ),
+        (
+            "faults:\n  x: {type: busy, scope: {partner: nobody}}",
+            2,
+            "faults.x.scope.partner: there is no partner 'nobody'; there is partner",
+        ),
+        (
+            "sip: {listen: '0.0.0.0:5061'}\nregions:\n  tokyo: {listen: '0.0.0.0:5061'}",
+            3,
+            "regions.tokyo.listen: 0.0.0.0:5061 is sip.listen too",
+        ),
+        (
+            "regions:\n  london: {listen: '0.0.0.0:7001'}\n  tokyo: {listen: '0.0.0.0:7001'}",
+            3,
+            "regions.tokyo.listen: 0.0.0.0:7001 is regions.london.listen too",
+        ),
+        ("agent:\n  by_region: {tokio: support}", 2, "agent.by_region: there is no region 'tokio'; the nearest is tokyo"),
+        ("partners: {acme: }\nagent:\n  by_partner: {zen: support}", 3, "agent.by_partner: there is no partner 'zen'; there is acme"),
+        ("partners:\n  acme:\n    org_id: 12", 3, "partners.acme.org_id: '12' is no id of an org"),
+        (
+            "partners:\n  a: {signalling: 192.0.2.0/28}\n  b:\n    signalling: 192.0.2.0/28",
+            4,
+            "partners.b.signalling: 192.0.2.0/28 is in partners.a.signalling too",
+        ),
+        ("regions:\n  frankfurtt: {listen: '127.0.0.1:5062'}", 2, "regions.frankfurtt: is frankfurt meant"),
+    ],
+)
+def test_what_is_meant_for_nobody_or_would_be_taken_twice_is_refused_with_its_line(write, text, line, reason):
+    file = write(text)
+    sentence = refusal(file=file)
+    assert f" (file {file}, line {line})" in sentence
+    assert sentence.replace(f" (file {file}, line {line})", "").startswith(reason)
+
+
+def test_listeners_of_any_free_port_and_a_narrower_network_of_another_partner_are_fine(write):
+    text = "sip: {listen: '127.0.0.1:0'}\nregions: {tokyo: {listen: '127.0.0.1:0'}, london: {listen: '127.0.0.1:0'}}\n"
+    assert loaded(file=write(text + "partners: {a: {signalling: 192.0.2.0/24}, b: {signalling: 192.0.2.0/28}}"))
