@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sbc_sim.calls import telling
@@ -153,7 +153,7 @@ class AnsweredCall(PartnerCall):
 
     def _look_at(self, invite: Request) -> None:
         result, policy = self.result, self._booth.policy
-        result.uui = read(invite.headers, policy.uui_expectation())
+        result.uui = read(invite.headers, replace(policy.uui_expectation(), wanted=()))
         result.problems += [problem.detail for problem in result.uui.problems if problem.fault not in NOTES]
         if self._peer is not None:
             result.peer = f"{self._peer.host}:{self._peer.port}"

@@ -170,6 +170,8 @@ class ClientSide:
         )
         self._clients[cancel.key] = cancel
         self._settle(cancel)
+        transaction.machine.cancelled(now)
+        self._settle(transaction)
         return self._connections.send(Transmit(transaction.connection, request, False, transaction.dialog))
 
     def _start(

@@ -233,6 +233,11 @@ class Transaction:
             return Action.NOTHING
         return self.feed(self.alarm, now)
 
+    def cancelled(self, now: float) -> None:
+        """Bound the wait for the final answer of an INVITE that CANCEL was sent for: 64*T1, then it counts as cancelled (9.1)."""
+        if self.state is State.PROCEEDING:
+            self.alarm, self.deadline = Input.GIVE_UP, now + TIMEOUT
+
     @property
     def over(self) -> bool:
         """True when the transaction can be forgotten."""

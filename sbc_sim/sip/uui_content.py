@@ -286,7 +286,7 @@ def _name_fields(content: Content, members: dict[str, object], expectation: UuiE
     content.fields = members
     content.room = _room(members)
     content.named = _named(members, expectation.aliases)
-    _check_fields(content, members)
+    _check_fields(content, members, expectation.wanted)
     _check_echo(content, members, expectation)
     _find_jwt(content, members, expectation.max_depth)
 
@@ -304,9 +304,9 @@ def _named(members: dict[str, object], aliases: Sequence[tuple[str, str]]) -> di
     return named
 
 
-def _check_fields(content: Content, members: dict[str, object]) -> None:
+def _check_fields(content: Content, members: dict[str, object], wanted: Sequence[str]) -> None:
     named = content.named or {}
-    for name in _WANTED:
+    for name in wanted:
         if name not in named:
             alike = next((key for key in members if key.lower() == name.lower()), None)
             hint = f" ({printable(alike, 40)} is there, but keys are case-sensitive)" if alike else ""

@@ -125,3 +125,5 @@ class UuiExpectation:
     aliases: tuple[tuple[str, str], ...] = ()
     echo_org: str = "echo-test-org"
     echo_domain: str = "afv-wss-echo:7442"
+    wanted: tuple[str, ...] = ("orgId", "scrt2Domain")
+    """Keys that are missed when they are not there; what a call back carries is for the flow to say, so none is wanted of it."""

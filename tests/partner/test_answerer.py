@@ -8,6 +8,7 @@ from sbc_sim.journal.entries import Kind
 from sbc_sim.partner.answered_call import AnswerPlan, in_clear
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sip.peer import Peer, TlsFacts, TlsFailure, TlsProblem
+from sbc_sim.sip.uui import UuiFault
 from tests.support.handed_back import HandedBack
 from tests.support.sip import SDP, a_request
 
@@ -46,6 +47,26 @@ def test_a_call_without_user_to_user_is_taken_but_told_of():
     joined.run()
     assert joined.caller.results[0].status == 200
     assert joined.taken.problems == ["There is no User-to-User header"]
+
+
+def test_no_key_is_missed_in_the_user_to_user_of_a_return():
+    joined = HandedBack(seconds=1.0, user_to_user="7b226f72674964223a2258227d;encoding=hex")
+    joined.run()
+    assert joined.taken.uui is not None
+    assert joined.taken.uui.fields == {"orgId": "X"}
+    assert [problem.fault for problem in joined.taken.uui.problems if problem.fault is UuiFault.MISSING_KEY] == []
+
+
+def test_an_invite_that_rang_and_whose_cancel_is_never_answered_is_forgotten_after_32_seconds():
+    joined = HandedBack(plan=AnswerPlan(ring_seconds=60))
+    joined._took(joined.partner, joined.caller.start(joined.now))
+    joined.step()
+    joined.caller.hang_up(joined.now)  # what it sends is lost
+    assert {client.request.method for client in joined.caller._agent.client.transactions} == {"INVITE", "CANCEL"}
+    joined.caller.advance(joined.now + 31.0)
+    assert joined.caller._agent.client.transactions
+    joined.caller.advance(joined.now + 32.5)
+    assert joined.caller._agent.client.transactions == []
 
 
 def test_pcma_alone_is_refused_with_488():
