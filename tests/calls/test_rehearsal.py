@@ -293,7 +293,7 @@ def test_nothing_that_comes_with_every_second_of_a_call_is_looked_at() -> None:
 
 def test_refer_is_refused_at_once_in_the_published_profile_and_named_by_its_setting() -> None:
     asked = {"parts": ("end-to-end",), "escalations": ("refer",)}
-    with pytest.raises(InvalidInput, match="rules.profile extended"):
+    with pytest.raises(InvalidInput, match=r"rules\.profile extended"):
         begin(desk(), **asked)
     numbers = itertools.count(1)
     assert begin(Rehearsals(lambda now: f"r{next(numbers)}", PARTNERS, REGIONS, profile="extended"), **asked).running
