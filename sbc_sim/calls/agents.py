@@ -9,6 +9,7 @@ from typing import Any
 
 from sbc_sim import marked_yaml
 from sbc_sim.calls.conduct import CallFacts, Conduct
+from sbc_sim.calls.nearest import nearest
 from sbc_sim.calls.prompts import Prompts
 from sbc_sim.calls.scenario import Scenario, ScenarioError
 from sbc_sim.rtp.leg import MediaConduct
@@ -73,7 +74,7 @@ class Agents:
         chosen |= {f"agent.by_region.{name}": scenario for name, scenario in settings.by_region.items()}
         for key, name in chosen.items():
             if name not in self.names:
-                raise ScenarioError(f"{key}: there is no scenario {name!r}; there is {', '.join(self.names)}")
+                raise ScenarioError(f"{key}: there is no scenario {name!r}, {nearest(name, self.names)}")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def _setting_options() -> tuple[click.Option, ...]:
 def loaded(ctx: click.Context, files: bool = False) -> Loaded:
     """Load the settings from flags, environment and file; what cannot be used ends the command with 2.
 
-    `files`: read those too that partners and regions name.
+    `files`: read those too that partners, regions and agents name.
     """
     from sbc_sim.settings import SettingsError, load
 
@@ -100,6 +100,9 @@ def loaded(ctx: click.Context, files: bool = False) -> Loaded:
             from sbc_sim.partner_files import check_files
 
             check_files(found)
+            from sbc_sim.agent_files import check_agents
+
+            check_agents(found)
         return found
     except SettingsError as error:
         raise Unusable(str(error)) from None

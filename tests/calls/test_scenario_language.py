@@ -238,7 +238,7 @@ def test_the_scenario_of_a_partner_goes_before_that_of_a_region_and_that_before_
 
 
 def test_a_scenario_that_is_not_there_is_told_at_the_start():
-    with pytest.raises(ScenarioError, match=r"agent.by_region.tokyo: there is no scenario 'suport'; there is support, escalate"):
+    with pytest.raises(ScenarioError, match=r"agent.by_region.tokyo: there is no scenario 'suport', did you mean 'support'"):
         Agents(AgentSettings(by_region={"tokyo": "suport"}), {})
 
 
