@@ -43,7 +43,9 @@ class TelephonyRoom:
         if self.model is not None:
             self.model.fault = lambda path, partner, now: _rest_fault(find_fault(path, partner, now))
             self.restored = restore(self.model, store)
-            self.source = TelephonySource(self.model, clock, store.append, lambda record: self.told(record))
+            self.source = TelephonySource(
+                self.model, clock, store.append, lambda record: self.told(record), tuple(settings.partners) or ("partner",)
+            )
 
     def voice_calls(self, first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Give the voice calls that may have to do with one: see `partner_check.VoiceCalls`."""

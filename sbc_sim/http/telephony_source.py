@@ -33,6 +33,8 @@ class TelephonySource:
     """Keep an entry."""
     changed: Callable[[VoiceCall], None] = lambda record: None
     """Tell the SIP side that a voice call is another now."""
+    partners: tuple[str, ...] = ()
+    """Names of those that there are; none: any name will do."""
 
     def answer(self, request: RestRequest, spent_ms: Callable[[], float] = lambda: 0.0) -> RestAnswer:
         """Answer a request, and write down what happened."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from sbc_sim.calls.nearest import did_you_mean
 from sbc_sim.exports.redaction import mask_values
 from sbc_sim.http.bodies import read_body
 from sbc_sim.http.exchange import JSON, Asked, Reply, json_reply
@@ -19,7 +20,7 @@ from sbc_sim.http.telephony_source import TelephonySource, full_findings, times_
 from sbc_sim.http.work import Work
 from sbc_sim.journal.entries import Kind
 from sbc_sim.journal.store import MOST_PER_PAGE, Store
-from sbc_sim.telephony.ids import number_of
+from sbc_sim.telephony.ids import ORG, looks_like, number_of
 from sbc_sim.telephony.keys import LONGEST_PEM, BadKey, KeyEntry, read_keys
 from sbc_sim.telephony.record import VoiceCall, brief
 
@@ -110,22 +111,24 @@ class VoiceCallsApi:
         if not _NAME.fullmatch(name):
             raise bad_request("bad-name", f"{name[:80]!r} cannot be a name.", "Use letters, digits, dot, dash and underscore, 63 at most.")
         given = self._given(asked)
-        known = ring.get(name)
+        self._check_whose(given["org"], given["partner"])
         try:
-            entry = KeyEntry(
-                name,
-                read_keys(given["pem"]),
-                given["org"] or (known.org if known else ""),
-                given["call_center"] or (known.call_center if known else ""),
-                given["partner"] or (known.partner if known else ""),
-                "api",
-            )
+            entry = KeyEntry(name, read_keys(given["pem"]), given["org"], given["call_center"], given["partner"], "api")
             ring.put(entry)
         except BadKey as error:
             said = str(error)
-            fix = "Send the public key or the certificate in PEM, as body or as the member pem."
+            fix = error.fix or "Send the public key or the certificate in PEM, as body or as the member pem."
             raise bad_request("bad-key", f"{said[0].upper()}{said[1:]}.", fix) from None
         return json_reply(entry.data())
+
+    def _check_whose(self, org: str, partner: str) -> None:
+        """Raise Problem 400 for an org that no iss can name, and for a partner that there is not."""
+        if org and not looks_like(org, ORG):
+            fix = "Send the org id: 15 or 18 characters that begin with 00D (Setup, Company Information)."
+            raise bad_request("bad-org", f"orgId is {org[:40]!r}, which no iss can match.", fix, member="orgId")
+        known = self._telephony.partners
+        if partner and known and partner not in known:
+            raise bad_request("bad-partner", f"There is no partner {partner[:80]!r}.", did_you_mean(partner, known), member="partner")
 
     def _given(self, asked: Asked) -> dict[str, Any]:
         """What a PUT brings, as PEM or as JSON."""

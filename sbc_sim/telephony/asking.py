@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import unquote
 
@@ -127,4 +128,21 @@ def find_operation(method: str, path: str) -> tuple[str, str]:
         told = Remark(BODY, FAIL, f"{shown} does not answer {method[:20]}.", f"Use {listed}.")
         raise Refused(405, "METHOD_NOT_ALLOWED", told, (("Allow", listed),))
     names = ", ".join(dict.fromkeys(path.replace(_ID, "{id}") for _, path, _ in PATHS))
-    raise Refused(404, "NOT_FOUND", Remark(BODY, FAIL, f"The API has no path {shown}.", f"Known below /telephony/v1: {names}."))
+    fix = f"{_near(path, names.split(', '))}Known below /telephony/v1: {names}."
+    raise Refused(404, "NOT_FOUND", Remark(BODY, FAIL, f"The API has no path {shown}.", fix))
+
+
+def _near(path: str, known: Sequence[str]) -> str:
+    """Say which path is meant: letter case and spelling aside, and whatever stands in the place of the id."""
+    parts = path.split("/")[:5]
+    for template in known:
+        wanted = template.split("/")
+        if len(wanted) == len(parts) and all(
+            two == "{id}" or get_close_matches(one.lower(), [two.lower()], 1, 0.8)
+            for one, two in zip(parts, wanted, strict=True)
+            if one or two
+        ):
+            return f"Did you mean {template}? "
+    last = get_close_matches(parts[-1].lower(), [template.rpartition("/")[2].lower() for template in known], 1, 0.8)
+    found = next((template for template in known if last and template.lower().endswith(f"/{last[0]}")), "")
+    return f"Did you mean {found}? " if found else ""

@@ -19,11 +19,17 @@ MOST_KEYS = 10
 SHORTEST, LONGEST = 1024, 16_384
 LONGEST_PEM = 64 * 1024
 """Octets of a PEM text: ten certificates of the longest keys."""
+MAKE_A_KEY = "Make an RSA key of 2,048 bits (openssl genrsa -out private.key 2048), and send its public half."
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 
 
 class BadKey(ValueError):
-    """Text that holds no key that can be used: one sentence with the cure. Never quotes the text."""
+    """Text that holds no key that can be used: one sentence. Never quotes the text."""
+
+    def __init__(self, reason: str, fix: str = "") -> None:
+        """`fix`: what to do, where it is not to send a public key in PEM."""
+        super().__init__(reason)
+        self.fix = fix
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,10 @@ class KeyRing:
         """Keep keys under their name, instead of what was there; True when the name is new. Raises BadKey when there are too many."""
         new = entry.name not in self._entries
         if new and len(self._entries) >= MOST_NAMES:
-            raise BadKey(f"Keys are kept under {MOST_NAMES} names already: delete one that is not needed any more")
+            raise BadKey(
+                f"Keys are kept under {MOST_NAMES} names already: delete one that is not needed any more",
+                "DELETE /api/v1/telephony/keys/NAME.",
+            )
         self._entries[entry.name] = entry
         return new
 
@@ -104,7 +113,8 @@ def read_keys(pem: bytes) -> tuple[PublicKey, ...]:
     if any("PRIVATE KEY" in kind for kind, _ in blocks):
         raise BadKey(
             "this holds a private key, which must not leave the partner: give the public half "
-            "(openssl pkey -in private.key -pubout) or the certificate"
+            "(openssl pkey -in private.key -pubout) or the certificate",
+            "Send what openssl pkey -in private.key -pubout writes; make a new key if others could read this one on its way.",
         )
     if not blocks:
         raise BadKey("no PEM block was found: -----BEGIN PUBLIC KEY----- or -----BEGIN CERTIFICATE----- is expected")
@@ -146,8 +156,8 @@ def _checked(key: object, kind: str) -> PublicKey:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     if not isinstance(key, RSAPublicKey):
-        raise BadKey(f"the {kind} block holds a key that is not RSA: tokens are signed with RS256, which needs an RSA key")
+        raise BadKey(f"the {kind} block holds a key that is not RSA: tokens are signed with RS256, which needs an RSA key", MAKE_A_KEY)
     if not SHORTEST <= key.key_size <= LONGEST:
-        raise BadKey(f"an RSA key of {key.key_size} bits is not taken: 2,048 or 4,096 bits are documented, 1,024 in older text")
+        raise BadKey(f"an RSA key of {key.key_size} bits is not taken: 2,048 or 4,096 bits are documented, 1,024 in older text", MAKE_A_KEY)
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return PublicKey(key, key.key_size, sha256(der).hexdigest()[:16])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from sbc_sim.sip.text import printable
@@ -29,7 +31,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
     if not raw.strip():
         return {}
     try:
-        value = json.loads(raw, parse_constant=_constant)
+        value = json.loads(raw, parse_constant=_constant, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise bad_member(f"The body is not JSON: {_why(error)}.", "Send one JSON object in UTF-8.", "JSON_PARSER_ERROR") from None
     if value is None:
@@ -39,6 +41,16 @@ def read_object(raw: bytes) -> dict[str, Any]:
     if _depth(value, 1) > DEEPEST:
         raise bad_member(f"The body is nested deeper than {DEEPEST}.", "Send a flatter object.", "JSON_PARSER_ERROR")
     return value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object whose members have different names. Raises Refused that names one that comes twice."""
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        counted = Counter(name for name, _ in pairs)
+        twice = printable(next(name for name, _ in pairs if counted[name] > 1), 40)
+        raise bad_member(f"The member {twice} comes more than once in one object.", f"Send {twice} once.", "JSON_PARSER_ERROR")
+    return read
 
 
 def _constant(name: str) -> Any:
@@ -74,18 +86,20 @@ def text(body: Body, name: str, longest: int = LONGEST_TEXT, example: str = "") 
 def all_there(body: Body, examples: Mapping[str, str]) -> None:
     """Check that required members are there, each with an example of its value. Raises Refused that names all that are missing."""
     absent = [name for name in examples if body.get(name) in (None, "")]
+    others = [name for name in body if name not in examples][:50]
+    meant = printable("".join(f"Did you mean {name} by {other}? " for name in absent for other in others if _alike(other, name)), 200)
     if len(absent) == 1:
-        raise missing(absent[0], examples[absent[0]])
+        raise missing(absent[0], examples[absent[0]], meant)
     if absent:
         fix = ", ".join(f'"{name}": {examples[name]}' for name in absent)
         detail = f"The required members {', '.join(absent[:-1])} and {absent[-1]} are missing."
-        raise bad_member(detail, f"Add {fix}.", "REQUIRED_FIELD_MISSING")
+        raise bad_member(detail, f"{meant}Add {fix}.", "REQUIRED_FIELD_MISSING")
 
 
-def missing(name: str, example: str = "") -> Refused:
+def missing(name: str, example: str = "", hint: str = "") -> Refused:
     """Return the 400 for a member that must be there."""
     shown = f', for example "{name}": {example}' if example else ""
-    return bad_member(f"The required member {name} is missing.", f"Add {name}{shown}.", "REQUIRED_FIELD_MISSING")
+    return bad_member(f"The required member {name} is missing.", f"{hint}Add {name}{shown}.", "REQUIRED_FIELD_MISSING")
 
 
 def checked_text(name: str, value: object, longest: int = LONGEST_TEXT, example: str = "") -> str:
@@ -95,6 +109,15 @@ def checked_text(name: str, value: object, longest: int = LONGEST_TEXT, example:
         raise bad_member(f"{name} is {_kind(value)}; text is expected.", f"Send {name} as text{shown}.")
     if len(value) > longest:
         raise bad_member(f"{name} has {len(value)} characters; at most {longest} are taken.", f"Shorten {name}.")
+    return value
+
+
+def clean_text(body: Body, name: str, longest: int = LONGEST_TEXT, example: str = "") -> str:
+    """Read text that must be there and that others must be able to compare: no NUL, and no half of a character. Raises Refused."""
+    value = text(body, name, longest, example)
+    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        what = "the character NUL" if "\0" in value else "a lone surrogate, half of a character (RFC 8259 section 8.2)"
+        raise bad_member(f"{name} holds {what}.", f"Send {name} without it.")
     return value
 
 
@@ -180,8 +203,13 @@ def objects(name: str, value: object, most: int, code: str = "INVALID_FIELD") ->
     """Check an array of objects, not empty. Raises Refused."""
     if value is None:
         raise missing(name, "[{...}]")
-    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
-        raise bad_member(f"{name} is {_kind(value)}; a list of objects is expected, one at least.", f"Send {name} as [{{...}}].")
+    if value == []:
+        raise bad_member(f"{name} is an empty array; a list of objects is expected, one at least.", f"Send {name} as [{{...}}].")
+    if not isinstance(value, list):
+        raise bad_member(f"{name} is {_kind(value)}; a list of objects is expected.", f"Send {name} as [{{...}}].")
+    strange = next((f"{name}[{place}] is {_kind(one)}" for place, one in enumerate(value) if not isinstance(one, dict)), "")
+    if strange:
+        raise bad_member(f"{strange}; an object is expected.", f"Send {name} as [{{...}}].")
     if len(value) > most:
         raise bad_member(f"{name} has {len(value)} elements; at most {most} are taken.", "Send the rest with another request.", code)
     return value
@@ -218,10 +246,15 @@ def attributes(value: object, remarks: list[Remark]) -> tuple[Mapping[str, Any] 
     return read, ""
 
 
+def _alike(one: str, two: str) -> bool:
+    """Whether one name is the other with another case or a slip."""
+    return bool(get_close_matches(one[:80].lower(), [two.lower()], 1, 0.85))
+
+
 def unknown(body: Body, known: Sequence[str], remarks: list[Remark]) -> None:
     """Remark on members that are not documented; they are ignored."""
     strange = [name for name in body if name not in known]
     if strange:
         listed = ", ".join(printable(name, 40) for name in strange[:5])
-        near = next((f"Did you mean {word}? " for name in strange for word in known if word.lower() == name.lower()), "")
+        near = next((f"Did you mean {word}? " for name in strange[:20] for word in known if _alike(name, word)), "")
         remarks.append(Remark(MEMBERS, WARN, f"Not documented here, and ignored: {listed}.", f"{near}Known: {', '.join(known)}."))

@@ -25,7 +25,9 @@ from sbc_sim.telephony.table import VoiceCallTable
 from sbc_sim.telephony.tokens import Identity, TokenDesk, TokenTrouble, claims_of
 
 FAULT_STATUS = {"telephony-500": 500, "telephony-429": 429, "telephony-403": 403}
-JSON_TYPES = ("", "application/json", "application/x-www-form-urlencoded")
+FORM = "application/x-www-form-urlencoded"
+SAYS_NOTHING = (b"", b"null", b"{}")
+JSON_TYPES = ("", "application/json", FORM)
 """Declared types that are read as JSON: some clients name none, or their own default, when there is next to nothing to send."""
 SENT_AS_FAULT = ("telephony-slow", "telephony-drop", "telephony-garbage")
 """Faults that concern how the answer is sent; the shell carries them out."""
@@ -94,12 +96,13 @@ class Telephony:
             fault = self.fault(BASE + request.path, ask.who.partner, now)
             _give_in(fault)
             self._admit(request, ask)
-            _check_content_type(request)
+            _check_content_type(request, ask)
             ask.body = read_object(request.body)
             done = _OPERATIONS[ask.operation](self._desk, ask)
         except Refused as refused:
             done, headers = Done(refused.status, refused.body), refused.headers
-            ask.remarks.append(refused.remark)
+            if refused.remark.rule:
+                ask.remarks.append(refused.remark)
         changed = self._settle(ask)
         told = Noted("telephony", self._told(request, ask, done, fault))
         self.requests.append(told.data)
@@ -109,9 +112,10 @@ class Telephony:
 
     def _claimed(self, request: RestRequest) -> Identity:
         """Who asks, as the token says without being checked: by that faults are chosen."""
-        claims = claims_of(request.authorization.strip().partition(" ")[2].strip())
+        token = request.authorization.strip().partition(" ")[2].strip()
+        claims = claims_of(token)
         org, sub = (str(claims.get(name) or "") for name in ("iss", "sub"))
-        return Identity(org, sub, self.tokens.partner_of(org) if org else "")
+        return Identity(org, sub, self.tokens.owner_of(token, org) if claims else "")
 
     def _admit(self, request: RestRequest, ask: Ask) -> None:
         """Check the token as telephony.verify says. Raises Refused."""
@@ -236,15 +240,19 @@ def _give_in(fault: RestFault | None) -> None:
         return
     if fault.type == "telephony-500" and fault.value:
         status = min(599, max(500, int(fault.value)))
-    told = Remark(LIMITS, WARN, f"The fault {fault.name!r} answers {status} on purpose.", "See GET /api/v1/faults.")
+    rule = LIMITS if status == 429 else ""  # no rule speaks of the others: nothing is wrong with the request
+    told = Remark(rule, WARN, f"The fault {fault.name!r} answers {status} on purpose.", "See GET /api/v1/faults.")
     wait = str(max(1, round(fault.value or 1)) if status == 429 else 1)
     code = {429: "RATE_LIMITED", 403: "PERM_MISSING", 503: "SERVICE_UNAVAILABLE"}.get(status, "UNKNOWN_EXCEPTION")
     raise Refused(status, code, told, (("Retry-After", wait),) if status in (429, 503) else ())
 
 
-def _check_content_type(request: RestRequest) -> None:
-    """Raise Refused 415 for a body that is declared as something that is not read."""
+def _check_content_type(request: RestRequest, ask: Ask) -> None:
+    """Raise Refused 415 for a body that is declared as something that is not read; JSON that is declared as a form is remarked on."""
     declared = request.content_type
+    if declared == FORM and request.body.strip() not in SAYS_NOTHING:
+        detail = f"The body is declared as {FORM}, but is read as JSON."
+        ask.remarks.append(Remark(BODY, WARN, detail, "Send Content-Type: application/json."))
     if not request.body.strip() or declared in JSON_TYPES or declared.endswith("+json"):
         return
     detail = f"The body is declared as {printable(declared, 60)}."

@@ -39,6 +39,7 @@ class Remark:
     """What a rule says of one request."""
 
     rule: str
+    """Empty for what breaks none: an error that is answered on purpose."""
     status: str
     """``warn`` or ``fail``"""
     detail: str
@@ -65,8 +66,8 @@ class Refused(Exception):
     def body(self) -> Mapping[str, Any]:
         """The error as a JSON object; `code` is the member that real clients look at."""
         told = self.remark
-        one = {"errorCode": self.code, "message": told.detail, "rule": told.rule, "fix": told.fix}
-        return {"code": self.code, "message": told.detail, "rule": told.rule, "fix": told.fix, "errors": [one]}
+        words = {"message": told.detail, "rule": told.rule or None, "fix": told.fix}
+        return {"code": self.code, **words, "errors": [{"errorCode": self.code, **words}]}
 
 
 def bad_member(detail: str, fix: str, code: str = "INVALID_FIELD") -> Refused:

@@ -28,6 +28,8 @@ LONGEST_LIFE = 24 * 3600
 MOST_JTI = 20_000
 """Token ids that are remembered; of more, the oldest are forgotten first."""
 LONGEST_TOKEN = 8192
+MOST_NAMED = 4
+"""Keys that a refusal names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,11 @@ class TokenDesk:
         """Whose org this is, by the keys; empty when nobody's."""
         entry = next((entry for entry in self.ring.entries if same_org(entry.org, org)), None)
         return "" if entry is None else entry.partner or entry.name
+
+    def owner_of(self, token: str, org: str) -> str:
+        """Whose key signed a token that can be read, else whose org it names; empty when nobody's. Nothing else of it is checked."""
+        entry, _ = self._signed_by(token, Identity(org))
+        return self.partner_of(org) if entry is None else entry.partner or entry.name
 
     def _guessed(self, claimed: Identity) -> Identity:
         return Identity(claimed.org, claimed.call_center, self.partner_of(claimed.org))
@@ -205,8 +212,10 @@ def _unsigned(org: str, own: list[KeyEntry], entries: tuple[KeyEntry, ...]) -> T
         orgs = ", ".join(sorted({entry.org for entry in entries})[:5])
         detail = f"iss is {printable(org, 40)!r}, for which no key is known; there are keys for {orgs}."
         return TokenTrouble("TOKEN_ISSUER", detail, f"Put the org id into iss, 15 or 18 characters. {HOW_TO_GIVE_A_KEY}")
-    tried = ", ".join(f"{entry.name} ({key.bits} bits, SHA-256 {key.fingerprint})" for entry in own[:3] for key in entry.keys[:2])
-    detail = f"The signature fits none of the keys that are known for {printable(org, 40)!r}: {tried}."
+    keys = [f"{entry.name} ({key.bits} bits, SHA-256 {key.fingerprint})" for entry in own for key in entry.keys]
+    tried = ", ".join(keys[:MOST_NAMED]) + (f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else "")
+    whose = f"for {printable(org, 40)!r}" if org else "for any org (the token has no iss)"
+    detail = f"The signature fits none of the keys that are known {whose}: {tried}."
     fix = (
         "Sign with the private half of one of these keys (openssl pkey -in private.key -pubout -outform DER | openssl dgst -sha256 "
         "shows its SHA-256), or give the key that you sign with."
@@ -232,7 +241,7 @@ def _check_times(claims: Mapping[str, Any], now: float, skew: float) -> TokenTro
     exp, iat, nbf = (claims.get(name) for name in ("exp", "iat", "nbf"))
     for name, value in (("exp", exp), ("iat", iat)):
         if not _is_time(value):
-            fix = "Use whole seconds since 1970 (RFC 7519 section 2); jsonwebtoken's expiresIn and PyJWT do so."
+            fix = f"{_hint(name, value)}Use whole seconds since 1970 (RFC 7519 section 2); jsonwebtoken's expiresIn and PyJWT do so."
             return TokenTrouble("TOKEN_TIMES", f"{name} is {_said(value)}; a time in seconds since 1970 is expected.", fix)
     assert isinstance(exp, int | float)
     assert isinstance(iat, int | float)
@@ -243,13 +252,15 @@ def _check_times(claims: Mapping[str, Any], now: float, skew: float) -> TokenTro
         detail = f"iat {_when(iat)} lies {iat - exp:.0f} s after exp {_when(exp)}: the token ends before it begins."
         return TokenTrouble("TOKEN_TIMES", detail, "Put the time of signing into iat, and a later one into exp.")
     if exp - iat > LONGEST_LIFE:
-        detail = f"exp {_when(exp)} lies {(exp - iat) / 3600:.1f} h after iat {_when(iat)}; at most 24 h are allowed."
+        more = exp - iat - LONGEST_LIFE
+        detail = f"exp {_when(exp)} lies {(exp - iat) / 3600:.1f} h after iat {_when(iat)}, {more:.0f} s more than the 24 h allowed."
         return TokenTrouble("TOKEN_TIMES", detail, "Shorten the token's life to 24 h; five minutes do for one request.")
     if iat > now + skew:
         detail = f"iat is {_when(iat)}, {iat - now:.0f} s ahead of {_when(now)} here."
         return TokenTrouble("TOKEN_TIMES", detail, "Set the clock by NTP; telephony.clock_skew_seconds allows for a difference.")
     if nbf is not None and not (_is_time(nbf) and nbf <= now + skew):
-        return TokenTrouble("TOKEN_TIMES", f"nbf is {_said(nbf)}: not good before that.", "Leave nbf out, or set the clock by NTP.")
+        fix = f"{_hint('nbf', nbf)}Leave nbf out, or set the clock by NTP."
+        return TokenTrouble("TOKEN_TIMES", f"nbf is {_said(nbf)}: not good before that.", fix)
     return None
 
 
@@ -266,6 +277,12 @@ def _check_jti(claims: Mapping[str, Any]) -> TokenTrouble | None:
 
 def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11
+
+
+def _hint(name: str, value: object) -> str:
+    """What is likely meant by a time that is too large: 11 digits and more are milliseconds."""
+    large = isinstance(value, int | float) and 1e11 <= value < 1e14
+    return f"{name} looks like milliseconds: divide by 1000. " if large else ""
 
 
 def _said(value: object) -> str:

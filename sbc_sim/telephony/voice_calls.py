@@ -59,8 +59,8 @@ def _read_create(desk: Desk, ask: Ask) -> VoiceCall:
     body, remarks = ask.body, ask.remarks
     members.all_there(body, REQUIRED)
     center = members.text(body, "callCenterApiName", example='"AcmeCallCenter"')
-    key = members.text(body, "vendorCallKey", members.LONGEST_KEY, '"call-4711"')
-    called, caller = members.text(body, "to", example='"+15550100"'), members.text(body, "from", example='"+15550199"')
+    key = members.clean_text(body, "vendorCallKey", members.LONGEST_KEY, '"call-4711"')
+    called, caller = (members.clean_text(body, name, example=REQUIRED[name]) for name in ("to", "from"))
     method = _initiation(members.text(body, "initiationMethod", example='"Inbound"'))
     start = members.iso_time("startTime", body["startTime"], remarks)
     participants = _participants(body)

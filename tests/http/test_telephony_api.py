@@ -42,7 +42,7 @@ class Desk:
         self.told: list[VoiceCall] = []
         self.model = telephony or Telephony(ring=KeyRing([known_key()]))
         store: list[MemoryStore] = []
-        self.source = TelephonySource(self.model, lambda: NOW, lambda entry: store[0].append(entry), self.told.append)
+        self.source = TelephonySource(self.model, lambda: NOW, lambda entry: store[0].append(entry), self.told.append, ("acme", "p"))
         self.lab = make_lab(more={"telephony": self.source}, **options)
         store.append(self.lab.store)
         self.client: httpx.Client = self.lab.client
@@ -215,6 +215,21 @@ def test_keys_are_given_as_pem_or_json_and_tokens_are_good_from_then_on(make_lab
     assert [one["name"] for one in listed["keys"]] == ["acme"]
     assert desk.client.delete("/api/v1/telephony/keys/acme").status_code == 204
     assert desk.client.delete("/api/v1/telephony/keys/acme").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "code", "says"),
+    [
+        ("orgId", "005000000000001", "bad-org", "00D"),
+        ("orgId", "00D5g00000", "bad-org", "15 or 18 characters"),
+        ("partner", "acm", "bad-partner", "Did you mean acme?"),
+    ],
+)
+def test_a_key_for_an_org_or_a_partner_that_cannot_be_is_refused(desk: Desk, member: str, value: str, code: str, says: str) -> None:
+    desk.lab.client.put("/api/v1/telephony/keys/k", json={"pem": public_pem().decode(), "orgId": ORG, "partner": "acme"}).raise_for_status()
+    answer = desk.client.put("/api/v1/telephony/keys/k", json={"pem": public_pem().decode(), member: value})
+    assert (answer.status_code, answer.json()["code"], answer.json()["member"]) == (400, code, member)
+    assert says in answer.json()["fix"]
 
 
 @pytest.mark.parametrize(
