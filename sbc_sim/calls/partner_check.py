@@ -145,9 +145,8 @@ class PartnerChecks:
         self.deadline = None
 
     def _look(self, check: _Check, now: float) -> None:
-        if now > check.until + LATE_S:
+        if now > check.until + LATE_S and not check.open:
             self._shut(check)
-        if not check.watched:
             return
         journey, over = check.call.evidence.journey, now >= check.until
         if take_return(journey):
