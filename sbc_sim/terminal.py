@@ -117,7 +117,7 @@ def journal_line(entry: Entry) -> tuple[str, str] | None:
         case Kind.ATTEMPT:
             peer = data.get("peer") or {}
             host = address_text((peer.get("host"), peer.get("port")))
-            return "warning", f"no call from {host}: {clean(data.get('detail'))} ({_rules(data)})"
+            return "warning", f"no call {'to' if peer.get('dialled') else 'from'} {host}: {clean(data.get('detail'))} ({_rules(data)})"
         case _:
             return None
 

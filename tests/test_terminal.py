@@ -9,6 +9,7 @@ import pytest
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
+from sbc_sim.commands.call_rows import attempt_row
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.logs import LineObserver
 from sbc_sim.terminal import journal_line
@@ -58,3 +59,11 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
     told = journal_line(kinds("x")[-1])
     assert told is not None
     assert told[1].startswith("no call from [2001:db8::1]:40001: ")
+
+
+def test_a_connection_that_we_dialled_is_told_as_one_to_the_partner() -> None:
+    entry = Entry(1.0, Kind.ATTEMPT, None, {"peer": {**PEER, "dialled": True}, "detail": "nothing listens on that port"})
+    told = journal_line(entry)
+    assert told is not None
+    assert told[1].startswith("no call to [2001:db8::1]:40001: nothing listens on that port")
+    assert "no call to 2001:db8::1: nothing listens" in attempt_row(entry.data)

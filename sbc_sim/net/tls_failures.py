@@ -152,6 +152,8 @@ def _without_alert(handshake: Handshake, reason: BaseException) -> TlsFailure:
 
 def _closed_text(handshake: Handshake, reason: BaseException) -> str:
     how = _tcp_text(handshake.tcp_end or reason, "closed")
+    if not handshake.octets_received and handshake.dialled:
+        return f"the peer {how} the connection without answering our ClientHello: nothing speaks TLS there, or it does not let us in"
     if not handshake.octets_received:
         return f"the peer {how} the connection without sending anything, as port scans and TCP health checks do"
     if handshake.client_certificate:

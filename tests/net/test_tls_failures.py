@@ -266,6 +266,13 @@ def test_any_alert_has_a_meaning(alert, from_peer, dialled, first):
     assert failure.detail
 
 
+@pytest.mark.parametrize(
+    ("dialled", "words"), [(True, "without answering our ClientHello"), (False, "as port scans and TCP health checks do")]
+)
+def test_an_end_without_an_octet_is_told_by_who_dialled(dialled, words):
+    assert words in failure_of(Handshake(dialled=dialled), ConnectionDone()).detail
+
+
 def test_attempts_keep_their_listener_name(make_lab):
     lab = make_lab(ServerTls(), name="frankfurt")
     lab.tcp().close()
