@@ -20,6 +20,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 """What regions, partners, scenarios and faults may be called: names stand in URLs, metrics and environment variables."""
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _ORG = re.compile(r"00D[0-9A-Za-z]{12}([A-Z0-5]{3})?")
+MOST_COMPARED = 200
+"""Networks of partners that are held against each other."""
 V = TypeVar("V")
 
 
@@ -229,6 +231,17 @@ def _same_networks(partners: Mapping[str, PartnerSettings]) -> Iterator[tuple[st
                 owner, other = owners.setdefault(network, (name, key))
                 if owner != name:
                     yield key, f"{network} is in {other} too, so that nobody could tell whose call it is: the narrower network would win"
+
+
+def nested_networks(partners: Mapping[str, PartnerSettings]) -> Iterator[str]:
+    """Say of each network of a partner that lies in a wider one of another whose calls come from there: the narrower one's."""
+    from ipaddress import ip_network  # only who is asked pays for it
+
+    own = [(f"partners.{name}.signalling", name, ip_network(network)) for name, one in partners.items() for network in one.signalling]
+    for key, name, network in own[:MOST_COMPARED]:
+        for other_key, other, wider in own[:MOST_COMPARED]:
+            if other != name and wider.prefixlen < network.prefixlen and network.version == wider.version and network[0] in wider:
+                yield f"{key}: {network} lies in {wider} of {other_key}; calls from there are those of {name}"
 
 
 def _of_partner(name: str, partner: PartnerSettings) -> Iterator[tuple[str, str]]:

@@ -274,6 +274,16 @@ def test_what_is_meant_for_nobody_or_would_be_taken_twice_is_refused_with_its_li
     assert sentence.replace(f" (file {file}, line {line})", "").startswith(reason)
 
 
+def test_config_check_warns_of_a_network_within_that_of_another_partner_and_says_whose_calls_come_from_there(write, capsys):
+    file = write("partners: {a: {signalling: 192.0.2.0/24}, b: {signalling: 192.0.2.16/28}, c: {signalling: '2001:db8::/32'}}")
+    with pytest.raises(SystemExit) as ended:
+        main(["config", "check", "--config", str(file)])
+    assert ended.value.code in (0, None)
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    told = "partners.b.signalling: 192.0.2.16/28 lies in 192.0.2.0/24 of partners.a.signalling; calls from there are those of b"
+    assert warnings == [f"warning: {told}"]
+
+
 def test_listeners_of_any_free_port_and_a_narrower_network_of_another_partner_are_fine(write):
     text = "sip: {listen: '127.0.0.1:0'}\nregions: {tokyo: {listen: '127.0.0.1:0'}, london: {listen: '127.0.0.1:0'}}\n"
     assert loaded(file=write(text + "partners: {a: {signalling: 192.0.2.0/24}, b: {signalling: 192.0.2.0/28}}"))

@@ -58,13 +58,14 @@ def config_check(ctx: click.Context) -> None:
     """Say whether the settings can be used, scenarios and their prompts among them (exit code 2 when not)."""
     from sbc_sim.calls.agents import Agents
     from sbc_sim.calls.scenario import ScenarioError
+    from sbc_sim.settings_maps import nested_networks
 
     found = loaded(ctx, files=True)
     try:
         warnings = Agents(found.settings.agent_settings(), found.settings.scenarios).check()
     except ScenarioError as error:
         raise Unusable(str(error)) from None
-    for warning in warnings:
+    for warning in (*warnings, *nested_networks(found.settings.partners)):
         say(f"warning: {warning}")
     origins = found.origins
     changed = sum(origin != "default" for origin in origins.values())
