@@ -30,7 +30,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path
     private = folder / "private.key"
     private.write_bytes(private_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with serving(folder) as server:
-        put(server, "/api/v1/telephony/keys/acme", {"pem": public_pem().decode(), "orgId": ORG, "callCenter": CENTER, "partner": "acme"})
+        put(server, "/api/v1/telephony/keys/acme", {"pem": public_pem().decode(), "orgId": ORG, "callCenter": CENTER})
         yield server, private
 
 
