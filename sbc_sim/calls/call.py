@@ -452,7 +452,7 @@ class Call:
             self.evidence.journey.bye_unanswered, self.evidence.journey.bye_undelivered = why, status == 503
             self._bye_over(now)
         elif self._provoking.owns(transaction):
-            self._provoking.unanswered()
+            self._provoking.unanswered(self.state is not CallState.ESTABLISHED)
             self.hang_up("fault", f"hold: {why}", now)
         elif self._renewal.owns(transaction):
             self.hang_up(*self._renewal.unanswered(why), now)
@@ -477,7 +477,7 @@ class Call:
             if self.state is CallState.ESTABLISHED and not self._media.settle_answer(response, now):
                 self._book.mistake("the answer to our refresh cannot be used; the session goes on as it was")
         if self._provoking.owns(transaction):
-            self._refused_change(self._provoking.held(response, now))
+            self._refused_change(self._provoking.held(response, self.state is not CallState.ESTABLISHED, now))
             return
         ending = self._renewal.answered(response, now)
         if ending is not None:

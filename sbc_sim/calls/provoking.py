@@ -142,9 +142,14 @@ class Provoking:
         """Tell whether a request of ours is the re-INVITE."""
         return transaction is self._reinvite
 
-    def held(self, response: Response, now: float) -> str:
-        """Take the final answer to the re-INVITE; give what the partner did wrong, for resuming only: hold has a rule of its own."""
+    def held(self, response: Response, over: bool, now: float) -> str:
+        """Take the final answer to the re-INVITE; give what the partner did wrong, for resuming only: hold has a rule of its own.
+
+        `over`: the dialog was being ended by then, so a refusal says nothing of holding.
+        """
         self._reinvite = None
+        if over and response.status >= 300:
+            return ""
         if response.status == 491:
             self._again_at = now + GLARE_S
             return ""
@@ -155,8 +160,8 @@ class Provoking:
         self.seen.hold_direction = directions[-1].decode() if directions else ""
         return ""
 
-    def unanswered(self) -> None:
-        """No answer to the re-INVITE came."""
+    def unanswered(self, over: bool) -> None:
+        """No answer to the re-INVITE came; none could when we dropped the connection, and none is owed in a dialog that is `over`."""
         self._reinvite = None
-        if self._held:
+        if self._held and not over and self.seen.reset_at is None:
             self.seen.hold_status = 408

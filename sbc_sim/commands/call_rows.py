@@ -59,7 +59,8 @@ def _widths(width: int) -> dict[str, int]:
 def attempt_row(attempt: Mapping[str, Any]) -> str:
     """Write a connection that never became a call in one line, however long: its end is the cure."""
     peer = attempt.get("peer") or {}
-    said = f"no call {'to' if peer.get('dialled') else 'from'} {clean(peer.get('host', '?'))}: {clean(attempt.get('detail') or attempt.get('problem', ''))}"
+    way = "to" if peer.get("dialled") else "from"
+    said = f"no call {way} {clean(peer.get('host', '?'))}: {clean(attempt.get('detail') or attempt.get('problem', ''))}"
     return f"{started(attempt.get('at')):<{COLUMNS['STARTED']}}{GAP}{said}"
 
 

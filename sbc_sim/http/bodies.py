@@ -53,6 +53,9 @@ def _misfit(error: ValidationError, kind: type[BaseModel]) -> Problem:
         fix = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
         return bad_request("unknown-member", f"{name!r} means nothing here.", fix)
     reason = str(first.get("ctx", {}).get("error") or first["msg"]).rstrip(".")
+    about = next((field.description for one, field in kind.model_fields.items() if (field.alias or one) == name), None)
+    if first["type"] == "missing" and about:
+        return bad_request("bad-member", f"{name} is missing.", f"Send {name}: {about}")
     return bad_request("bad-member", f"{name or 'The body'}: {reason}.", f"Known members: {', '.join(known)}; see /api/v1/openapi.json.")
 
 

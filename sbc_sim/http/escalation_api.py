@@ -10,7 +10,7 @@ from sbc_sim.calls.partner_check import PartnerWord
 from sbc_sim.http.bodies import read_body
 from sbc_sim.http.calls_api import call_json
 from sbc_sim.http.exchange import Asked, Reply, json_reply
-from sbc_sim.http.problem import Problem, not_found
+from sbc_sim.http.problem import Problem, bad_request, not_found
 from sbc_sim.http.routes import Route
 from sbc_sim.journal.store import Store
 from sbc_sim.sip.text import printable
@@ -70,6 +70,12 @@ class EscalationApi:
     def partner(self, asked: Asked) -> Reply:
         """Take the partner's word."""
         call, said = asked.names["id"], read_body(asked.body, "PartnerRequest")
+        if all(value in (None, "") for value in said.model_dump().values()):
+            raise bad_request(
+                "nothing-said",
+                "The body says nothing of the customer.",
+                'Send at least one of customerAlive, repReached, linked, repCall and text, as {"customerAlive": true}.',
+            )
         word = PartnerWord(
             said.customer_alive, said.rep_reached, said.linked, printable(said.rep_call or "", 80), printable(said.text or "", 400)
         )

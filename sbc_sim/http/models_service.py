@@ -294,7 +294,6 @@ class RotationBody(In):
     """A rotation to rehearse. Calls that are up go on; connections from now on see the new chain."""
 
     how: str = Field(
-        "new-leaf",
         max_length=64,
         description="new-leaf, new-ca, expired, wrong-name, self-signed, missing-intermediate, or original to go back.",
     )

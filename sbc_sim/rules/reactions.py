@@ -71,6 +71,8 @@ def _held(evidence: Evidence) -> Finding:
     rule, seen = "SBC-DLG-018", evidence.provocation
     if not seen.hold_asked:
         return skipped(rule, "We did not put the call on hold.")
+    if seen.hold_status is None and seen.reset_at is not None:
+        return undecided(rule, "We dropped the connection on purpose: no answer to our re-INVITE could come over it.")
     if seen.hold_status is None:
         return undecided(rule, "The call ended before our re-INVITE was answered.")
     if seen.hold_status == 408:

@@ -241,6 +241,15 @@ def test_media_faults_and_one_of_signalling_come_together() -> None:
     assert chosen.data["why"].endswith("; fault lossy (loss); fault short (bye-after)")
 
 
+def test_a_hold_whose_connection_we_drop_ourselves_is_not_held_against_the_partner() -> None:
+    table = FaultTable()
+    for kind in ("hold", "bye-after", "reset"):
+        table.put(read_fault(kind, {"type": kind, "value": 1}), START)
+    joined = with_faults(table, seconds=60.0, swallow=lambda message: message.startswith(b"SIP/2.0"))
+    told = rules(joined)
+    assert (told["SBC-DLG-018"], told["SBC-DLG-019"]) == ("unknown", "unknown")
+
+
 def test_a_call_refused_by_a_rule_meets_no_fault_and_uses_none_up() -> None:
     table = FaultTable()
     table.put(read_fault("once", {"type": "busy", "count": 1}), START)

@@ -291,7 +291,7 @@ def test_what_cannot_be_escalated_is_refused_with_a_reason(server: Server) -> No
         server.wait_for_call("refusals@partner.example", ENDED)
         assert problem(server, f"{one}/escalate", {}) == (409, "call-not-live")
     assert problem(server, "/api/v1/calls/nobody/escalate", {}) == (404, "no-such-call")
-    assert problem(server, "/api/v1/calls/nobody/partner", {}) == (404, "no-such-call")
+    assert problem(server, "/api/v1/calls/nobody/partner", {"repReached": True}) == (404, "no-such-call")
 
 
 def problem(server: Server, path: str, body: dict[str, Any]) -> tuple[int, str]:

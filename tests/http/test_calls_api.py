@@ -288,3 +288,10 @@ def test_what_goes_with_a_call_beside_its_messages_is_told_with_words_and_masked
     lab.tell(started("c9"))
     assert get(lab, "/api/v1/calls/c9/journey")["any"] is False
     problem(lab, "/api/v1/calls/none/journey", 404, "no-such-call")
+
+
+@pytest.mark.parametrize("body", [{}, {"customerAlive": None}, {"text": ""}])
+def test_a_partner_that_says_nothing_of_the_customer_is_asked_to(lab: Lab, body: dict[str, object]) -> None:
+    refused = lab.client.post("/api/v1/calls/some/partner", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (400, "nothing-said")
+    assert "customerAlive, repReached, linked" in refused.json()["fix"]

@@ -92,7 +92,7 @@ def test_a_rotation_is_answered_journalled_and_told(client: Any, told: list[Entr
 def test_everywhere_means_in_each_region_and_back_means_all_of_it(client: Any) -> None:
     first = {one["region"]: one["fingerprint"] for one in client.get("/api/v1/tls").json()["certificates"]}
     client.post("/api/v1/tls/rotate", json={"how": "expired", "region": "london"})
-    client.post("/api/v1/tls/rotate", json={})
+    client.post("/api/v1/tls/rotate", json={"how": "new-leaf"})
     hows = {one["region"]: one["how"] for one in client.get("/api/v1/tls").json()["certificates"]}
     assert set(hows.values()) == {"new-leaf"}
     client.post("/api/v1/tls/rotate", json={"how": "back"})
@@ -119,8 +119,10 @@ def test_a_ca_that_cannot_be_used_changes_nothing_and_is_told(client: Any, tmp_p
     ("body", "part"),
     [
         ({"how": "sideways"}, "use one of original, new-leaf, new-ca, expired"),
-        ({"region": "atlantis"}, "there is no region 'atlantis': us-west, us-east"),
+        ({"how": "new-leaf", "region": "atlantis"}, "there is no region 'atlantis': us-west, us-east"),
         ({"how": None}, "how"),
+        ({}, "how"),
+        ({"region": "frankfurt"}, "how"),
         ({"hwo": "expired"}, "Did you mean how?"),
     ],
 )
@@ -134,4 +136,4 @@ def test_where_there_are_no_regions_the_lists_are_empty_and_nothing_is_rotated(l
     assert lab.client.get("/api/v1/regions").json() == {"regions": []}
     assert lab.client.get("/api/v1/partners").json() == {"partners": []}
     assert lab.client.get("/api/v1/tls").json() == {"certificates": []}
-    assert lab.client.post("/api/v1/tls/rotate", json={}).json()["code"] == "not-here"
+    assert lab.client.post("/api/v1/tls/rotate", json={"how": "original"}).json()["code"] == "not-here"

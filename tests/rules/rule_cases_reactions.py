@@ -44,6 +44,7 @@ REACTIONS = [
     Case("SBC-DLG-018", FAIL, "not answered", provoked(hold_asked=True, hold_status=408)),
     Case("SBC-DLG-018", WARN, "refused with 488", provoked(hold_asked=True, hold_status=488)),
     Case("SBC-DLG-018", UNKNOWN, "ended before", provoked(hold_asked=True)),
+    Case("SBC-DLG-018", UNKNOWN, "We dropped the connection", provoked(hold_asked=True, reset_at=NOW)),
     Case("SBC-DLG-019", PASS, "after 1.5 s", provoked(reset_at=NOW, back_at=NOW + 1.5)),
     Case("SBC-DLG-019", WARN, "no new connection", provoked(reset_at=NOW)),
     Case("SBC-DLG-019", UNKNOWN, "from our side", both(known(ended_by="sbc", end_reason="api"), provoked(reset_at=NOW))),
