@@ -27,6 +27,7 @@ from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.headers import NameAddr
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.reliable import ReliableProvisionals
+from sbc_sim.sip.responses import PRODUCT_OF_RETURNS
 from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.text import printable
 from sbc_sim.sip.uui import read
@@ -49,7 +50,7 @@ def place_return(call_id: str, escalation: Escalation, target: Target, connectio
     session = Session(call_id, seen_by(address, desk.agent.peer(connection)), policy, desk.environment, CONDUCT.media)
     first = escalation.leg.evidence.invite
     caller, asserted = _identities(first, desk.warn_host)
-    extra: Extra = (*escalation.data, *asserted)
+    extra: Extra = (*escalation.data, *asserted, ("User-Agent", PRODUCT_OF_RETURNS))
     offer = session.offer()
     outgoing, effects = desk.agent.client.invite(connection, target.uri, caller, f"<{target.uri}>", now, extra, offer)
     call = ReturnedCall(call_id, escalation, outgoing, session, desk, now)

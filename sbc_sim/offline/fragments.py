@@ -17,8 +17,11 @@ from sbc_sim.traces.recording import Address
 MOST_MESSAGES = 1000
 
 
-def fragment(spoken: list[Spoken], number: int, sbc: Address | None) -> Iterator[Entry]:
-    """Tell of the messages of one dialog as the journal of a call; without `sbc` the server of their connection counts as it."""
+def fragment(spoken: list[Spoken], number: int, sbc: Address | None, outbound: bool = False) -> Iterator[Entry]:
+    """Tell of the messages of one dialog as the journal of a call; without `sbc` the server of their connection counts as it.
+
+    `outbound`: the SBC placed the call.
+    """
     first = spoken[0]
     end = sbc if sbc in (first.flow.client, first.flow.server) and sbc is not None else first.flow.server
     call = f"{int(first.at * 1000):012x}{number & 0xFFFF:04x}-fragment"
@@ -26,7 +29,10 @@ def fragment(spoken: list[Spoken], number: int, sbc: Address | None) -> Iterator
     peer = peer_of(heard[0], end)
     opened = {"connection": first.flow.number, "peer": telling.peer_data(peer), "tls": telling.tls_data(peer)}
     yield Entry(first.at, Kind.CONNECTION_OPENED, None, opened)
-    yield Entry(first.at, Kind.CALL_STARTED, call, _started(heard[0], end))
+    started = _started(heard[0], end)
+    if outbound and isinstance(first.message, Request):
+        started |= {"direction": "outbound", "requestUri": first.message.uri}
+    yield Entry(first.at, Kind.CALL_STARTED, call, started)
     yield Entry(first.at, Kind.CALL_STATE, call, {"state": "answered"})
     at = first.at
     for one in heard:

@@ -29,6 +29,7 @@ from sbc_sim.rules import tls as tls_rules
 from sbc_sim.rules.finding import Status
 from sbc_sim.rules.policy import Policy
 from sbc_sim.sip.message import Request, Response
+from sbc_sim.sip.responses import PRODUCT_OF_RETURNS
 from sbc_sim.sip.stream import StreamLimits
 from sbc_sim.sip.text import printable
 from sbc_sim.traces.allowance import Allowance, Spent, TimeSpent
@@ -73,9 +74,20 @@ def judge(
     found = sort_out(framing.spoken)
     bench = _Bench(recording, policy, limits, time)
     bench.notes += [*recording.notes, *framing.notes, *found.notes(), *failed_flows(recording)]
+    returned = [attempt for attempt in found.attempts if _placed_by_the_sbc(attempt, sbc)]
+    found.attempts = [attempt for attempt in found.attempts if not _placed_by_the_sbc(attempt, sbc)]
     attempts = _chosen(found, sbc, call_id, bench.notes)
-    calls = bench.judge_all(attempts) + bench.show_orphans(found.orphans, sbc, call_id)
+    calls = bench.judge_all(attempts) + bench.show_returned(returned, call_id) + bench.show_orphans(found.orphans, sbc, call_id)
     return Judged(tuple(calls), tuple(dict.fromkeys(bench.notes[:MOST_NOTES])))
+
+
+def _placed_by_the_sbc(attempt: Attempt, sbc: Address | None) -> bool:
+    """Tell whether the SBC sent an INVITE: it says so itself, or it comes from the address that was named (the port may be any)."""
+    if (attempt.heard[0].message.headers.first("User-Agent") or "").strip() == PRODUCT_OF_RETURNS:
+        return True
+    if sbc is None or not sbc[0]:
+        return False
+    return attempt.partner == sbc or (attempt.partner[0] == sbc[0] and attempt.sbc[0] != sbc[0])
 
 
 def _chosen(found: Sorted, sbc: Address | None, call_id: str, notes: list[str]) -> list[Attempt]:
@@ -154,6 +166,21 @@ class _Bench:
             why = f"its INVITE is not in the trace, which begins mid-call; {len(spoken)} messages are shown and not judged."
             self.notes.append(f"{_named(name)}: {why}")
             entries = list(fragment(spoken, number, sbc))
+            for entry in entries:
+                self._store.append(entry)
+            trace = self._store.trace(str(entries[1].call))
+            traces += [] if trace is None else [trace]
+        return traces
+
+    def show_returned(self, returned: list[Attempt], call_id: str) -> list[Trace]:
+        """Give the calls that the SBC placed: the rules about an INVITE are for the partner's, so these have no verdict."""
+        traces: list[Trace] = []
+        for number, attempt in enumerate(returned[:MOST_ORPHANS]):
+            if call_id not in ("", attempt.call_id):
+                continue
+            why = "the SBC sent its INVITE: a call back is shown and not judged as a call of the partner."
+            self.notes.append(f"{_named(attempt.call_id)}: {why}")
+            entries = list(fragment([heard.spoken for heard in attempt.heard], MOST_ORPHANS + number, attempt.partner, outbound=True))
             for entry in entries:
                 self._store.append(entry)
             trace = self._store.trace(str(entries[1].call))

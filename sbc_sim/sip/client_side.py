@@ -186,7 +186,9 @@ class ClientSide:
         body: bytes,
     ) -> tuple[ClientTransaction, list[Effect]]:
         branch = f"z9hG4bK{self._new_token(10)}"
-        all_fields = [("Via", self._connections.via(connection, branch)), *fields, *extra, ("User-Agent", PRODUCT)]
+        all_fields = [("Via", self._connections.via(connection, branch)), *fields, *extra]
+        if not any(name.lower() == "user-agent" for name, _ in extra):
+            all_fields.append(("User-Agent", PRODUCT))
         if body and not any(name.lower() == "content-type" for name, _ in extra):
             all_fields.append(("Content-Type", "application/sdp"))
         request = Request(method, uri, Headers(all_fields), body)

@@ -11,6 +11,8 @@ from sbc_sim.sip.peer import Peer
 from sbc_sim.sip.text import split_list
 
 PRODUCT = "sbc-sim"
+PRODUCT_OF_RETURNS = f"{PRODUCT} (call back)"
+"""User-Agent of an INVITE by which a call is given back: a trace tells by it who called (a comment, RFC 3261 section 25.1)."""
 
 REASONS = {
     100: "Trying",

@@ -214,6 +214,29 @@ def test_of_a_trace_that_begins_mid_call_it_is_told_that_the_invite_is_missing(c
     assert "its INVITE is not in the trace" in told(judged)
 
 
+def returned(recording: Recording) -> Recording:
+    """The call as though its caller were the simulator that gives a call back."""
+    octets = tuple(
+        replace(o, data=o.data.replace(b"User-Agent: sbc-sim\r\n", b"User-Agent: sbc-sim (call back)\r\n")) for o in recording.octets
+    )
+    assert octets != recording.octets
+    return replace(recording, octets=octets)
+
+
+def test_a_call_back_is_shown_and_not_judged_as_a_call_of_the_partner(call):
+    judged = judge(returned(call.recording()), Policy())
+    (trace,) = judged.calls
+    assert (trace.call.direction, trace.call.verdict) == ("outbound", None)
+    assert "the SBC sent its INVITE" in told(judged)
+    assert "INVITE" in ladder_text(trace)
+
+
+def test_an_invite_from_the_address_that_is_named_as_the_sbc_is_a_call_back(call):
+    judged = judge(call.recording(), Policy(), sbc=(PARTNER[0], 5061))
+    assert [trace.call.direction for trace in judged.calls] == ["outbound"]
+    assert judge(call.recording(), Policy(), sbc=(SBC[0], 0)).calls[0].call.verdict is not None
+
+
 def test_a_far_end_that_refuses_where_ours_would_not_is_told():
     invite = an_invite()
     refusal = read_message(invite).message
