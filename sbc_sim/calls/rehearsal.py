@@ -279,7 +279,8 @@ class Rehearsal:
         self._stray_at = now
         self._remark(text, call, now)
         for step in waiting:
-            step.why = text
+            if not step.attempts or step.attempts[-1].status != "failed":  # why a try failed stands until the next one
+                step.why = text
 
     def stray(self, text: str, call: str | None, now: float) -> None:
         """Note what belongs to no step of the end-to-end test; each sentence once, and of requests one in `STRAY_SECONDS`."""

@@ -103,8 +103,14 @@ def form_data(profile: Profile, traces: Mapping[str, Sequence[Trace]]) -> dict[s
 
 
 def all_flags(data: Mapping[str, Any]) -> list[str]:
-    """Every flag of a form, those of regions with their name."""
-    return [*data["flags"], *(f"{row['label']}: {flag}" for row in data["rows"] for flag in row["flags"])]
+    """Every flag of a form, those of regions with their names; a sentence that holds for several stands there once."""
+    regions: dict[str, list[str]] = {}
+    for row in data["rows"]:
+        for flag in row["flags"]:
+            regions.setdefault(flag, []).append(str(row["label"]))
+    everywhere = len(data["rows"])
+    named = {flag: "Every region" if len(labels) == everywhere > 1 else ", ".join(labels) for flag, labels in regions.items()}
+    return [*data["flags"], *(f"{who}: {flag}" for flag, who in named.items())]
 
 
 def _row(line: Line) -> dict[str, Any]:

@@ -131,6 +131,18 @@ def test_a_call_of_a_region_that_is_not_asked_for_is_told_to_whom_waits() -> Non
     assert [note["text"] for note in one.notes] == [step.why]
 
 
+def test_why_a_try_failed_stands_when_a_call_comes_that_is_no_try_of_the_step() -> None:
+    rehearsals = desk()
+    one = begin(rehearsals, "frankfurt", "london")
+    feed(rehearsals, placed(user_to_user=None))
+    step, other = one.steps["connectivity/frankfurt"], one.steps["connectivity/london"]
+    failed = step.why
+    feed(rehearsals, placed("tokyo", later=60))
+    assert "SBC-UUI-001" in failed
+    assert step.why == failed
+    assert [note["text"] for note in one.notes] == [other.why]
+
+
 def test_a_call_that_names_no_region_counts_when_there_is_only_one() -> None:
     rehearsals = desk()
     one = begin(rehearsals)

@@ -269,3 +269,14 @@ def test_the_form_is_written_as_markdown_and_as_a_page_with_its_flags() -> None:
     for flag in all_flags(data):
         assert flag.partition(":")[0] in markdown
         assert flag.partition(":")[0] in html
+
+
+def test_a_flag_of_several_regions_stands_there_once() -> None:
+    lines = tuple(replace(LINE, region=name, label=name.upper(), media_ports="") for name in ("frankfurt", "london"))
+    calls = {name: [a_call()] for name in ("frankfurt", "london", "tokyo")}
+    missing = "No media ports are named: the form wants the range from which RTP is sent."
+    told = [flag for flag in all_flags(form_data(replace(GOOD, lines=lines), calls)) if missing in flag]
+    assert told == [f"Every region: {missing}"]
+    third = replace(LINE, region="tokyo", label="TOKYO")
+    told = [flag for flag in all_flags(form_data(replace(GOOD, lines=(*lines, third)), calls)) if missing in flag]
+    assert told == [f"FRANKFURT, LONDON: {missing}"]
