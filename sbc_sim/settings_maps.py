@@ -88,7 +88,7 @@ class PartnerSettings(Section):
     regions: Words = Field((), description="Regions that it maps. Empty: all.")
     signalling: Networks = Field((), description="Source networks of its signalling. Empty: from anywhere.")
     media: Networks = Field((), description="Source networks of its media. Empty: those of signalling.")
-    signalling_ports: PortRanges = Field("5061", description="Ports of its signalling.")
+    signalling_ports: PortRanges = Field("", description="Ports of its signalling; 5061 is usual.")
     media_ports: PortRanges = Field("", description="Ports of its media.")
     return_uri: SipUri | None = Field(None, description="Where a call is given back to. Default: the Contact of the call.")
     ca_file: Path | None = Field(None, description="CA bundle (PEM) that its server is checked against. Default: tls.ca_file.")

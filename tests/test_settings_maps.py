@@ -74,7 +74,7 @@ def test_partners_with_what_differs_by_region_can_be_written_as_json_in_one_vari
         }
     }
     acme = loaded(environment={"SBC_SIM_PARTNERS": json.dumps(partners)}).settings.partners["acme"]
-    assert (acme.signalling, acme.signalling_ports, acme.regions) == (("192.0.2.0/24",), "5061", ("frankfurt", "london"))
+    assert (acme.signalling, acme.signalling_ports, acme.regions) == (("192.0.2.0/24",), "", ("frankfurt", "london"))
     assert acme.by_region["london"].signalling == ("198.51.100.7/32",)
     assert acme.by_region["london"].media_ports == "10000-20000"
 

@@ -23,7 +23,7 @@ class Partner:
     """IPv4 networks in CIDR form; empty: from anywhere."""
     media: tuple[str, ...] = ()
     """Networks of its media; empty: those of signalling."""
-    signalling_ports: str = "5061"
+    signalling_ports: str = ""
     media_ports: str = ""
     return_uri: str = ""
     """Where escalation by INVITE, and our own requests outside a dialog, go: ``sips:+15550100@sbc.acme.example:5061``. Empty: the Contact
