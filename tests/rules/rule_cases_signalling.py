@@ -49,7 +49,12 @@ SIP = [
     Case("SBC-SIP-020", FAIL, "scheme http", known(**invited(uri="http://sbc.example/"))),
     Case("SBC-SIP-021", FAIL, "+15550100 is not served", policy=Policy(served_users=("echo",))),
     Case("SBC-SIP-021", FAIL, "sbc.example is not served", policy=Policy(served_hosts=("other.example",))),
-    Case("SBC-SIP-021", PASS, "Dialled: sip:+15550100@sbc.example.", policy=Policy(served_users=("+15550100",), served_hosts=("SBC.example",))),
+    Case(
+        "SBC-SIP-021",
+        PASS,
+        "Dialled: sip:+15550100@sbc.example.",
+        policy=Policy(served_users=("+15550100",), served_hosts=("SBC.example",)),
+    ),
     Case("SBC-SIP-024", FAIL, "REFER was sent", known(refer_seen=True)),
     Case("SBC-SIP-029", WARN, "missing", known(**invited(max_forwards=None))),
     Case("SBC-SIP-029", WARN, "taken, for it ends here", known(**invited(max_forwards="0"))),
