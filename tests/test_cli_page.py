@@ -45,5 +45,8 @@ def test_the_examples_of_a_command_can_be_typed(words):
 def test_every_exit_code_is_explained():
     from sbc_sim.commands import shared
 
-    codes = {getattr(shared, name) for name in ["PASSED", "RULE_FAILED", "USAGE", "CANNOT_RUN", "NO_CALLS", "INTERRUPTED", "NOBODY_READS"]}
+    codes = {
+        getattr(shared, name)
+        for name in ["PASSED", "RULE_FAILED", "USAGE", "CANNOT_RUN", "NO_CALLS", "INCOMPLETE", "INTERRUPTED", "NOBODY_READS"]
+    }
     assert set(map(int, re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE))) == codes

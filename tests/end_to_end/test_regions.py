@@ -229,7 +229,11 @@ def test_a_ticket_from_before_the_rotation_does_not_hide_the_new_chain(rotating:
 
 @pytest.mark.parametrize(
     ("body", "part"),
-    [({"how": "sideways"}, "new-ca, expired"), ({"region": "atlantis"}, "there is no region 'atlantis'"), ({"how": 5}, "how")],
+    [
+        ({"how": "sideways"}, "new-ca, expired"),
+        ({"how": "new-leaf", "region": "atlantis"}, "there is no region 'atlantis'"),
+        ({"how": 5}, "how"),
+    ],
 )
 def test_a_rotation_that_means_nothing_is_refused_with_what_there_is(rotating: Server, body: dict[str, Any], part: str) -> None:
     with pytest.raises(AssertionError, match="400") as caught:

@@ -241,7 +241,7 @@ def test_the_form_is_given_and_its_step_fails_with_what_is_missing(rehearsing: L
     assert (one["state"], one["steps"][-1]["state"]) == ("failed", "failed")
     assert "The name of the contact-centre provider is missing: set partners.acme.provider." in one["steps"][-1]["missing"]
     markdown = rehearsing.client.get(f"{path}/signaling-form.md")
-    assert (markdown.headers["content-type"], "| FRANKFURT | 192.0.2.0/24 | 5061 |" in markdown.text) == (
+    assert (markdown.headers["content-type"], "| FRANKFURT | 192.0.2.0/24 | **missing** |" in markdown.text) == (
         "text/markdown; charset=utf-8",
         True,
     )
