@@ -41,6 +41,7 @@ from sbc_sim.sip.inspection import RequestFault
 from sbc_sim.sip.message import Request, Response
 from sbc_sim.sip.server_side import Extra
 from sbc_sim.sip.text import parse_number, printable
+from sbc_sim.sip.uri import user_of_uri
 from sbc_sim.sip.uui import found_elsewhere, read
 
 _NOT_LOOKED_AT = "Not looked at: the INVITE was refused before."
@@ -116,7 +117,7 @@ class Call:
     def _choose(self, invite: Request, now: float) -> None:
         """Choose how to behave towards this call: what it reaches, and what is done wrong on purpose."""
         host = self.evidence.peer.host if self.evidence.peer is not None else ""
-        number, caller = telling.user_of_uri(invite.uri) or "", telling.user_in(invite, "From") or ""
+        number, caller = user_of_uri(invite.uri), telling.user_in(invite, "From") or ""
         facts = CallFacts(self.id, number, self.evidence.uui, self.place, host, caller)
         conduct = self._desk.environment.choose(facts, now)
         self._provoking = self._forks(conduct)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sbc_sim.calls.outputs import Connect, Output, Record, Send
@@ -64,6 +64,14 @@ class Outbox:
                 self._outputs.append(Connect(effect.connection, effect.host, effect.port, effect.host, effect.trust))
             else:
                 self.events.append(effect)
+
+    def receive(self, connection: int, message: Request | Response, begins: Callable[[Effect], object], now: float) -> None:
+        """Take a message that came: `begins` opens the book of a call for what begins one, then it is written down, then acted on."""
+        effects = self._agent.receive(connection, message, now)
+        for effect in effects:
+            begins(effect)
+        self.message(connection, message, message.raw, True, now)
+        self.carry(effects, now)
 
     def message(self, connection: int, message: Request | Response, raw: bytes, received: bool, now: float, repeated: bool = False) -> None:
         """Write a message down, with the call it belongs to."""

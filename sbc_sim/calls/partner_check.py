@@ -16,6 +16,7 @@ from sbc_sim.calls.companion import Acts
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rules.escalation import doubtful_rep, told_late
 from sbc_sim.rules.journey import Journey, ReturnTrouble
+from sbc_sim.telephony.ids import short_id
 from sbc_sim.telephony.record import VoiceCall
 
 MOST_CHECKS = 2000
@@ -208,7 +209,7 @@ def _note_late(journey: Journey, before: tuple[object, ...], after_s: float) -> 
 
 
 def _signs(first: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset({_short(first.get("voiceCallId")), str(first.get("vendorCallKey") or "")} - {""})
+    return frozenset({short_id(first.get("voiceCallId")), str(first.get("vendorCallKey") or "")} - {""})
 
 
 def _complete(journey: Journey) -> bool:
@@ -310,14 +311,14 @@ def _since(journey: Journey, record: Mapping[str, Any]) -> bool:
 
 def same_call(record: Mapping[str, Any], first: Mapping[str, Any]) -> bool:
     """Tell whether two records are of the same voice call."""
-    return bool(record.get("voiceCallId")) and _short(record.get("voiceCallId")) == _short(first.get("voiceCallId"))
+    return bool(record.get("voiceCallId")) and short_id(record.get("voiceCallId")) == short_id(first.get("voiceCallId"))
 
 
 def refers_to(record: Mapping[str, Any], first: Mapping[str, Any]) -> bool:
     """Tell whether a record names another as its parent, or carries its vendorCallKey (requirement 112)."""
     parent = record.get("parentVoiceCallId")
-    keys = {_short(first.get("voiceCallId")), str(first.get("vendorCallKey") or "")} - {""}
-    return _short(parent) in keys or str(parent or "") in keys or str(record.get("vendorCallKey") or "") in keys
+    keys = {short_id(first.get("voiceCallId")), str(first.get("vendorCallKey") or "")} - {""}
+    return short_id(parent) in keys or str(parent or "") in keys or str(record.get("vendorCallKey") or "") in keys
 
 
 def has_rep(record: Mapping[str, Any]) -> bool:
@@ -332,8 +333,3 @@ def _rep_of(record: Mapping[str, Any]) -> tuple[object, object]:
 def has_ended(record: Mapping[str, Any]) -> bool:
     """Tell whether the partner has said that the call of a record is over."""
     return bool(record.get("endTime")) or record.get("isActiveCall") is False
-
-
-def _short(value: object) -> str:
-    """Ids of 15 and 18 characters name the same record."""
-    return str(value or "")[:15]

@@ -14,9 +14,8 @@ from sbc_sim.calls.companion import Acts
 from sbc_sim.calls.outbox import Outbox
 from sbc_sim.journal.entries import Kind
 from sbc_sim.rules.evidence import Evidence
-from sbc_sim.sip.errors import MalformedMessage
-from sbc_sim.sip.headers import NameAddr
-from sbc_sim.sip.uri import Uri
+from sbc_sim.sip.headers import user_of_address
+from sbc_sim.sip.uri import user_of_uri
 from sbc_sim.sip.uui import Uui
 from sbc_sim.telephony.ids import same_org
 from sbc_sim.telephony.model import Telephony
@@ -103,11 +102,11 @@ class RecordLinks:
         invite, journey, name = evidence.invite, evidence.journey, telephony.options.context_header
         if invite is None:
             return
-        called = _user_of_uri(invite.uri)
+        called = user_of_uri(invite.uri)
         value = called if called in telephony.handles else (invite.headers.first(name) or "").strip() if name else ""
         if not value:
             return
-        caller = _user(invite.headers.first("From") or "")
+        caller = user_of_address(invite.headers.first("From") or "", "From")
         handle, why = telephony.handles.redeem(value, caller, now)
         journey.handle, journey.handle_trouble = value, why
         key = str(handle.context.get("callId") or "") if handle is not None and not why else ""
@@ -216,17 +215,3 @@ def _value(uui: Uui, name: str) -> str:
 
 def _keys(uui: Uui) -> tuple[str, ...]:
     return tuple(value for value in (_value(uui, "callId"), _value(uui, "vendorCallKey")) if value)
-
-
-def _user(value: str) -> str:
-    try:
-        return NameAddr.parse(value, "From").uri.user_text or ""
-    except MalformedMessage:
-        return ""
-
-
-def _user_of_uri(uri: str) -> str:
-    try:
-        return Uri.parse(uri, "Request-URI").user_text or ""
-    except MalformedMessage:
-        return ""

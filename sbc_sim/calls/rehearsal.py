@@ -18,6 +18,7 @@ from sbc_sim.calls.rehearsal_plan import COMPARE, CONNECTIVITY, FORM, STEP_SECON
 from sbc_sim.calls.rehearsal_steps import NOT_REACHED, Attempt, Step, StepInput, StepState, step_of, unix
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.view import CallView, rfc3339
+from sbc_sim.rules.quoting import capital
 from sbc_sim.sip.errors import InvalidInput
 
 STRAY_SECONDS = 1.0
@@ -229,7 +230,7 @@ class Rehearsal:
         elif attempt.status == "skipped":
             self._not_counted(step, attempt, now)
         else:
-            self.fail_step(step, f"{_capital(rehearsal_calls.told(view))} failed. {attempt.text}", now)
+            self.fail_step(step, f"{capital(rehearsal_calls.told(view))} failed. {attempt.text}", now)
 
     def _not_counted(self, step: Step, attempt: Attempt, now: float) -> None:
         """Wait on: the call had a fault of ours, and is none of the tries that a step has."""
@@ -255,10 +256,10 @@ class Rehearsal:
         regions = listed(str(step.region) for step in waiting[:3]) + (f" and {len(waiting) - 3} more" if len(waiting) > 3 else "")
         if view.region:
             by = f" (by {view.chosen_by})" if view.chosen_by else ""
-            text = f"{_capital(rehearsal_calls.told(view))} reached the region {view.region}{by}; this rehearsal waits for {regions}."
+            text = f"{capital(rehearsal_calls.told(view))} reached the region {view.region}{by}; this rehearsal waits for {regions}."
         else:
             why = "neither its server name (SNI) nor its Request-URI is that of one"
-            text = f"{_capital(rehearsal_calls.told(view))} names no region: {why}. This rehearsal waits for {regions}."
+            text = f"{capital(rehearsal_calls.told(view))} names no region: {why}. This rehearsal waits for {regions}."
         self._tell_waiting(waiting, text, view.id, now)
 
     def _unreached(self, data: Mapping[str, Any], now: float) -> None:
@@ -587,7 +588,3 @@ def rehearsal_of(data: Mapping[str, Any], labels: Mapping[str, str], partner: Pa
     made.changed.clear()
     made.told_whole = False
     return made
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -9,6 +9,7 @@ from sbc_sim.calls.rehearsal_steps import Attempt
 from sbc_sim.journal.view import CallView, rfc3339
 from sbc_sim.rules.catalogue import area
 from sbc_sim.rules.on_purpose import named
+from sbc_sim.rules.quoting import capital
 
 Found = Mapping[str, Any]
 
@@ -92,11 +93,7 @@ def _passed_text(findings: list[dict[str, Any]]) -> str:
 def _failed_text(view: CallView, wrong: list[dict[str, Any]]) -> str:
     if view.answered_at is None:
         return refused_text(view)
-    return " ".join(f"{check['name']}: {_capital(check['text'])}" for check in wrong)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return " ".join(f"{check['name']}: {capital(check['text'])}" for check in wrong)
 
 
 def found_in(view: CallView) -> list[Found]:

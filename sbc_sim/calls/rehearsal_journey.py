@@ -13,6 +13,7 @@ from sbc_sim.calls.rehearsal_plan import ORDER, spoken
 from sbc_sim.calls.rehearsal_steps import Attempt, Step, StepState
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.view import CallView
+from sbc_sim.rules.quoting import whole_sentence
 
 TALK = ("agent", "customer", "escalate")
 CHECKS = (
@@ -238,7 +239,7 @@ class Journey:
             self._returned(view, entry.at)
 
     def _agent(self, entry: Entry, view: CallView) -> None:
-        event, text = entry.data.get("event"), sentence(entry.data.get("text"))
+        event, text = entry.data.get("event"), whole_sentence(str(entry.data.get("text") or ""))
         if event == "prompt-over":
             self._pass("agent", text or "The agent spoke.", entry.at)
         elif event in ("speech", "digit"):
@@ -247,7 +248,7 @@ class Journey:
     def _escalation(self, entry: Entry, view: CallView) -> None:
         data, now = entry.data, entry.at
         state, mode = data.get("state"), data.get("mode") or (view.escalation or {}).get("mode")
-        text = sentence(data.get("text"))
+        text = whole_sentence(str(data.get("text") or ""))
         if state == "failed" and self.mode == "invite-back":
             self._fail("return", text or "The return by INVITE failed.", now)
         elif state == "returned" and self.mode == "invite-back":
@@ -275,7 +276,7 @@ class Journey:
         """Take the partner check: what it says of the customer's leg, the rep and the records."""
         data, now = entry.data, entry.at
         said, by = (
-            sentence(data.get("text")),
+            whole_sentence(str(data.get("text") or "")),
             {"rest": "REST", "api": "the partner's word", "return": "the call back"}.get(str(data.get("by")), "the end of the time"),
         )
         for member, name, held, broken in CHECKS:
@@ -356,12 +357,6 @@ def same_id(one: object, other: object) -> bool:
     if not isinstance(one, str) or not isinstance(other, str) or not one or not other:
         return False
     return one == other or (min(len(one), len(other)) == SAME_ID and one[:SAME_ID] == other[:SAME_ID])
-
-
-def sentence(text: object) -> str:
-    """Write words as a sentence; nothing stays nothing."""
-    words = str(text or "").strip()
-    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith(('.', '!', '?')) else '.'}" if words else ""
 
 
 def _asked_for(data: Mapping[str, Any]) -> tuple[str, ...]:

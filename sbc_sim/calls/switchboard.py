@@ -307,11 +307,7 @@ class Switchboard:
     # --- messages ----------------------------------------------------------------------------------------------------
 
     def _message(self, connection: int, message: Request | Response, now: float) -> None:
-        effects = self._agent.receive(connection, message, now)
-        for effect in effects:
-            self._begin_call(effect, connection, now)
-        self._outbox.message(connection, message, message.raw, True, now)
-        self._outbox.carry(effects, now)
+        self._outbox.receive(connection, message, lambda effect: self._begin_call(effect, connection, now), now)
 
     def _begin_call(self, event: Effect, connection: int, now: float) -> None:
         """Open the book of a call for an INVITE that begins one, before the message itself is written down."""

@@ -15,11 +15,10 @@ from sbc_sim.rules.catalogue import rule
 from sbc_sim.rules.explain import finding_data
 from sbc_sim.rules.finding import Finding, Status, Verdict
 from sbc_sim.sdp.answer import Negotiation
-from sbc_sim.sip.errors import MalformedMessage
-from sbc_sim.sip.headers import NameAddr
+from sbc_sim.sip.headers import user_of_address
 from sbc_sim.sip.message import Request
 from sbc_sim.sip.peer import Peer, TlsFailure
-from sbc_sim.sip.uri import Uri, host_port
+from sbc_sim.sip.uri import host_port, user_of_uri
 from sbc_sim.sip.uui import Uui
 
 _NOWHERE = Place()
@@ -61,7 +60,7 @@ def scenario(conduct: Conduct) -> dict[str, Any]:
 def numbers(invite: Request) -> dict[str, str | None]:
     """User parts that carry phone numbers, by the header they stand in (requirement 69)."""
     return {
-        "requestUri": user_of_uri(invite.uri),
+        "requestUri": user_of_uri(invite.uri) or None,
         "from": user_in(invite, "From"),
         "to": user_in(invite, "To"),
         "assertedIdentity": user_in(invite, "P-Asserted-Identity"),
@@ -72,20 +71,7 @@ def numbers(invite: Request) -> dict[str, str | None]:
 def user_in(invite: Request, name: str) -> str | None:
     """User part of the first address in a header field; None when there is none or it cannot be read."""
     values = invite.headers.listed(name)
-    if not values:
-        return None
-    try:
-        return NameAddr.parse(values[0], name).uri.user_text or None
-    except MalformedMessage:
-        return None
-
-
-def user_of_uri(text: str) -> str | None:
-    """User part of a URI, percent-decoded; None when there is none or it cannot be read."""
-    try:
-        return Uri.parse(text, "Request-URI").user_text or None
-    except MalformedMessage:
-        return None
+    return user_of_address(values[0], name) or None if values else None
 
 
 def user_to_user(uui: Uui, findings: list[Finding]) -> dict[str, Any]:

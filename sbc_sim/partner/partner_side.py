@@ -127,11 +127,7 @@ class PartnerSide(Generic[C]):
         return self._finish(now)
 
     def _message(self, connection: int, message: Request | Response, now: float) -> None:
-        effects = self._agent.receive(connection, message, now)
-        for effect in effects:
-            self._begins(effect, connection, now)
-        self._outbox.message(connection, message, message.raw, True, now)
-        self._outbox.carry(effects, now)
+        self._outbox.receive(connection, message, lambda effect: self._begins(effect, connection, now), now)
 
     def _begins(self, effect: Effect, connection: int, now: float) -> None:
         """Open a call for an INVITE that begins one, before the message itself is written down."""

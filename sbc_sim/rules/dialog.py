@@ -6,7 +6,7 @@ from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Quote
 from sbc_sim.rules.outcome import failed, passed, skipped, undecided, warned
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.quoting import quote, sentence
+from sbc_sim.rules.quoting import quote, sentence, whole_sentence
 from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.fields import Headers
 from sbc_sim.sip.headers import Reason
@@ -95,11 +95,7 @@ def _mistakes(evidence: Evidence) -> Finding:
     if not mistakes:
         return passed(rule, f"In-dialog requests: {_counted(evidence.methods)}.")
     more = f" And {len(mistakes) - 3} more." if len(mistakes) > 3 else ""
-    return warned(rule, " ".join(map(_capital, mistakes[:3])) + more, Quote(mistakes[0], "dialog", None, ""))
-
-
-def _capital(text: str) -> str:
-    return sentence(text[:1].upper() + text[1:])
+    return warned(rule, " ".join(map(whole_sentence, mistakes[:3])) + more, Quote(mistakes[0], "dialog", None, ""))
 
 
 def _counted(methods: dict[str, int]) -> str:

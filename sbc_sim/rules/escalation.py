@@ -7,7 +7,7 @@ from sbc_sim.rules.finding import Finding, Quote, Status
 from sbc_sim.rules.journey import Journey, Returning, ReturnTrouble
 from sbc_sim.rules.outcome import failed, found, passed, skipped, undecided, warned
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.quoting import sentence
+from sbc_sim.rules.quoting import sentence, whole_sentence
 
 RULES = tuple(f"SBC-E2E-{number:03d}" for number in range(20, 37))
 _KEPT, _REP, _LINKED, _BYE, _TARGET, _ALIVE, _IN_TIME, _TLS_PORT = RULES[:8]
@@ -66,7 +66,7 @@ def _customer(journey: Journey) -> Finding:
         detail = "The partner treated BYE as end of call: the customer's leg was dropped and nobody took the call on."
         return failed(_KEPT, _with(detail, journey.check_text), _seen("the customer's leg ended"))
     if journey.rep_doubtful:
-        return undecided(_KEPT, f"{_sentence(doubtful_rep(journey))} If it is the rep's, the customer was kept.")
+        return undecided(_KEPT, f"{whole_sentence(doubtful_rep(journey))} If it is the rep's, the customer was kept.")
     if journey.customer_alive and journey.returning is not None and journey.returning.up_at is not None:
         return passed(_KEPT, _with("The call back came up, so the customer's leg outlived our BYE.", journey.check_text))
     if journey.customer_alive:
@@ -93,7 +93,7 @@ def doubtful_rep(journey: Journey) -> str:
 
 def _rep(journey: Journey) -> Finding:
     if journey.rep_doubtful:
-        detail = f"{_sentence(doubtful_rep(journey))} Whether a rep was reached for this call cannot be told."
+        detail = f"{whole_sentence(doubtful_rep(journey))} Whether a rep was reached for this call cannot be told."
         return warned(_REP, detail, _seen(f"voice call {journey.rep_call}"))
     if journey.rep_reached:
         return passed(_REP, _with(f"A rep took the call{told_late(journey, 'rep_reached')}.", journey.check_text))
@@ -113,7 +113,7 @@ def _linked(journey: Journey) -> Finding:
     if not journey.rep_reached:
         return skipped(_LINKED, "No rep was reached, so there is nothing to link.")
     if journey.rep_doubtful:
-        detail = f"{_sentence(doubtful_rep(journey))} If it is the rep's, name this call's in its parentVoiceCallId."
+        detail = f"{whole_sentence(doubtful_rep(journey))} If it is the rep's, name this call's in its parentVoiceCallId."
         return warned(_LINKED, detail, _seen(f"rep's voice call {journey.rep_call}"))
     if journey.linked:
         return passed(_LINKED, f"The rep's voice call {journey.rep_call or '(no id)'} refers to the agent's.")
@@ -168,7 +168,7 @@ def _way_back(journey: Journey) -> list[Finding]:
 def _step(rule: str, back: Returning, broken: str | None) -> Finding:
     if rule == broken:
         status = Status.WARN if back.trouble in _NOT_THE_PARTNERS else Status.FAIL
-        return found(rule, status, _with(_sentence(back.detail), _goes_on(back)), _shown(back))
+        return found(rule, status, _with(whole_sentence(back.detail), _goes_on(back)), _shown(back))
     if rule == _NO_CERTIFICATE and back.asked_for_certificate:
         detail = f"The server at {back.target} asked for a client certificate; none was sent, and the call went on."
         return warned(rule, detail, Quote("CertificateRequest", "TLS", None, "TLS"))
@@ -206,7 +206,7 @@ def _refer(journey: Journey) -> Finding:
     if journey.mode != "refer" or back is None:
         return skipped(_REFER, "No REFER was sent.")
     if back.trouble is not None:
-        return failed(_REFER, _with(_sentence(back.detail), "The leg was ended by BYE instead."), _shown(back))
+        return failed(_REFER, _with(whole_sentence(back.detail), "The leg was ended by BYE instead."), _shown(back))
     if back.reported is not None and back.reported >= 200:
         return passed(_REFER, f"REFER was taken, and NOTIFY told of {back.reported}.")
     if back.reported is None and back.status is None:
@@ -235,10 +235,6 @@ def _how(evidence: Evidence) -> Finding:
 
 def _with(detail: str, more: str) -> str:
     return f"{detail} {sentence(more)}" if more else detail
-
-
-def _sentence(text: str) -> str:
-    return sentence(text[:1].upper() + text[1:])
 
 
 def _seen(text: str) -> Quote:

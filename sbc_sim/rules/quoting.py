@@ -24,6 +24,16 @@ def sentence(text: str) -> str:
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."
 
 
+def capital(text: str) -> str:
+    """Begin a text with a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def whole_sentence(text: str) -> str:
+    """Begin a text with a capital and end it with a full stop; nothing stays nothing."""
+    return sentence(capital(text.strip()))
+
+
 def quote(text: str, header: str, message: str = "INVITE", position: int | None = None) -> Quote:
     """Quote `text`; `position` is the index of the first bad character in it, or None."""
     start, end = 0, len(text)

@@ -14,11 +14,10 @@ from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Refusal, Status
 from sbc_sim.rules.outcome import found, passed, skipped, undecided, warned
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.quoting import quote, sentence
-from sbc_sim.sip.errors import MalformedMessage
-from sbc_sim.sip.headers import NameAddr
+from sbc_sim.rules.quoting import quote, sentence, whole_sentence
+from sbc_sim.sip.headers import user_of_address
 from sbc_sim.sip.text import printable
-from sbc_sim.sip.uri import Uri
+from sbc_sim.sip.uri import user_of_uri
 from sbc_sim.sip.uui import Uui, UuiFault
 
 RULES = tuple(f"SBC-E2E-{number:03d}" for number in range(1, 20))
@@ -189,30 +188,21 @@ def _numbers(evidence: Evidence) -> Finding:
     record, invite = evidence.journey.voice_call, evidence.invite
     if record is None or invite is None:
         return skipped(_NUMBERS, "There is no voice call to compare with.")
-    callers = [user for name in ("P-Asserted-Identity", "From") for value in invite.headers.listed(name)[:2] if (user := _user(value))]
-    called = _user_of_uri(invite.uri)
+    callers = [
+        user
+        for name in ("P-Asserted-Identity", "From")
+        for value in invite.headers.listed(name)[:2]
+        if (user := user_of_address(value, "header"))
+    ]
+    called = user_of_uri(invite.uri)
     differ = []
     if callers and record.get("from") and not any(_same_number(user, str(record["from"])) for user in callers):
         differ.append(f"the caller is {printable(callers[0], 40)} in SIP and {printable(str(record['from']), 40)} in the record")
     if called and record.get("to") and not _same_number(called, str(record["to"])):
         differ.append(f"the called number is {printable(called, 40)} in SIP and {printable(str(record['to']), 40)} in the record")
     if differ:
-        return warned(_NUMBERS, sentence("; ".join(differ)[:1].upper() + "; ".join(differ)[1:]))
+        return warned(_NUMBERS, whole_sentence("; ".join(differ)))
     return passed(_NUMBERS, f"From {printable(str(record.get('from')), 40)} to {printable(str(record.get('to')), 40)} in both.")
-
-
-def _user(value: str) -> str:
-    try:
-        return NameAddr.parse(value, "header").uri.user_text or ""
-    except MalformedMessage:
-        return ""
-
-
-def _user_of_uri(uri: str) -> str:
-    try:
-        return Uri.parse(uri, "Request-URI").user_text or ""
-    except MalformedMessage:
-        return ""
 
 
 def _same_number(one: str, other: str) -> bool:

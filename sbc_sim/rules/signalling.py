@@ -11,7 +11,7 @@ from sbc_sim.rules.evidence import Evidence
 from sbc_sim.rules.finding import Finding, Quote, Refusal
 from sbc_sim.rules.outcome import failed, found, passed, skipped, warned
 from sbc_sim.rules.policy import Policy
-from sbc_sim.rules.quoting import quote_header, quote_octets, quote_start_line, sentence
+from sbc_sim.rules.quoting import quote_header, quote_octets, quote_start_line, sentence, whole_sentence
 from sbc_sim.sip.errors import Malformation, MalformedMessage
 from sbc_sim.sip.headers import SessionExpires
 from sbc_sim.sip.inspection import RequestFault
@@ -66,12 +66,12 @@ def request_finding(
     `headers` are those that the status demands (Allow with 405, Unsupported with 420, Min-SE with 422 ...).
     """
     answer = ANSWERS[fault]
-    return found(answer.rule, answer.verdict, _capital(detail), quote, refused=refusal(fault, policy, headers))
+    return found(answer.rule, answer.verdict, whole_sentence(detail), quote, refused=refusal(fault, policy, headers))
 
 
 def judge_malformed(error: MalformedMessage, raw: bytes = b"") -> Finding:
     """Make the finding, with its refusal, of a message that could not be read; `raw`, its octets, lets it quote the line."""
-    return failed(MALFORMED[error.malformation], _capital(error.detail), _line(error, raw), refused=Refusal(error.status))
+    return failed(MALFORMED[error.malformation], whole_sentence(error.detail), _line(error, raw), refused=Refusal(error.status))
 
 
 def _line(error: MalformedMessage, raw: bytes) -> Quote:
@@ -82,10 +82,6 @@ def _line(error: MalformedMessage, raw: bytes) -> Quote:
     end = raw.find(b"\n", error.offset)
     line = raw[start : len(raw) if end < 0 else end].rstrip(b"\r")
     return quote_octets(line, error.where, "", min(error.offset - start, len(line)))
-
-
-def _capital(text: str) -> str:
-    return sentence(text[:1].upper() + text[1:])
 
 
 # --- the INVITE ----------------------------------------------------------------------------------------------------------------

@@ -63,6 +63,14 @@ class NameAddr:
         return f"{display}<{self.uri}>{self.parameters}"
 
 
+def user_of_address(text: str, where: str) -> str:
+    """User part of one address, percent-decoded; empty when there is none or the address cannot be read."""
+    try:
+        return NameAddr.parse(text, where).uri.user_text
+    except MalformedMessage:
+        return ""
+
+
 def _bracketed(match: re.Match[str], where: str) -> NameAddr:
     quoted, plain, address, rest = match.groups()
     rest = rest.strip()

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address
 
+from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.text import NO_PARAMETERS, Parameters, bad_header, parse_parameter, printable, unescape
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):(.*)", re.DOTALL)
@@ -79,6 +80,14 @@ class Uri:
         user = "" if self.user is None else f"{self.user}{password}@"
         headers = f"?{self.headers}" if self.headers else ""
         return f"{self.scheme}:{user}{self.host_port}{self.parameters}{headers}"
+
+
+def user_of_uri(text: str, where: str = "Request-URI") -> str:
+    """User part of a URI, percent-decoded; empty when there is none or the URI cannot be read."""
+    try:
+        return Uri.parse(text, where).user_text
+    except MalformedMessage:
+        return ""
 
 
 def host_port(host: str, port: int | None) -> str:

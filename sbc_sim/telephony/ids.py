@@ -59,6 +59,11 @@ def looks_like(text: str, prefix: str) -> bool:
     return text.startswith(prefix) and _ID.fullmatch(text) is not None
 
 
+def short_id(record_id: object) -> str:
+    """The 15 characters that ids of 15 and 18 characters of one record share; empty for none."""
+    return str(record_id or "")[:15]
+
+
 def same_org(one: str, other: str) -> bool:
     """Whether two org ids mean one org: 15 and 18 characters of it are the same."""
-    return bool(one) and one[:15] == other[:15]
+    return bool(one) and short_id(one) == short_id(other)
