@@ -74,6 +74,8 @@ lock: $(VENV)/dev.stamp
 	@$(PIP) install uv
 	$(LOCK) pyproject.toml requirements/build.in --output-file requirements/run.txt
 	$(LOCK) pyproject.toml requirements/build.in --extra dev --constraint requirements/run.txt --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml requirements/build.in --extra postgres --constraint requirements/run.txt --output-file requirements/image.txt
+	$(LOCK) requirements/release.in --output-file requirements/release.txt
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
