@@ -1,14 +1,16 @@
 # Everything a stranger needs is made here, in .venv beside this file. A second run finds its stamps and starts at once.
 #   make demo    one real call to ourselves, ladder, verdict, echo proof        make test    every test
 #   make serve   the simulator for real use                                     make check   lint, types, imports, docs
-#   make bench   speed and memory on one line each                              make docs    docs made from the code
+#   make bench   speed and memory on one line each                              make docs    pages made from the code, and the site in build/docs
+#   make links   what the docs link to outside; ARGS=--ask asks each whether it is still there
+#   make ladder  the README's picture anew, from a real call
 #   make prompts the agent's prompts spoken anew by espeak-ng (they are in the repository: only after a change of their texts)
 #   make lock    new requirements/*.txt after a change in pyproject.toml
 # Variables: PYTHON (interpreter for .venv), VENV (another place), ARGS (passed on).
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench serve docs prompts lock clean
+.PHONY: help demo test check bench serve docs links ladder prompts lock clean
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -61,8 +63,16 @@ check: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	@$(PY) -m bench $(ARGS)
 
-docs: $(VENV)/run.stamp
-	@$(PY) docs/make.py $(ARGS)
+docs: $(VENV)/dev.stamp
+	@$(PY) docs/make.py
+	@$(PY) -m sphinx -W --keep-going --quiet -b html docs build/docs $(ARGS)
+	@echo "the site: build/docs/index.html"
+
+links: $(VENV)/dev.stamp
+	@$(PY) docs/links.py $(ARGS)
+
+ladder: $(VENV)/run.stamp
+	@$(PY) docs/make_ladder.py
 
 prompts: $(VENV)/run.stamp
 	@$(PY) -W ignore docs/make_prompts.py $(ARGS)

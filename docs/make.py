@@ -1,5 +1,5 @@
 """Write the pages that are made from the code: docs/rules.md from the catalogue, docs/settings.md from the settings model, docs/cli.md from
-the commands.
+the commands, docs/metrics.md from the metrics.
 
     python docs/make.py            write them
     python docs/make.py --check    exit 1 when one is not what the code says (part of `make check`)
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cli_page import cli_markdown
+from metrics_page import metrics_markdown
 
 from sbc_sim.rules.explain import as_markdown
 from sbc_sim.settings import Settings, all_settings, sections, shown
@@ -52,7 +53,7 @@ def _settings_lines() -> Iterator[str]:
 
 def _map_lines() -> Iterator[str]:
     yield ""
-    yield "# Maps of names"
+    yield "## Maps of names"
     yield ""
     yield "In the file these are mappings from a name (lower-case letters, digits, `-` and `_`) to what is said of it. In the environment"
     yield "`SBC_SIM_REGIONS__FRANKFURT__LISTEN=0.0.0.0:5062` sets one member, `SBC_SIM_PARTNERS='{\"acme\": {...}}'` many, as JSON;"
@@ -60,7 +61,7 @@ def _map_lines() -> Iterator[str]:
     yield "regions and partners are for: [regions.md](regions.md)."
     models = {"regions.NAME": RegionSettings, "partners.NAME": PartnerSettings, "partners.NAME.by_region.REGION": PartnerRegionSettings}
     for section, text in MAP_TEXTS.items():
-        yield from ("", f"## {section}", "", text)
+        yield from ("", f"### {section}", "", text)
         for key, model in models.items():
             if key.startswith(section):
                 yield from ("", "| setting | default | meaning |", "|---|---|---|")
@@ -75,7 +76,7 @@ def _choices(schema: dict[str, object]) -> str:
     return f" One of {', '.join(f'`{value}`' for value in values)}." if len(values) > 1 else ""
 
 
-PAGES = {"rules.md": as_markdown, "settings.md": settings_markdown, "cli.md": cli_markdown}
+PAGES = {"rules.md": as_markdown, "settings.md": settings_markdown, "cli.md": cli_markdown, "metrics.md": metrics_markdown}
 
 
 def main(arguments: list[str]) -> int:
