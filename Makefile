@@ -6,11 +6,12 @@
 #   make ladder  the README's picture anew, from a real call
 #   make prompts the agent's prompts spoken anew by espeak-ng (they are in the repository: only after a change of their texts)
 #   make lock    new requirements/*.txt after a change in pyproject.toml
+#   make release-check   sdist, wheel, list of parts (SBOM), audit; dist, sbom and audit do one of them (docs/release.md)
 # Variables: PYTHON (interpreter for .venv), VENV (another place), ARGS (passed on).
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench serve docs links ladder prompts lock clean
+.PHONY: help demo test check bench serve docs links ladder prompts lock dist sbom audit release-check clean
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -86,6 +87,13 @@ lock: $(VENV)/dev.stamp
 	$(LOCK) pyproject.toml requirements/build.in --extra dev --constraint requirements/run.txt --output-file requirements/dev.txt
 	$(LOCK) pyproject.toml requirements/build.in --extra postgres --constraint requirements/run.txt --output-file requirements/image.txt
 	$(LOCK) requirements/release.in --output-file requirements/release.txt
+
+# Releases (docs/release.md): the version is the newest git tag.
+dist sbom audit: $(VENV)/dev.stamp
+	@.ci/release $@ $(VENV)
+
+release-check: $(VENV)/dev.stamp
+	@.ci/release check $(VENV)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
