@@ -5,6 +5,8 @@ table.put(read_fault("five-busy", {"type": "busy", "count": 5}, "api"), now)
 for fault in table.candidates("signalling", target, now): ...      # those meant for this call, the oldest first
 table.take(fault, now)                                             # whether it strikes: probability, count; a hit is counted
 table.telephony("/telephony/v1/voiceCalls", "acme", now)           # the one that strikes this request, or None
+
+Where several replicas share a store each has a table of its own, and they tell each other what is set and what was hit.
 """
 
 from __future__ import annotations
@@ -218,6 +220,8 @@ class FaultTable:
         """Begin without any."""
         self._tell = tell
         self._entries: dict[str, _Entry] = {}
+        self.on_hit: Callable[[str], object] = lambda name: None
+        """Is told the name of a fault that has a count and struck here."""
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
@@ -279,6 +283,15 @@ class FaultTable:
         self.advance(now)
         return [_json(entry) for entry in self._entries.values()]
 
+    def standing(self, by: str, now: float) -> list[dict[str, Any]]:
+        """Give all that came from there as another table can set them: ``{name, members, hits}``, what time is left to them in members."""
+        self.advance(now)
+        return [
+            {"name": entry.fault.name, "members": _members(entry, now), "hits": entry.hits}
+            for entry in self._entries.values()
+            if entry.fault.by == by
+        ]
+
     def active(self) -> Mapping[str, int]:
         """How many of each type are set."""
         return Counter(entry.fault.type.name for entry in self._entries.values())
@@ -299,10 +312,21 @@ class FaultTable:
         entry = self._entries.get(fault.name)
         if entry is None or (fault.probability < 1.0 and entry.chance.next() >= fault.probability):
             return False
-        entry.hits += 1
-        if fault.count is not None and entry.hits >= fault.count:
-            self._drop(fault.name, "used up", now)
+        if fault.count is not None:
+            self.on_hit(fault.name)
+        self._hit(entry, 1, now)
         return True
+
+    def hit_elsewhere(self, name: str, hits: int, now: float) -> None:
+        """Count what another replica's table of the same faults was hit."""
+        entry = self._entries.get(name)
+        if entry is not None:
+            self._hit(entry, hits, now)
+
+    def _hit(self, entry: _Entry, hits: int, now: float) -> None:
+        entry.hits += hits
+        if entry.fault.count is not None and entry.hits >= entry.fault.count:
+            self._drop(entry.fault.name, "used up", now)
 
     def telephony(self, path: str, partner: str, now: float) -> Fault | None:
         """Give the fault that strikes this request to the Telephony Integration API, if any; its hit is counted."""
@@ -329,6 +353,16 @@ def _fits(wanted: str, number: str) -> bool:
         return True
     wanted, number = _SEPARATORS.sub("", wanted), _SEPARATORS.sub("", number)
     return number.startswith(wanted[:-1]) if wanted.endswith("*") else number == wanted
+
+
+def _members(entry: _Entry, now: float) -> dict[str, Any]:
+    """As `read_fault` takes them."""
+    fault = entry.fault
+    left = None if entry.expires_at is None else max(0.001, entry.expires_at - now)
+    scope = {name: getattr(fault.scope, name) for name in SCOPES if getattr(fault.scope, name)}
+    told = {"type": fault.type.name, "value": fault.value, "scope": scope or None, "count": fault.count, "seconds": left}
+    chance = {} if fault.type.area == "tls" else {"seed": fault.seed, "probability": fault.probability}
+    return {name: value for name, value in {**told, **chance}.items() if value is not None}
 
 
 def _json(entry: _Entry) -> dict[str, Any]:

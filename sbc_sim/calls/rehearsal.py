@@ -24,6 +24,7 @@ from sbc_sim.sip.errors import InvalidInput
 STRAY_SECONDS = 1.0
 """Calls that belong to no step are told once in this time."""
 MOST_NOTES = 20
+RESTARTED = "The simulator was started again while it was under way."
 MOST_DONE = 2000
 """Calls of which it is remembered that they were counted."""
 
@@ -74,6 +75,8 @@ class Rehearsal:
         self.id = name
         self.wanted = wanted
         self.partner = partner
+        self.owner = ""
+        """Name of the replica that watches over it; empty: there is one process only."""
         self.profile = "published"
         self.rule_set = ""
         self.state = RehearsalState.RUNNING
@@ -496,11 +499,11 @@ class Rehearsal:
             self.fail_step(step, text, now, call=call)
         self.settle(now)
 
-    def restarted(self, now: float) -> None:
-        """Go on in a new process: calls that were up are gone, and no time has passed for what waits."""
+    def restarted(self, now: float, why: str = RESTARTED) -> None:
+        """Go on in another process: calls that were up are gone, and no time has passed for what waits. `why`: a sentence for tries."""
         for step in self.steps.values():
             was_open = step.open
-            self._pause(step, "The simulator was started again while it was under way.", now)
+            self._pause(step, why, now)
             if was_open and self.running and step.state is StepState.FAILED:
                 step.deadline = now + self.wanted.step_seconds
         self._unseen(now)
@@ -555,6 +558,7 @@ class Rehearsal:
             "tries": wanted.tries,
             "profile": self.profile,
             "ruleSet": self.rule_set,
+            "owner": self.owner or None,
             "state": self.state.value,
             "createdAt": rfc3339(self.created_at),
             "updatedAt": rfc3339(self.updated_at),
@@ -585,6 +589,7 @@ def rehearsal_of(data: Mapping[str, Any], labels: Mapping[str, str], partner: Pa
     made.profile, made.rule_set = str(data.get("profile") or ""), str(data.get("ruleSet") or "")
     made.updated_at, made.ended_at = unix(data["updatedAt"]) or made.created_at, unix(data.get("endedAt"))
     made.notes = list(data.get("notes") or ())
+    made.owner = str(data.get("owner") or "")
     made.changed.clear()
     made.told_whole = False
     return made

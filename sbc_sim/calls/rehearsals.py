@@ -1,6 +1,7 @@
-"""All rehearsals of a process: made, fed with what the journal tells, and told to the journal, from which the next process reads them.
+"""All rehearsals: made, fed with what the journal tells, and told to the journal, from which other processes read them.
 
 One that runs takes the calls and requests of its partner, so each partner has one at a time. Feeding costs nothing while none runs.
+Where several replicas share a journal, each rehearsal has one owner, who alone feeds and tells it; the others follow what is told.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from sbc_sim.calls.conduct import CallFacts, Choose, Conduct
 from sbc_sim.calls.partner import Partner
 from sbc_sim.calls.region import PUBLIC_REGIONS
-from sbc_sim.calls.rehearsal import Rehearsal, rehearsal_of
+from sbc_sim.calls.rehearsal import Rehearsal, RehearsalState, rehearsal_of
 from sbc_sim.calls.rehearsal_plan import END_TO_END, STEP_SECONDS, Wanted
 from sbc_sim.calls.rehearsal_steps import step_of, unix
 from sbc_sim.journal.entries import Entry, Kind
@@ -39,6 +40,14 @@ BETWEEN_COPIES = 400
 """Entries outside of calls after which a rehearsal is told as a whole again, before the journal forgets what it was told first."""
 
 
+Lives = Callable[[str], bool]
+
+
+def nobody(owner: str) -> bool:
+    """Nobody else is there."""
+    return False
+
+
 class TooMany(Exception):
     """There is no room for a rehearsal, or its partner has one that runs: one sentence."""
 
@@ -54,11 +63,16 @@ class Rehearsals:
         profile: str = "published",
         rule_set: str = "",
         step_seconds: float = STEP_SECONDS,
+        owner: str = "",
     ) -> None:
-        """`regions`: name and label of those that are played here; none: the published ones. `step_seconds`: unless one is asked for."""
+        """`regions`: name and label of those that are played here; none: the published ones. `step_seconds`: unless one is asked for.
+
+        `owner`: name of this replica; empty: nobody else has any.
+        """
         self.partners = dict(partners or {"partner": Partner("partner")})
         self.labels = dict(regions) or {name: label for name, label, _ in PUBLIC_REGIONS}
         self.step_seconds = step_seconds
+        self.owner = owner
         self._new_id = new_id
         self._profile, self._rule_set = profile, rule_set
         self._kept: dict[str, Rehearsal] = {}
@@ -80,13 +94,18 @@ class Rehearsals:
 
     @property
     def running(self) -> list[Rehearsal]:
-        """Those that take calls."""
+        """Those that take calls, whoever watches over them."""
         return [one for one in self._kept.values() if one.running]
+
+    @property
+    def watched(self) -> list[Rehearsal]:
+        """Those that take calls and are our own."""
+        return [one for one in self._kept.values() if one.running and one.owner == self.owner]
 
     @property
     def deadline(self) -> float | None:
         """When `advance` wants to be called next."""
-        return min((one.deadline for one in self.running if one.deadline is not None), default=None)
+        return min((one.deadline for one in self.watched if one.deadline is not None), default=None)
 
     def escalation_for(self, partner: str) -> str:
         """The mode by which the agent shall give back the next call of this partner; empty: as set."""
@@ -114,6 +133,7 @@ class Rehearsals:
         made = Rehearsal(self._new_id(now), wanted, self.labels, now, partner)
         made.profile, made.rule_set = self._profile, self._rule_set
         made.known = self.partners
+        made.owner = self.owner
         made.told_whole = True
         made.changed.clear()
         self._kept[made.id] = made
@@ -149,30 +169,34 @@ class Rehearsals:
 
     def wants(self, entry: Entry) -> bool:
         """Whether `observe` should be called with this entry: quick, for it is asked of every entry."""
-        if entry.kind not in WATCHED or not any(one.running for one in self._kept.values()):
+        if entry.kind not in WATCHED or not any(one.running and one.owner == self.owner for one in self._kept.values()):
             return False
         return entry.kind is not Kind.MESSAGE or (entry.data.get("method") == "BYE" and bool(entry.data.get("status")))
 
     def observe(self, entry: Entry, view: CallView | None) -> list[Entry]:
         """Take an entry, with the call it belongs to as it is now."""
-        for one in self.running:
+        for one in self.watched:
             one.observe(entry, view)
         return self.entries(entry.at)
 
     def advance(self, now: float) -> list[Entry]:
         """Time has come."""
-        for one in self.running:
+        for one in self.watched:
             one.advance(now)
         return self.entries(now)
 
     # --- telling -----------------------------------------------------------------------------------------------------------
 
     def entries(self, now: float) -> list[Entry]:
-        """Tell what changed since it was told last."""
-        return [entry for one in self._kept.values() for entry in _entries(one, now)]
+        """Tell what changed of our own since it was told last. What changed of others stands here for answers; their owners tell it."""
+        told = []
+        for one in self._kept.values():
+            entries = list(_entries(one, now))
+            told += entries if one.owner == self.owner else []
+        return told
 
     def copies(self, now: float) -> list[Entry]:
-        """Tell all of them as a whole."""
+        """Tell all of our own as a whole."""
         for one in self._kept.values():
             one.told_whole = True
         return self.entries(now)
@@ -187,15 +211,73 @@ class Rehearsals:
         self._since_copy = 0
         return True
 
-    def restore(self, newest_first: Iterable[Entry], now: float) -> list[Entry]:
-        """Read what a process before this one told; what cannot be read is left out. Gives the entries that tell how it goes on."""
-        for entry in _latest(newest_first):
-            made = self._restored(entry[0], entry[1])
-            if made is not None and made.id not in self._kept:
-                made.known = self.partners
-                self._kept[made.id] = made
+    def restore(self, newest_first: Iterable[Entry], now: float, lives: Lives = nobody) -> list[Entry]:
+        """Read what other processes told; what cannot be read is left out. Gives the entries that tell how it goes on.
+
+        `lives` tells whether another replica of a name is there: what is its own is followed, everything else becomes ours.
+        """
+        for whole, steps in _latest(newest_first):
+            made = self._restored(whole, steps)
+            if made is None or made.id in self._kept:
+                continue
+            made.known = self.partners
+            self._kept[made.id] = made
+            if made.owner == self.owner or not lives(made.owner):
+                made.owner = self.owner
                 made.restarted(now)
         self._kept = dict(sorted(self._kept.items())[-MOST_REHEARSALS:])
+        return self.entries(now)
+
+    # --- of other replicas -------------------------------------------------------------------------------------------------
+
+    def follow(self, entry: Entry) -> None:
+        """Take what the owner of a rehearsal tells of it; our own entries say nothing new."""
+        data = entry.data
+        owner, known = str(data.get("owner") or ""), self._kept.get(str(data.get("rehearsal")))
+        if owner == self.owner:
+            return
+        if isinstance(data.get("whole"), Mapping):
+            self._follow_whole(data["whole"], owner, known)
+        elif known is not None and known.owner == owner and isinstance(data.get("step"), Mapping):
+            self._follow_step(known, data)
+
+    def _follow_whole(self, whole: Mapping[str, Any], owner: str, known: Rehearsal | None) -> None:
+        made = self._restored(whole, {})
+        if made is None:
+            return
+        if known is not None and known.owner == self.owner and _since(known) > _since(made):
+            known.told_whole = True  # two have it: who changed it last goes on with it, and the other one hears so
+            return
+        made.known = self.partners
+        self._kept[made.id] = made
+        while len(self._kept) > MOST_REHEARSALS:
+            del self._kept[next((name for name, one in self._kept.items() if not one.running), next(iter(self._kept)))]
+
+    def _follow_step(self, known: Rehearsal, data: Mapping[str, Any]) -> None:
+        try:
+            step = step_of(data["step"])
+            known.state = RehearsalState(data["rehearsalState"])
+            known.updated_at = unix(data.get("updatedAt")) or known.updated_at
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return
+        if step.id in known.steps:
+            known.steps[step.id] = step
+
+    def take_over(self, owner: str, now: float) -> list[Entry]:
+        """Watch over what a replica had that is there no more; give the entries that tell it."""
+        why = f"The replica {owner}, which watched over it, was lost while it was under way."
+        for one in self._kept.values():
+            if one.owner == owner != self.owner:
+                one.owner, one.told_whole = self.owner, True
+                one.restarted(now, why)
+        return self.entries(now)
+
+    def renamed(self, name: str, now: float) -> list[Entry]:
+        """Go on under another name, since the others took us for lost: what they have taken over by now is theirs."""
+        before, self.owner = self.owner, name
+        for one in self._kept.values():
+            if one.owner == before:
+                one.owner, one.told_whole = name, True
         return self.entries(now)
 
     def _restored(self, whole: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) -> Rehearsal | None:
@@ -222,13 +304,23 @@ def rehearsed(choose: Choose, rehearsals: Rehearsals) -> Choose:
     return chosen
 
 
+def _since(one: Rehearsal) -> tuple[float, str]:
+    return one.updated_at, one.owner
+
+
 def _entries(one: Rehearsal, now: float) -> Iterable[Entry]:
     changed, whole = list(one.changed), one.told_whole
     if not changed and not whole:
         return
     one.changed.clear()
     one.told_whole = False
-    about = {"rehearsal": one.id, "rehearsalState": one.state.value, "counts": one.counts, "updatedAt": one.head()["updatedAt"]}
+    about = {
+        "rehearsal": one.id,
+        "owner": one.owner or None,
+        "rehearsalState": one.state.value,
+        "counts": one.counts,
+        "updatedAt": one.head()["updatedAt"],
+    }
     for name in changed:
         yield Entry(now, Kind.REHEARSAL, None, {**about, "change": "step", "step": one.steps[name].data()})
     if whole:

@@ -120,6 +120,7 @@ class RehearsalHead(Out):
     tries: int
     profile: str
     rule_set: str
+    owner: str | None = Field(description="Name of the replica that watches over it, where several share a store.")
     state: Literal["running", "passed", "failed", "incomplete", "stopped"] = Field(
         description="incomplete: nothing failed, but a step was left out."
     )

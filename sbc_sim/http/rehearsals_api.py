@@ -5,7 +5,6 @@ The rehearsals themselves are in calls/rehearsals; what feeds them is behind `Re
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from sbc_sim.calls.partner import Partner
     from sbc_sim.calls.rehearsal import Rehearsal
+    from sbc_sim.calls.rehearsal_acts import RehearsalAct
     from sbc_sim.calls.rehearsal_plan import Wanted
     from sbc_sim.traces.recording import Recording
 
@@ -56,8 +56,8 @@ class RehearsalDesk(Protocol):
     def begin(self, wanted: Wanted) -> Rehearsal:
         """Begin one. Raises TooMany and InvalidInput."""
 
-    def act(self, name: str, what: Callable[[Rehearsal, float], None]) -> Rehearsal:
-        """Do something with one at a time in unix seconds. Raises KeyError, InvalidInput and TooMany."""
+    def act(self, name: str, act: RehearsalAct) -> Rehearsal:
+        """Do something with one. Raises KeyError, InvalidInput, TooMany and TooManyOrders."""
 
 
 class RehearsalsApi:
@@ -136,26 +136,22 @@ class RehearsalsApi:
 
     def stop_rehearsal(self, asked: Asked) -> Reply:
         """Let nothing count for now."""
-        return self._act(asked, lambda one, now: one.stop(now), "POST .../resume goes on with it.")
+        return self._act(asked, "stop", "POST .../resume goes on with it.")
 
     def resume_rehearsal(self, asked: Asked) -> Reply:
         """Go on."""
-
-        def resume(one: Rehearsal, now: float) -> None:
-            if not one.running:
-                one.resume(now)
-
-        return self._act(asked, resume, "Begin a new one, or retry a step.")
+        return self._act(asked, "resume", "Begin a new one, or retry a step.")
 
     def retry_step(self, asked: Asked) -> Reply:
         """Do a step again."""
-        return self._act(asked, lambda one, now: one.retry(asked.names["step"], now), "GET the rehearsal for the states of its steps.")
+        return self._act(asked, "retry", "GET the rehearsal for the states of its steps.")
 
     def skip_step(self, asked: Asked) -> Reply:
         """Leave a step out."""
-        return self._act(asked, lambda one, now: one.skip(asked.names["step"], now), "GET the rehearsal for the states of its steps.")
+        return self._act(asked, "skip", "GET the rehearsal for the states of its steps.")
 
-    def _act(self, asked: Asked, what: Callable[[Rehearsal, float], None], fix: str) -> Reply:
+    def _act(self, asked: Asked, verb: str, fix: str) -> Reply:
+        from sbc_sim.calls.rehearsal_acts import RehearsalAct
         from sbc_sim.calls.rehearsals import TooMany
         from sbc_sim.sip.errors import InvalidInput
 
@@ -163,7 +159,7 @@ class RehearsalsApi:
         if "step" in asked.names and asked.names["step"] not in one.steps:
             raise not_found("step", asked.names["step"], f"The rehearsal has the steps {', '.join(one.steps)}."[:1000])
         try:
-            return _told(self._desk.act(one.id, what))
+            return _told(self._desk.act(one.id, RehearsalAct(verb, asked.names.get("step", ""))))
         except (InvalidInput, TooMany) as error:
             raise _conflict(f"{error}", fix) from None
 
@@ -199,10 +195,11 @@ class RehearsalsApi:
         return compared(recording, ours, self._judge.policy, patience.spent)
 
     def _noted(self, name: str, data: dict[str, Any], text: str, fine: bool) -> Reply:
+        from sbc_sim.calls.rehearsal_acts import RehearsalAct
         from sbc_sim.sip.errors import InvalidInput
 
         try:
-            one = self._desk.act(name, lambda rehearsal, now: rehearsal.compared(text, fine, now))
+            one = self._desk.act(name, RehearsalAct("compared", text=text, fine=fine))
         except KeyError:
             raise not_found("rehearsal", name) from None
         except InvalidInput as error:

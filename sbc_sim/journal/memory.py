@@ -123,7 +123,7 @@ class MemoryStore:
         """Attempts, or what else belongs to no call, with their places, older than the cursor, newest first. Raises BadCursor."""
         return (self._attempts if attempts else self._outside).below(place_of(cursor))
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, listener: Listener, others: bool = False) -> Callable[[], None]:
         """Call `listener` with every entry after it is kept; the returned function ends that."""
         self._listeners.append(listener)
 

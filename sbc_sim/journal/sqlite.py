@@ -116,9 +116,9 @@ class SqliteStore:
         """Whether the file knows a voice call better: it changed again, and memory had no room for it."""
         return found.get(name_of(one.entry), (0, None))[0] > one.ordinal
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, listener: Listener, others: bool = False) -> Callable[[], None]:
         """Call `listener` with every entry after it is kept; the returned function ends that."""
-        return self._hot.subscribe(listener)
+        return self._hot.subscribe(listener, others)
 
     def clear(self) -> int:
         """Forget what is over and what belongs to no call; return how many calls went. The file follows within a moment."""

@@ -147,9 +147,10 @@ class Store(Protocol):
     def voice_calls(self) -> tuple[Entry, ...]:
         """The newest VOICE_CALL entry of each voice call that is kept, of those that belong to no call; changed longest ago first."""
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, listener: Listener, others: bool = False) -> Callable[[], None]:
         """Call `listener` with every entry after it is kept; the returned function ends that.
 
+        `others`: also with those that other replicas append to the same store, those of each in their order.
         A listener must be quick and must not raise.
         """
 

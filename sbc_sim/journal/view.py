@@ -91,6 +91,8 @@ class CallView:
     """`data` of the last VOICE_CALL."""
     dropped: int = 0
     """Entries that the store had to leave out."""
+    replica: str = ""
+    """Name of the replica that owns it; empty in a store that is not shared."""
 
     @property
     def over(self) -> bool:

@@ -1,8 +1,14 @@
-"""Faults in a running simulator: the pure table with the clock, an alarm for what ends by itself, and whoever must hear of a change."""
+"""Faults in a running simulator: the pure table with the clock, an alarm for what ends by itself, and whoever must hear of a change.
+
+Where several replicas share a store each has the same faults: what the API of one sets, it has the others set too. Who changes something
+tells it to the journal; the others do the same without a word. Hits of a fault with a count are added up within `TELL_HITS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -12,9 +18,16 @@ from sbc_sim.calls.faults import BadFault, Fault, FaultTable, read_fault
 from sbc_sim.calls.nearest import did_you_mean
 from sbc_sim.calls.numbers import NumberTable
 from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.owners import Alone, Fellows, TooManyOrders
 from sbc_sim.net.shapes import Alarm, Clock, cancel
 
 _log = Logger()
+PUT, DELETE, CLEAR, HITS = "fault-put", "fault-delete", "faults-clear", "fault-hits"
+"""Orders to all other replicas: ``{name, members, hits}``, ``{name}``, ``{}``, ``{hits: {name: number}}``."""
+ORDERS = (PUT, DELETE, CLEAR, HITS)
+TELL_HITS = 0.02
+"""Seconds within which hits are told as one."""
+OVER_BY_ITSELF = "expired"
 Rotate = Callable[[str, str], "Deferred[dict[str, Any]]"]
 """`rotate(how, region)`: see `Rotation.rotate`."""
 
@@ -29,12 +42,19 @@ class Faulting:
         append: Callable[[Entry], object],
         numbers: NumberTable | None,
         known: Mapping[str, Collection[str]],
+        fellows: Fellows | None = None,
     ) -> None:
         """`now` gives unix seconds; `append` writes to the journal; `numbers` None: test numbers are off.
 
-        `known`: names of regions and partners, by member of a scope.
+        `known`: names of regions and partners, by member of a scope. `fellows`: the other replicas.
         """
         self.table = FaultTable(self._tell)
+        self.table.on_hit = self._hit
+        self._fellows = fellows or Alone()
+        self._by_order = False
+        self._ordered: set[str] = set()
+        """Faults that another replica has set: it tells of their end."""
+        self._hits: Counter[str] = Counter()
         self.number_table = numbers
         self.rotate: Rotate | None = None
         """Shows another certificate, for faults of TLS."""
@@ -67,7 +87,10 @@ class Faulting:
         self._alarm = None
 
     def _tell(self, now: float, data: Mapping[str, Any]) -> None:
-        self._append(Entry(now, Kind.FAULT_CHANGED, None, data))
+        name = str(data["name"])
+        if not self._by_order and not (data["change"] == OVER_BY_ITSELF and name in self._ordered):
+            self._append(Entry(now, Kind.FAULT_CHANGED, None, data))
+        self._ordered.discard(name)
         self._reactor.callLater(0, self._changed)  # the table is in the middle of its change
 
     def _changed(self) -> None:
@@ -112,17 +135,72 @@ class Faulting:
         return self.table.one(name, self._now())
 
     def put(self, name: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Set a fault. Raises BadFault."""
-        return self.table.put(self.read(name, members), self._now())
+        """Set a fault. Raises BadFault and TooManyOrders."""
+        fault = self.read(name, members)
+        told = self.table.put(fault, self._now())
+        self._fellows.order("", PUT, {"name": name, "members": dict(members)})
+        return told
 
     def remove(self, name: str) -> bool:
-        """Take a fault away; False when it is not there."""
-        return self.table.remove(name, self._now())
+        """Take a fault away; False when it is not there. Raises TooManyOrders."""
+        there = self.table.remove(name, self._now())
+        if there:
+            self._fellows.order("", DELETE, {"name": name})
+        return there
 
     def clear(self) -> int:
-        """Take away the faults that the API has set, and give their number."""
+        """Take away the faults that the API has set, and give their number. Raises TooManyOrders."""
+        self._fellows.order("", CLEAR, {})
         return self.table.clear(self._now())
 
     def numbers(self) -> Sequence[Mapping[str, Any]]:
         """Give the test numbers as JSON."""
         return [] if self.number_table is None else self.number_table.told()
+
+    # --- several replicas --------------------------------------------------------------------------------------------
+
+    def ordered(self, what: str, data: Mapping[str, Any]) -> None:
+        """Do what another replica has done. Raises BadFault, KeyError, TypeError and ValueError for what makes no sense."""
+        with self._quiet():
+            if what == PUT:
+                self._put_by_order(data)
+            elif what == DELETE:
+                self.table.remove(str(data["name"]), self._now())
+            elif what == CLEAR:
+                self.table.clear(self._now())
+            elif what == HITS:
+                for name, hits in data["hits"].items():
+                    self.table.hit_elsewhere(str(name), int(hits), self._now())
+
+    def _put_by_order(self, data: Mapping[str, Any]) -> None:
+        name, hits = str(data["name"]), int(data.get("hits") or 0)
+        self.table.put(self.read(name, data["members"]), self._now())
+        self._ordered.add(name)
+        if hits:
+            self.table.hit_elsewhere(name, hits, self._now())
+
+    def standing(self) -> list[dict[str, Any]]:
+        """What the API has set, as `ordered` takes it: for a replica that has just begun."""
+        return self.table.standing("api", self._now())
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Tell the journal nothing: whoever did it first has told it."""
+        self._by_order = True
+        try:
+            yield
+        finally:
+            self._by_order = False
+
+    def _hit(self, name: str) -> None:
+        if self._fellows.name and not self._hits:
+            self._reactor.callLater(TELL_HITS, self._tell_hits)
+        if self._fellows.name:
+            self._hits[name] += 1
+
+    def _tell_hits(self) -> None:
+        hits, self._hits = dict(self._hits), Counter()
+        try:
+            self._fellows.order("", HITS, {"hits": hits})
+        except TooManyOrders as error:
+            _log.warn("hits of faults are not added up: {why}", why=str(error))

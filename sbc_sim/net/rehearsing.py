@@ -1,6 +1,9 @@
 """Rehearsals in a running simulator: fed from the journal, told to the journal, woken when a step's time is over.
 
 What is appended while others are told of an entry would reach them out of order, so entries wait for the next turn of the reactor.
+
+Where several replicas share the store, each rehearsal has one owner, who hears the calls of all and alone says what becomes of it. The
+others follow what it tells. What somebody wants of it by another replica's API is shown there at once, and done by the owner.
 """
 
 from __future__ import annotations
@@ -13,12 +16,16 @@ from twisted.logger import Logger
 
 from sbc_sim.calls.partner import Partner
 from sbc_sim.calls.rehearsal import Rehearsal
+from sbc_sim.calls.rehearsal_acts import RehearsalAct
 from sbc_sim.calls.rehearsal_plan import FORM, Wanted
 from sbc_sim.calls.rehearsal_steps import StepState
 from sbc_sim.calls.rehearsals import Rehearsals
-from sbc_sim.journal.entries import Entry
+from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.owners import Alone, Fellows
 from sbc_sim.journal.store import Store
 
+REHEARSAL = "rehearsal"
+"""The order to the owner of a rehearsal: `RehearsalAct.data` with its `id`."""
 MOST_WAITING = 10_000
 """Entries that wait for a turn; a reactor that is so far behind has other troubles."""
 
@@ -32,10 +39,17 @@ class Rehearsing:
     _log = Logger()
 
     def __init__(
-        self, rehearsals: Rehearsals, store: Store, reactor: Any, now: Callable[[], float], check_form: CheckForm = lambda one: ()
+        self,
+        rehearsals: Rehearsals,
+        store: Store,
+        reactor: Any,
+        now: Callable[[], float],
+        check_form: CheckForm = lambda one: (),
+        fellows: Fellows | None = None,
     ) -> None:
-        """`now`: unix seconds. Nothing is observed yet."""
+        """`now`: unix seconds. `fellows`: the other replicas. Nothing is observed yet."""
         self.rehearsals = rehearsals
+        self._fellows = fellows or Alone()
         self._store, self._reactor, self._now, self._check_form = store, reactor, now, check_form
         self._waiting: deque[Entry] = deque(maxlen=MOST_WAITING)
         self._alarm: Any = None
@@ -47,8 +61,8 @@ class Rehearsing:
     def start(self) -> None:
         """Go on with what a process before this one left, and listen."""
         if self._store.health().kind != "memory":
-            self._append(self.rehearsals.restore(_outside(self._store), self._now()))
-        self._end = self._store.subscribe(self._heard)
+            self._append(self.rehearsals.restore(_outside(self._store), self._now(), self._fellows.lives))
+        self._end = self._store.subscribe(self._heard, others=True)
         self._wake_later()
 
     def stop(self) -> None:
@@ -96,13 +110,32 @@ class Rehearsing:
         self._after()
         return made
 
-    def act(self, name: str, what: Callable[[Rehearsal, float], None]) -> Rehearsal:
-        """Do something with one. Raises KeyError, InvalidInput and TooMany."""
+    def act(self, name: str, act: RehearsalAct) -> Rehearsal:
+        """Do something with one, or have its owner do it. Raises KeyError, InvalidInput, TooMany and TooManyOrders."""
         self._look()
-        now = self._now()
-        self._append(self.rehearsals.act(name, lambda one: what(one, now), now))
+        now, one = self._now(), self.rehearsals.get(name)
+        if one is not None and one.owner != self.rehearsals.owner and not self._fellows.lives(one.owner):
+            self.take_over(one.owner)
+        self._append(self.rehearsals.act(name, lambda one: act.do(one, now), now))
+        one = self.rehearsals.get(name)
+        if one is not None and one.owner != self.rehearsals.owner:
+            self._fellows.order(one.owner, REHEARSAL, {"id": name, **act.data()})
         self._after()
-        return self.rehearsals.get(name) or self.rehearsals.listed()[0]
+        return one or self.rehearsals.listed()[0]
+
+    def ordered(self, data: Mapping[str, Any]) -> None:
+        """Do what somebody wants by the API of another replica. Raises KeyError, InvalidInput and TooMany."""
+        if (one := self.rehearsals.get(str(data["id"]))) is not None and one.owner == self.rehearsals.owner:
+            self.act(one.id, RehearsalAct.from_data(data))
+
+    def take_over(self, owner: str) -> None:
+        """Watch over what a replica had that is there no more."""
+        self._append(self.rehearsals.take_over(owner, self._now()))
+        self._after()
+
+    def renamed(self, name: str) -> None:
+        """Go on under another name."""
+        self._append(self.rehearsals.renamed(name, self._now()))
 
     def clear(self) -> None:
         """Forget those that are over: the store was emptied."""
@@ -111,6 +144,8 @@ class Rehearsing:
     # --- what happens ------------------------------------------------------------------------------------------------------
 
     def _heard(self, entry: Entry) -> None:
+        if entry.kind is Kind.REHEARSAL:
+            self.rehearsals.follow(entry)
         wanted = self.rehearsals.wants(entry)
         if wanted:
             self._waiting.append(entry)
@@ -137,7 +172,7 @@ class Rehearsing:
         self._after()
 
     def _after(self) -> None:
-        for one in self.rehearsals.running:
+        for one in self.rehearsals.watched:
             step = one.steps.get(FORM)
             if step is not None and step.state is StepState.WAITING:
                 self._settle_form(one)

@@ -1,0 +1,69 @@
+"""Whose a call is: this process's own, or that of another replica that shares the store; and how something is asked of that one.
+
+What a call is stands in the store, for everybody to read. What is done with it, only its owner can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from sbc_sim.journal.replica import Replica
+
+
+class OwnerGone(Exception):
+    """The replica that had a call is there no more: one sentence."""
+
+    def __init__(self, replica: str) -> None:
+        """`replica`: its name."""
+        super().__init__(f"The replica {replica} had this call, and is there no more; the others end its calls as lost.")
+        self.replica = replica
+
+
+class TooManyOrders(Exception):
+    """So much waits for the other replicas that nothing more is taken: one sentence."""
+
+    def __init__(self) -> None:
+        """There is one reason only."""
+        super().__init__("Too many orders to other replicas wait: the database of store.url cannot be reached, or is slow.")
+
+
+class Fellows(Protocol):
+    """The other replicas, as those know them who want something done."""
+
+    @property
+    def name(self) -> str:
+        """Of this replica; empty: the store is not shared."""
+
+    def listed(self) -> Sequence[Replica]:
+        """All that are known, this one too; none when the store is not shared. Never waits."""
+
+    def owner(self, replica: str) -> Replica | None:
+        """Give the replica that owns what is marked with this name (`CallView.replica`); None: this process. Raises OwnerGone."""
+
+    def lives(self, replica: str) -> bool:
+        """Tell whether a replica of this name is there, this one included."""
+
+    def order(self, target: str, what: str, data: Mapping[str, Any]) -> None:
+        """Ask something of a replica by its name, empty: of all others. Raises TooManyOrders."""
+
+
+class Alone:
+    """Nobody else is there: the store is not shared."""
+
+    name = ""
+
+    def listed(self) -> Sequence[Replica]:
+        """None."""
+        return ()
+
+    def owner(self, replica: str) -> Replica | None:
+        """This process, whatever a call says: another life of it had the call."""
+        return None
+
+    def lives(self, replica: str) -> bool:
+        """Whoever else there was is gone."""
+        return replica == ""
+
+    def order(self, target: str, what: str, data: Mapping[str, Any]) -> None:
+        """Nobody hears it."""
