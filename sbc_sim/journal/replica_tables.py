@@ -22,7 +22,7 @@ REPLICA_TABLES = (
     "CREATE UNIQUE INDEX replicas_slot ON replicas (slot) WHERE state = 'live'",
     "CREATE UNIQUE INDEX replicas_name ON replicas (name) WHERE state = 'live'",
     "CREATE INDEX replicas_state ON replicas (state, seen_at)",
-    # `id`: (microseconds << 10) | slot of the sender, so that the order of each sender shows; `target`: a replica's name, '' for all others.
+    # `id`: (microseconds << 10) | slot of the sender, so that the order of each sender shows; `target`: a name, or nothing for all others.
     """CREATE TABLE orders (
         id BIGINT PRIMARY KEY,
         at DOUBLE PRECISION NOT NULL,
