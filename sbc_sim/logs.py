@@ -25,6 +25,8 @@ _ORDER = list(LogLevel.iterconstants())
 _CHATTY = ("twisted.", "log_legacy", "sbc_sim.http.")
 """Sources of which only warnings are news: that a factory starts and stops says nothing."""
 _log = Logger(namespace="sbc_sim")
+_worker = {"number": 0}
+"""Which of several workers writes here; 0: the only process, or their parent."""
 
 
 @implementer(ILogObserver)
@@ -52,7 +54,8 @@ class LineObserver:
 def _text_line(event: LogEvent) -> str:
     time = datetime.fromtimestamp(event.get("log_time", 0.0)).strftime("%H:%M:%S")
     level = _NAMES[event.get("log_level", LogLevel.info)]
-    line = f"{time} {'' if level == 'info' else level + ': '}{mask(formatEvent(event))}"
+    worker = f"[{_worker['number']}] " if _worker["number"] else ""
+    line = f"{time} {worker}{'' if level == 'info' else level + ': '}{mask(formatEvent(event))}"
     failure = event.get("log_failure")
     return f"{line}\n{mask(failure.getTraceback())}" if failure is not None else line
 
@@ -62,6 +65,7 @@ def _json_line(event: LogEvent) -> str:
         "time": datetime.fromtimestamp(event.get("log_time", 0.0), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": _NAMES[event.get("log_level", LogLevel.info)],
         "source": event.get("log_namespace", ""),
+        **({"worker": _worker["number"]} if _worker["number"] else {}),
         "message": mask(formatEvent(event)),
         **cast("Mapping[str, Any]", event.get("told", {})),
     }
@@ -75,6 +79,16 @@ def start_logging(level: str, form: str, stream: TextIO | None = None) -> None:
     target = stream or sys.stderr
     observer = LineObserver(target, level, form == "json" or (form == "auto" and not target.isatty()))
     globalLogBeginner.beginLoggingTo([cast(Any, observer)], discardBuffer=True, redirectStandardIO=False)
+
+
+def name_worker(number: int) -> None:
+    """Have each line of this process name the worker that it is."""
+    _worker["number"] = number
+
+
+def say_at(level: str, message: str) -> None:
+    """Log one line; levels as of the setting log.level."""
+    _log.emit(_LEVELS[level], "{message}", message=message, told={})
 
 
 def say(message: str, **told: object) -> None:

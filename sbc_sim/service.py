@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.task import deferLater
+from twisted.internet.task import LoopingCall, deferLater
 
 from sbc_sim.addresses import Ports, addresses, certificate_names, in_uri
 from sbc_sim.announcing import Announcement
@@ -44,6 +45,8 @@ from sbc_sim.net.media_udp import MediaPlane
 from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.net.recordings import RecordingLimits, Recordings
 from sbc_sim.net.rehearsing import Rehearsing
+from sbc_sim.net.shapes import Listen
+from sbc_sim.net.shared_ports import listen_shared
 from sbc_sim.net.shell import Shell, unix_clock
 from sbc_sim.net.shown_certificates import Files, ShownCertificates
 from sbc_sim.net.sip_connection import ConnectionLimits
@@ -64,13 +67,16 @@ from sbc_sim.rtp.leg import LegDescription, LegEvent, Prompt
 from sbc_sim.rtp.legs import make_leg
 from sbc_sim.rtp.seeded import seeded_tokens
 from sbc_sim.rules.catalogue import RULE_SET_VERSION
-from sbc_sim.settings import Settings, SettingsError
+from sbc_sim.settings import PortRange, Settings, SettingsError
 from sbc_sim.sip.connections import Identity
 from sbc_sim.telephony.record import VoiceCall
 from sbc_sim.telephony_room import TelephonyRoom
+from sbc_sim.worker_plan import WorkerPart, all_ports
 
 FAREWELL = 0.05
 """Seconds in which the last octets of HTTP answers leave."""
+WRITE_SECONDS = 1.0
+"""From one writing of the metrics for other workers to the next."""
 OTHER_CONNECTIONS = 200
 """HTTP connections beside those that follow the events."""
 
@@ -132,19 +138,42 @@ class MediaWithClock:
         self.plane.say(call, prompt, self._clock())
 
 
+def write_ports(file: Path, told: Mapping[str, object]) -> None:
+    """Write the ports file, whole or not at all. Raises ServiceError."""
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        part.write_text(json.dumps(told) + "\n", encoding="utf-8")
+        part.replace(file)
+    except OSError as error:
+        raise ServiceError(f"the ports file {file} cannot be written: {error.strerror}") from None
+
+
+def token_of(settings: Settings) -> str | None:
+    """Give the token that the API asks for: one that is set always counts, one is made where strangers could reach it."""
+    http = settings.http
+    if http.auth == "none":
+        return None
+    if http.token is not None:
+        return http.token.get_secret_value()
+    return secrets.token_urlsafe(18) if token_needed(http.listen.host) else None
+
+
 class Service:
     """All rooms of one process."""
 
-    def __init__(self, settings: Settings, reactor: Any, version: str) -> None:
-        """Build and join; nothing is listened on yet. Raises ServiceError."""
+    def __init__(self, settings: Settings, reactor: Any, version: str, worker: WorkerPart | None = None) -> None:
+        """Build and join; nothing is listened on yet. `worker`: what is ours when we are one of several. Raises ServiceError."""
         self.settings = settings
+        self.worker = worker
+        self._listen_tcp: Listen = reactor.listenTCP if worker is None else listen_shared(reactor)
         self.version = version
         self.addresses = addresses(settings)
         self.ca_file: Path | None = None
-        self.token = self._token()
+        self.token = token_of(settings) if worker is None else worker.token
         self._reactor = reactor
         self._running = False
         self._web: Any = None
+        self._metrics_writer: LoopingCall | None = None
         self.clock = unix_clock()
         self.store = open_store(settings, self.clock())
         self._store_watch = StoreWatch(self.store, reactor)
@@ -170,7 +199,7 @@ class Service:
         environment = Environment(
             self.plane.open,
             self.plane.report,
-            seeded_tokens(settings.sip.seed) if settings.sip.seed else secrets.token_hex,
+            seeded_tokens(self._seed) if self._seed else secrets.token_hex,
             secrets.token_bytes,
             locate=self.directory.locate,
             choose=rehearsed(choose, self.rehearsing.rehearsals),
@@ -179,7 +208,9 @@ class Service:
             renew_certificate=lambda: self.rotation.renew(),
         )
         identity = Identity(
-            in_uri(self.addresses.sip_host), self.addresses.sip_port, listeners=own_identities(settings, self.addresses.sip_host)
+            in_uri(self.addresses.sip_host),
+            self.addresses.sip_port if self.worker is None else self.worker.sip_port,
+            listeners=self._identities(),
         )
         asking = KeepalivePlan(settings.sip.options_seconds, partners_of(settings))
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment, settings.escalation_plan(), asking)
@@ -192,7 +223,10 @@ class Service:
         )
         behaviour = ServerTls(ClientCertificates(settings.tls.client_certificates), settings.tls.min_version)
         own = {name: (at.host, at.port) for name, at in own_listeners(settings).items()}
-        self.listeners = Listeners(self._reactor, self.shell, self.shown, behaviour, limits, own, **wire)
+        beside = None if self.worker is None else (settings.sip.listen.host, self.worker.sip_port)
+        self.listeners = Listeners(
+            self._reactor, self.shell, self.shown, behaviour, limits, own, **wire, listen_tcp=self._listen_tcp, beside=beside
+        )
         hosts = {region.name: region.host for region in self.directory.regions.values()}
         self.rotation = Rotation(self.shown, self.listeners, hosts, self._reactor, self.clock)
         self.rotation.on_entry = self.store.append
@@ -225,11 +259,25 @@ class Service:
             )
 
         ranges, advertised = own_media(self.settings)
-        planes = {ports: plane(ports) for ports in {str(media.ports), *ranges.values()}}
-        common = planes[str(media.ports)]
+        common_ports = str(media.ports)
+        if self.worker is not None:
+            ranges, common_ports = dict(self.worker.share.region_media), self.worker.share.media_ports
+        planes = {ports: plane(ports) for ports in {common_ports, *ranges.values()}}
+        common = planes[common_ports]
         if not ranges and not advertised:
             return common
         return RegionalMedia(common, {region: planes[ports] for region, ports in ranges.items()}, advertised)
+
+    @property
+    def _seed(self) -> str:
+        """Where chance comes from, each worker's own: two with the same would give calls of two workers one id."""
+        seed = self.settings.sip.seed
+        return seed if not seed or self.worker is None else f"{seed} of worker {self.worker.share.number}"
+
+    def _identities(self) -> dict[str, tuple[str, int]]:
+        """Tell what Contact says on listeners of regions. Of a worker: always its own port, for the others lead to any worker."""
+        own = own_identities(self.settings, self.addresses.sip_host)
+        return own if self.worker is None else {name: (host, self.worker.sip_port) for name, (host, _) in own.items()}
 
     def _heard(self, call: str, event: LegEvent) -> None:
         """Pass on what the leg of a call has heard."""
@@ -311,15 +359,6 @@ class Service:
             hep_packets=lambda: {} if self.hep is None else self.hep.counts,
         )
 
-    def _token(self) -> str | None:
-        """Give the token that the API asks for: one that is set always counts, one is made where strangers could reach it."""
-        http = self.settings.http
-        if http.auth == "none":
-            return None
-        if http.token is not None:
-            return http.token.get_secret_value()
-        return secrets.token_urlsafe(18) if token_needed(http.listen.host) else None
-
     # --- running -----------------------------------------------------------------------------------------------------
 
     def listen(self) -> None:
@@ -328,7 +367,7 @@ class Service:
         try:
             self.plane.listen()
             self.listeners.listen(sip.host, sip.port)
-            self._web = self._reactor.listenTCP(http.port, self._site(), backlog=128, interface=http.host)
+            self._web = self._listen_tcp(http.port, self._site(), backlog=128, interface=http.host)
         except ListenError as error:
             raise ServiceError(str(error)) from None
         except CannotListenError as error:
@@ -346,11 +385,21 @@ class Service:
         self._store_watch.start()
         self.faulting.start(self.settings.faults)
         self.rehearsing.start()
+        self._share_metrics()
         self._running = True
+
+    def _share_metrics(self) -> None:
+        """Have what the metrics tell written for the other workers, again and again."""
+        if self.worker is None:
+            return
+        shared = self.metrics.share(self.worker.folder, self.worker.share.number)
+        self._metrics_writer = LoopingCall(shared.write)
+        self._metrics_writer.clock = self._reactor
+        self._metrics_writer.start(WRITE_SECONDS)
 
     def _listen_for_telephony(self) -> None:
         try:
-            self.telephony.listen(self._reactor, self._site_options(), self.credentials)
+            self.telephony.listen(self._reactor, self._site_options(), self.credentials, self._listen_tcp)
         except CannotListenError as error:
             reason = getattr(error.socketError, "strerror", None) or error.socketError
             raise ServiceError(f"cannot listen for telephony.tls_listen {self.settings.telephony.tls_listen}: {reason}") from None
@@ -415,6 +464,8 @@ class Service:
     def stop(self, grace: float = 2.0) -> Deferred[None]:
         """End calls with BYE, close everything; fires when all is closed."""
         self._running = False
+        if self._metrics_writer is not None:
+            self._metrics_writer.stop()
         self.faulting.stop()
         done = self.shell.stop(grace)
         done.addCallback(lambda _: self.plane.close_all(self.clock()))
@@ -444,22 +495,29 @@ class Service:
         """The real ports."""
         own = {region: listener.port for region, listener in self.listeners.own.items()}
         media = self.plane.region_ports if isinstance(self.plane, RegionalMedia) else {}
-        return Ports(self.listeners.common.port, self._web.getHost().port, *self.plane.ports, own, media)
+        common = self._of_all(self.settings.media.ports, self.plane.ports)
+        media = {region: self._of_all(self.settings.regions[region].media_ports, range_) for region, range_ in media.items()}
+        return Ports(self.listeners.common.port, self._web.getHost().port, *common, own, media)
 
-    def write_ports(self, file: Path) -> None:
-        """Write the real ports for scripts, whole or not at all. Raises ServiceError."""
+    def _of_all(self, ports: PortRange | None, own: tuple[int, int]) -> tuple[int, int]:
+        """Give the media ports of all workers; without others: our own."""
+        if self.worker is None or ports is None:
+            return own
+        return all_ports(ports, own, self.settings.media.mode, self.worker.share.count)
+
+    def told_ports(self) -> dict[str, object]:
+        """Tell the real ports as the ports file has them."""
         ports = self.ports
         told: dict[str, object] = {"sip": ports.sip, "http": ports.http, "media_start": ports.media_start, "media_end": ports.media_end}
         if ports.regions:
             told["regions"] = dict(ports.regions)
         if self.telephony.port is not None:
             told["telephony_tls"] = self.telephony.port
-        part = file.with_name(f".{file.name}.{os.getpid()}")
-        try:
-            part.write_text(json.dumps(told) + "\n", encoding="utf-8")
-            part.replace(file)
-        except OSError as error:
-            raise ServiceError(f"the ports file {file} cannot be written: {error.strerror}") from None
+        return told
+
+    def write_ports(self, file: Path) -> None:
+        """Write the real ports for scripts, whole or not at all. Raises ServiceError."""
+        write_ports(file, self.told_ports())
 
     @property
     def announcement(self) -> Announcement:

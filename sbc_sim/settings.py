@@ -25,6 +25,7 @@ from sbc_sim.calls.numbers import NumberTable
 from sbc_sim.calls.production import DIAL_WORDS
 from sbc_sim.calls.region import PUBLIC_DOMAIN
 from sbc_sim.rules.policy import Policy
+from sbc_sim.settings_data import Data, defaults_below
 from sbc_sim.settings_maps import (
     MAP_TEXTS,
     MAPS,
@@ -58,6 +59,7 @@ from sbc_sim.settings_values import Endpoint as Endpoint
 from sbc_sim.settings_values import PortRange as PortRange
 from sbc_sim.settings_values import SettingsError as SettingsError
 from sbc_sim.settings_values import shown as shown
+from sbc_sim.settings_workers import Workers
 
 DEFAULT_FILE = Path("/etc/sbc-sim/config.yaml")
 _DEFAULTS = Policy()
@@ -250,6 +252,12 @@ class Limits(Section):
     body_bytes: int = Field(64 * 1024, ge=1024, description="Longest body; longer gets 413.")
     call_seconds: float = Field(3600.0, gt=0, description="Longest call; then BYE.")
     media_timeout_seconds: float = Field(60.0, gt=0, description="No media for so long, hold excepted: BYE.")
+    drain_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=86400,
+        description="After SIGTERM new calls get 503 and live ones may go on for so long, then BYE. The end comes at most 4 s after that.",
+    )
 
 
 def _plan_check(name: str) -> Callable[[Any], Any]:
@@ -329,10 +337,12 @@ class Settings(BaseModel):
     tls: Tls = Tls()
     uui: Uui = Uui()
     http: Http = Http()
+    data: Data = Data()
     store: Store = Store()
     capture: Capture = Capture()
     hep: Hep = Hep()
     limits: Limits = Limits()
+    workers: Workers = Workers()
     escalation: Escalation = Escalation()
     telephony: Telephony = Telephony()
     rules: Rules = Rules()
@@ -443,6 +453,10 @@ def load(
     found: Source = {} if path is None else from_file(path, known, sections())
     found |= from_environment(environment, known, {key.split(".")[1] for key in found if key.partition(".")[0] in MAPS})
     found |= from_flags(flags or {}, known)
+    folder, origin = found.get("data.dir", ("", ""))
+    if folder:
+        below = {key: (value, f"below data.dir ({origin})") for key, value in defaults_below(Path(str(folder))).items()}
+        found = below | found
     origins = dict.fromkeys(known, "default") | {key: origin for key, (_, origin) in found.items()}
     return Loaded(_checked({key: value for key, (value, _) in found.items()}, origins, known), origins)
 

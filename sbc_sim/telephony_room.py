@@ -18,6 +18,7 @@ from sbc_sim.http.site import SiteOptions, build_telephony_site
 from sbc_sim.http.telephony_source import TelephonySource, restore
 from sbc_sim.journal.store import Store
 from sbc_sim.net.certificates import Credentials
+from sbc_sim.net.shapes import Listen
 from sbc_sim.partner_files import key_entries
 from sbc_sim.settings import Settings
 from sbc_sim.telephony.asking import RestFault
@@ -56,14 +57,15 @@ class TelephonyRoom:
         table = None if self.model is None else self.model.table
         return (0, 0, 0) if table is None else (len(table), table.open, table.evicted)
 
-    def listen(self, reactor: Any, options: SiteOptions, credentials: Credentials) -> None:
-        """Listen for https where that is set. Raises CannotListenError."""
+    def listen(self, reactor: Any, options: SiteOptions, credentials: Credentials, listen_tcp: Listen | None = None) -> None:
+        """Listen for https where that is set; `listen_tcp`: instead of the reactor's. Raises CannotListenError."""
         if self._listen is None or self.source is None:
             return
         from sbc_sim.net.https import https_factory
 
         site = https_factory(build_telephony_site(self.source, options, reactor), credentials)
-        self._port = reactor.listenTCP(self._listen.port, site, backlog=128, interface=self._listen.host)
+        listen_tcp = listen_tcp or reactor.listenTCP
+        self._port = listen_tcp(self._listen.port, site, backlog=128, interface=self._listen.host)
 
     @property
     def port(self) -> int | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,12 +27,26 @@ from sbc_sim.commands.shared import (
 )
 
 
+def _keep_workers(ctx: click.Context, _: click.Parameter, count: int | None) -> None:
+    if count is not None:
+        ctx.meta.setdefault("flags", {})["workers.count"] = str(count)
+
+
 @click.command(cls=SettingsCommand)
 @click.option("--ports-file", type=click.Path(path_type=Path), help="Write the real ports there (JSON) once everything listens.")
+@click.option("--until-stdin-ends", is_flag=True, help="Stop, as after SIGTERM, when standard input ends: with the program that holds it.")
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N", expose_value=False, callback=_keep_workers, help="The same as --workers-count."
+)
 @click.pass_context
-def serve(ctx: click.Context, ports_file: Path | None) -> int:
+def serve(ctx: click.Context, ports_file: Path | None, until_stdin_ends: bool) -> int:
     """Run the simulator until it is interrupted."""
-    settings = loaded(ctx, files=True).settings
+    found = loaded(ctx, files=True)
+    settings = found.settings
+    if settings.workers.count > 1:
+        from sbc_sim.commands.serve_workers import serve_workers
+
+        return serve_workers(found, ports_file, 0 if until_stdin_ends else None)
     reactor = the_reactor()
     from sbc_sim import logs, terminal
     from sbc_sim.service import Service, ServiceError
@@ -46,7 +63,24 @@ def serve(ctx: click.Context, ports_file: Path | None) -> int:
     ports = service.ports
     say(terminal.banner(service.announcement.banner(), paint))
     logs.say(f"listening: sip {ports.sip}, http {ports.http}, media {ports.media_start}-{ports.media_end}", ports=asdict(ports))
+    if until_stdin_ends:
+        _stop_with_stdin(reactor)
     return run_reactor(reactor, lambda: service.stop().addBoth(lambda _: end_reactor(reactor)))
+
+
+def _stop_with_stdin(reactor: Any) -> None:
+    """Send ourselves SIGTERM once standard input ends. A pipe ends with who holds it, even when that one was killed."""
+    import signal
+    import threading
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    watch = threading.Thread(target=wait, daemon=True, name="until-stdin-ends")
+    reactor.callWhenRunning(watch.start)  # by then SIGTERM ends it in good order
 
 
 @click.command(cls=SettingsCommand)

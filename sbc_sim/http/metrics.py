@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -26,6 +27,9 @@ from sbc_sim.sip.errors import Malformation
 from sbc_sim.sip.peer import TlsProblem
 from sbc_sim.sip.responses import REASONS
 from sbc_sim.telephony.asking import PATHS
+
+if TYPE_CHECKING:
+    from sbc_sim.http.shared_metrics import SharedMetrics
 
 OTHER = "other"
 TELEPHONY_OPERATIONS = frozenset(operation for _, _, operation in PATHS)
@@ -116,6 +120,7 @@ class Metrics:
         """Make a registry of its own, every series at its start."""
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter that nobody asks for
         self._registry = registry = CollectorRegistry()
+        self._shared: SharedMetrics | None = None
         self._calls: OrderedDict[str, _CallSoFar] = OrderedDict()
         self._regions: set[str] = set()
         self._rule_results = _RuleResults()
@@ -154,7 +159,14 @@ class Metrics:
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """Text for a scraper and its content type, by the scraper's Accept header."""
         encode, media_type = choose_encoder(accept)
-        return encode(self._registry), media_type
+        return encode(cast(CollectorRegistry, self._shared or self._registry)), media_type
+
+    def share(self, folder: Path, worker: int) -> SharedMetrics:
+        """Tell those of other workers too from now on, which stand in `folder`; ours is to be written there by what this returns."""
+        from sbc_sim.http.shared_metrics import SharedMetrics
+
+        self._shared = SharedMetrics(folder, worker, self._registry)
+        return self._shared
 
     def _opened(self, entry: Entry) -> None:
         self._connections.inc()

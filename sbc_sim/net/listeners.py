@@ -16,6 +16,7 @@ from sbc_sim.net import certificates
 from sbc_sim.net.certificates import Credentials
 from sbc_sim.net.key_log import KeyLog
 from sbc_sim.net.pem_files import CertificateError
+from sbc_sim.net.shapes import Listen
 from sbc_sim.net.shown_certificates import EVERYWHERE, Change, How, ShownCertificates, how_named
 from sbc_sim.net.sip_connection import ConnectionLimits, ConnectionOwner
 from sbc_sim.net.sip_tls import ListenError, SipListener
@@ -39,8 +40,13 @@ class Listeners:
         *,
         ciphertext: Ciphertext | None = None,
         key_log: KeyLog | None = None,
+        listen_tcp: Listen | None = None,
+        beside: tuple[str, int] | None = None,
     ) -> None:
-        """`own` has the address and port of each region's own listener. Raises `CertificateError`."""
+        """`own` has the address and port of each region's own listener. Raises `CertificateError`.
+
+        `listen_tcp`: instead of the reactor's. `beside`: a second address and port for the common listener, which no other process has.
+        """
         self._shown = shown
         self._addresses = own
 
@@ -56,15 +62,18 @@ class Listeners:
                 key_log=key_log,
                 by_name=by_name,
                 sockets=lambda: self.sockets,
+                listen_tcp=listen_tcp,
             )
 
         self.common = new("default", shown.common, shown.to)
         self.own = {region: new(region, shown.of(region)) for region in own}
+        self.beside = None if beside is None else new("default", shown.common, shown.to)
+        self._beside_at = beside
 
     @property
     def all(self) -> list[SipListener]:
         """Every listener, the common one first."""
-        return [self.common, *self.own.values()]
+        return [self.common, *self.own.values(), *([self.beside] if self.beside is not None else [])]
 
     @property
     def sockets(self) -> int:
@@ -79,10 +88,13 @@ class Listeners:
                 listener.listen(*self._addresses[region])
             except ListenError as error:
                 raise ListenError(f"{error} (regions.{region}.listen)") from error
+        if self.beside is not None and self._beside_at is not None:
+            self.beside.listen(*self._beside_at)
 
     def refresh(self) -> None:
         """Show what is to be shown by now, from the next connection on. Raises `CertificateError`."""
-        self.common.use(self._shown.common)
+        for listener in filter(None, (self.common, self.beside)):
+            listener.use(self._shown.common)
         for region, listener in self.own.items():
             listener.use(self._shown.of(region))
 

@@ -41,6 +41,10 @@ class ListeningPort(Protocol):
         """Stop."""
 
 
+Listen = Callable[..., ListeningPort]
+"""Called as `Reactor.listenTCP`, which raises CannotListenError."""
+
+
 class Reactor(Clock, Protocol):
     """The reactor, as far as it is needed here."""
 

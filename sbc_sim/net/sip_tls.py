@@ -20,7 +20,7 @@ from sbc_sim.calls.production import is_production, not_dialled
 from sbc_sim.net.certificates import Credentials
 from sbc_sim.net.key_log import KeyLog
 from sbc_sim.net.pem_files import CertificateError
-from sbc_sim.net.shapes import ListeningPort, Reactor
+from sbc_sim.net.shapes import Listen, ListeningPort, Reactor
 from sbc_sim.net.sip_connection import ConnectionLimits, ConnectionOwner, SipConnection, ends
 from sbc_sim.net.tap import Ciphertext, TapFactory, TapLimits
 from sbc_sim.net.tls_contexts import ByName, ClientConnections, ClientTls, Handshake, ServerConnections, ServerTls
@@ -53,12 +53,15 @@ class SipListener:
         key_log: KeyLog | None = None,
         by_name: ByName = lambda name: None,
         sockets: Callable[[], int] | None = None,
+        listen_tcp: Listen | None = None,
     ) -> None:
         """`ciphertext` sees the octets under TLS and `key_log` their secrets, for captures. `by_name`: see `ServerConnections`.
 
-        `sockets` counts what the limit of connections is for; None: those accepted here. Raises `CertificateError`.
+        `sockets` counts what the limit of connections is for; None: those accepted here. `listen_tcp`: instead of the reactor's. Raises
+        `CertificateError`.
         """
         self._reactor = reactor
+        self._listen_tcp: Listen = listen_tcp or reactor.listenTCP
         self._owner = owner
         self._limits = limits
         self.name = name
@@ -77,7 +80,7 @@ class SipListener:
     def listen(self, host: str, port: int, backlog: int = 512) -> None:
         """Begin to accept; afterwards `host` and `port` are the real ones. Raises `ListenError`."""
         try:
-            self._port = self._reactor.listenTCP(port, self._taps, backlog=backlog, interface=_numeric(host))
+            self._port = self._listen_tcp(port, self._taps, backlog=backlog, interface=_numeric(host))
         except (CannotListenError, OSError) as problem:
             reason = getattr(problem, "socketError", problem)
             text = getattr(reason, "strerror", None) or str(reason)
