@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sbc_sim import settings_data
 from sbc_sim.addresses import Addresses, Ports, reachable, split_host_port
 from sbc_sim.calls.numbers import OTHER_NUMBERS
 from sbc_sim.journal.view import rfc3339
@@ -174,6 +175,12 @@ class Announcement:
         for path in self.key_log_paths:
             notes.append(f"TLS secrets are appended to {path}: whoever has that file can read captures of these calls")
         return tuple(notes)
+
+    def _not_kept(self) -> list[str]:
+        """Warn of a `data.dir` that nothing can be written in."""
+        kept = self.settings.store.url
+        made = str(self.settings.tls.dir) if self.ca_file else ""
+        return list(filter(None, [settings_data.warning(self.settings.data.dir, store=kept == "memory:", certificates=made)]))
 
 
 def _region_values(region: Mapping[str, Any]) -> tuple[Any, ...]:
