@@ -161,7 +161,7 @@ class Announcement:
         return f"sbc-sim call tls:{Endpoint(reachable(self.settings.sip.listen.host), ports.sip)}{ca}"
 
     def _notes(self) -> tuple[str, ...]:
-        notes = list(self.credentials.warnings)
+        notes = [*self._not_kept(), *self.credentials.warnings]
         if self.restarted:
             were = "call was" if self.restarted == 1 else "calls were"
             notes.append(f"{self.restarted} {were} up when the simulator stopped the last time; the list has them as ended by restart")
