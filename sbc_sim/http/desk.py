@@ -14,6 +14,7 @@ from sbc_sim.http.guard import Guard, Header
 from sbc_sim.http.problem import Problem
 from sbc_sim.http.routes import Answer, Route, RouteTable, check_accept, choose, read_any_query, read_query, wants_html
 from sbc_sim.http.waiting import Waiting
+from sbc_sim.journal.owners import OwnerGone, TooManyOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,13 @@ class Desk:
             return Reply(308, b"", headers=(("Location", f"{prefix}/"),))
         named = read_any_query(query) if route.any_query else read_query(query, route.query)
         asked = Asked(method, path, names, named, incoming.body, accept, media_type, prefix=prefix, header=header)
-        return route.function(asked)
+        try:
+            return route.function(asked)
+        except OwnerGone as gone:
+            raise Problem(409, "owner-gone", str(gone), "Its endReason tells how it ended.", replica=gone.replica) from None
+        except TooManyOrders as error:
+            fix = "See store.trouble in GET /api/v1/info, and ask again."
+            raise Problem(503, "too-many-orders", str(error), fix, (("Retry-After", "5"),)) from None
 
     def most_octets(self, method: str, target: str, header: Header) -> int:
         """Tell how long a body may be, before it comes. Raises Problem when who asks for a long one is not admitted."""

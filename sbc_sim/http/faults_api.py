@@ -81,11 +81,12 @@ class FaultsApi:
         one = "/api/v1/faults/{name}"
         return (
             Route("GET", "/api/v1/faults", self.all, "What is done wrong on purpose", response="Faults"),
-            Route("DELETE", "/api/v1/faults", self.clear, "Take away the faults that the API has set", response="FaultsRemoved"),
+            Route("DELETE", "/api/v1/faults", self.clear, "Take away the faults that the API has set", response="FaultsRemoved",
+                  problems=(503,)),
             Route("GET", one, self.one, "One fault", response="Fault"),
             Route("PUT", one, self.put, "Set a fault, in place of one of the same name", body_limit=LIMIT, request="FaultBody",
-                  response="Fault", problems=(409,)),
-            Route("DELETE", one, self.remove, "Take a fault away", produces="", status=HTTPStatus.NO_CONTENT),
+                  response="Fault", problems=(409, 503)),
+            Route("DELETE", one, self.remove, "Take a fault away", produces="", status=HTTPStatus.NO_CONTENT, problems=(503,)),
             Route("GET", "/api/v1/numbers", self.numbers, "The test numbers", response="Numbers"),
         )  # fmt: skip
 

@@ -64,7 +64,7 @@ class RegionsApi:
             Route("GET", "/api/v1/partners", self.partners, "Partners, and from where they call", response="Partners"),
             Route("GET", "/api/v1/tls", self.certificates, "Certificates that are shown now", response="ShownCertificates"),
             Route("POST", "/api/v1/tls/rotate", self.rotate, "Rehearse a rotation: show another certificate from the next connection on",
-                  request="RotationBody", response="Rotated", problems=(404, 409)),
+                  request="RotationBody", response="Rotated", problems=(404, 409, 503)),
         )  # fmt: skip
 
     def regions(self, asked: Asked) -> Reply:

@@ -19,7 +19,7 @@ class ResetApi:
 
     def routes(self) -> tuple[Route, ...]:
         """The line for the route table."""
-        return (Route("POST", "/api/v1/reset", self.reset, "Forget what is over", response="Reset"),)
+        return (Route("POST", "/api/v1/reset", self.reset, "Forget what is over", response="Reset", problems=(503,)),)
 
     def reset(self, asked: Asked) -> Reply:
         """Forget what is over; live calls go on."""

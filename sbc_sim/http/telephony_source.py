@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sbc_sim.calls import telling
 from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.owners import Alone, Fellows
 from sbc_sim.journal.store import Store
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.rules.catalogue import RULES
 from sbc_sim.rules.finding import Finding, Status
 from sbc_sim.telephony.asking import RestAnswer, RestRequest
+from sbc_sim.telephony.keys import KeyEntry, ordered_entry
 from sbc_sim.telephony.model import Telephony
 from sbc_sim.telephony.record import VoiceCall
 
 MOST_RESTORED = 5000
 """Entries of an earlier run that are looked at."""
+KEY_PUT, KEY_DELETE = "key-put", "key-delete"
+"""Orders to all other replicas: `KeyEntry.order`, ``{name}``."""
 _PAGE = 500
 _TIMES = ("at", "createdAt", "updatedAt", "acceptedAt", "closedAt")
 
@@ -35,6 +39,41 @@ class TelephonySource:
     """Tell the SIP side that a voice call is another now."""
     partners: tuple[str, ...] = ()
     """Names of those that there are; none: any name will do."""
+    fellows: Fellows = field(default_factory=Alone)
+    """The other replicas."""
+
+    def put_key(self, entry: KeyEntry) -> None:
+        """Keep keys, here and at the other replicas. Raises BadKey and TooManyOrders."""
+        self.model.ring.put(entry)
+        if self.fellows.name:
+            self.fellows.order("", KEY_PUT, entry.order())
+
+    def drop_key(self, name: str) -> bool:
+        """Forget keys, here and at the other replicas; False when there are none. Raises TooManyOrders."""
+        there = self.model.ring.drop(name)
+        if there:
+            self.fellows.order("", KEY_DELETE, {"name": name})
+        return there
+
+    def ordered(self, what: str, data: Mapping[str, Any]) -> None:
+        """Do what another replica has done. Raises BadKey and KeyError."""
+        if what == KEY_PUT:
+            self.model.ring.put(ordered_entry(data))
+        else:
+            self.model.ring.drop(str(data["name"]))
+
+    def standing(self) -> list[dict[str, str]]:
+        """The keys that the API was given, as `ordered` takes them: for a replica that has just begun."""
+        return [entry.order() for entry in self.model.ring.entries if entry.origin == "api"]
+
+    def follow(self, entry: Entry) -> None:
+        """Take what another replica tells of voice calls; our own entries say nothing new."""
+        if entry.kind is Kind.VOICE_CALL and entry.call is None:
+            record = self.model.follow(entry.data)
+            if record is not None:
+                self.changed(record)
+        elif entry.kind is Kind.TELEPHONY:
+            self.model.heard(entry.data)
 
     def answer(self, request: RestRequest, spent_ms: Callable[[], float] = lambda: 0.0) -> RestAnswer:
         """Answer a request, and write down what happened."""

@@ -48,8 +48,9 @@ class VoiceCallsApi:
             Route("GET", f"{calls}/{{id}}", self.voice_call, "One voice call, with its requests and findings", response="VoiceCallFull"),
             Route("GET", keys, self.keys, "Public keys by which tokens are checked", response="TelephonyKeys", problems=(404,)),
             Route("PUT", f"{keys}/{{name}}", self.put_key, "Give public keys for a partner's tokens", ("orgId", "callCenter"),
-                  consumes=(JSON, *PEM_TYPES), body_limit=LONGEST_PEM, request="KeyBody", response="TelephonyKey"),
-            Route("DELETE", f"{keys}/{{name}}", self.drop_key, "Forget the keys of a name", produces="", status=HTTPStatus.NO_CONTENT),
+                  consumes=(JSON, *PEM_TYPES), body_limit=LONGEST_PEM, request="KeyBody", response="TelephonyKey", problems=(503,)),
+            Route("DELETE", f"{keys}/{{name}}", self.drop_key, "Forget the keys of a name", produces="", status=HTTPStatus.NO_CONTENT,
+                  problems=(503,)),
         )  # fmt: skip
 
     @property
@@ -107,14 +108,14 @@ class VoiceCallsApi:
 
     def put_key(self, asked: Asked) -> Reply:
         """Take the keys of a name, instead of what was there."""
-        name, ring = asked.names["name"], self._telephony.model.ring
+        name, source = asked.names["name"], self._telephony
         if not _NAME.fullmatch(name):
             raise bad_request("bad-name", f"{name[:80]!r} cannot be a name.", "Use letters, digits, dot, dash and underscore, 63 at most.")
         given = self._given(asked)
         self._check_whose(given["org"], given["partner"])
         try:
             entry = KeyEntry(name, read_keys(given["pem"]), given["org"], given["call_center"], given["partner"], "api")
-            ring.put(entry)
+            source.put_key(entry)
         except BadKey as error:
             said = str(error)
             fix = error.fix or "Send the public key or the certificate in PEM, as body or as the member pem."
@@ -141,7 +142,7 @@ class VoiceCallsApi:
 
     def drop_key(self, asked: Asked) -> Reply:
         """Forget keys."""
-        if not self._telephony.model.ring.drop(asked.names["name"]):
+        if not self._telephony.drop_key(asked.names["name"]):
             raise not_found("key", asked.names["name"], "GET /api/v1/telephony/keys lists those that there are.")
         return Reply(204, b"")
 

@@ -14,8 +14,8 @@ ORG = "00D"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _ID = re.compile(r"[0-9A-Za-z]{15}(?:[A-Z0-5]{3})?", re.ASCII)
-_PLACE = "SB000"
-"""Where a real id names the instance."""
+_PLACE = "SB0"
+"""Where a real id names the instance; two digits for the replica follow."""
 
 
 def base62(number: int, width: int) -> str:
@@ -36,9 +36,9 @@ def with_check(short: str) -> str:
     return short + marks
 
 
-def numbered(prefix: str, number: int) -> str:
-    """Make an id of 18 characters from a number."""
-    return with_check(prefix + _PLACE + base62(number, 7))
+def numbered(prefix: str, number: int, slot: int = 0) -> str:
+    """Make an id of 18 characters from a number; `slot`: of the replica, so that no two make the same."""
+    return with_check(prefix + _PLACE + base62(slot, 2) + base62(number, 7))
 
 
 def number_of(record_id: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -67,6 +67,29 @@ class KeyEntry:
             "origin": self.origin,
             "keys": keys,
         }
+
+    @property
+    def pem(self) -> bytes:
+        """The keys as `read_keys` takes them."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        return b"".join(key.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) for key in self.keys)
+
+    def order(self) -> dict[str, str]:
+        """The entry as JSON values from which `ordered_entry` makes it again."""
+        return {
+            "name": self.name,
+            "pem": self.pem.decode("ascii"),
+            "org": self.org,
+            "callCenter": self.call_center,
+            "partner": self.partner,
+        }
+
+
+def ordered_entry(data: Mapping[str, Any]) -> KeyEntry:
+    """Read what `KeyEntry.order` wrote. Raises BadKey and KeyError."""
+    keys = read_keys(str(data["pem"]).encode("utf-8", "surrogatepass"))
+    return KeyEntry(str(data["name"]), keys, str(data["org"]), str(data["callCenter"]), str(data["partner"]), "api")
 
 
 class KeyRing:

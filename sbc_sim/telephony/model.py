@@ -82,6 +82,11 @@ class Telephony:
         calls, utterances = Pace(self.options.calls_per_second), Pace(self.options.utterances_per_second)
         self._desk = Desk(self.options, self.table, self.handles, calls, utterances)
         self._count = 0
+        self._suffix = ""
+
+    def share(self, slot: int) -> None:
+        """Let ids tell which of several replicas made them; `slot`: its number, unlike those of the others."""
+        self.table.slot, self._suffix = slot, f"-{slot}"
 
     # --- the door ----------------------------------------------------------------------------------------------------
 
@@ -156,7 +161,7 @@ class Telephony:
         self._count += 1
         about = ask.about
         return {
-            "id": f"{int(ask.now * 1000):012x}{self._count & 0xFFFF:04x}",
+            "id": f"{int(ask.now * 1000):012x}{self._count & 0xFFFF:04x}{self._suffix}",
             "at": ask.now,
             "method": request.method[:20],
             "path": mask_jwt(printable(BASE + request.path, 300)),
@@ -227,10 +232,32 @@ class Telephony:
             return
         self.table.put(record)
 
+    def follow(self, data: Mapping[str, Any]) -> VoiceCall | None:
+        """Take a voice call that another replica has changed; None when what is known here is as new, or it cannot be read."""
+        try:
+            record = VoiceCall.from_data(data)
+        except (KeyError, TypeError, ValueError):
+            return None
+        known = self.table.find(record.id)
+        if known is not None and (known.data() == data or _age(known) > _age(record)):
+            return None
+        self.table.put(record)
+        return record
+
+    def heard(self, told: Mapping[str, Any]) -> None:
+        """Remember a request that another replica has answered: `data` of its TELEPHONY entry. What we know is passed over."""
+        if self._suffix and not str(told.get("id")).endswith(self._suffix):
+            self.requests.append(dict(told))
+
     def clear(self) -> int:
         """Forget closed voice calls, and the requests; return how many voice calls went."""
         self.requests.clear()
         return self.table.clear()
+
+
+def _age(record: VoiceCall) -> tuple[float, int, int]:
+    """What only ever grows."""
+    return record.updated_at, record.requests, len(record.findings)
 
 
 def _give_in(fault: RestFault | None) -> None:

@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from heapq import nsmallest
 
-from sbc_sim.telephony.ids import VOICE_CALL, numbered
+from sbc_sim.telephony.ids import VOICE_CALL, number_of, numbered
 from sbc_sim.telephony.record import VoiceCall
 
 ABANDONED = 24 * 3600
@@ -15,8 +15,9 @@ DEEPEST = 20
 """Parents of parents that are followed."""
 
 
-def _made(record: VoiceCall) -> str:
-    return record.id
+def _made(record: VoiceCall) -> tuple[int, str]:
+    """When: several replicas make ids, each with its own digits before the number."""
+    return number_of(record.id), record.id
 
 
 class VoiceCallTable:
@@ -29,6 +30,8 @@ class VoiceCallTable:
         self._by_key: dict[tuple[str, str], str] = {}
         self._children: dict[str, dict[str, None]] = {}
         self._last_number = 0
+        self.slot = 0
+        """Of this replica: a part of each id."""
         self.open = 0
         """How many are not closed."""
         self._open_of: Counter[str] = Counter()
@@ -41,7 +44,7 @@ class VoiceCallTable:
 
     def __iter__(self) -> Iterator[VoiceCall]:
         """The newest first, by when they were made."""
-        return iter(sorted(self._by_id.values(), key=lambda record: record.id, reverse=True))
+        return iter(sorted(self._by_id.values(), key=_made, reverse=True))
 
     def open_of(self, org: str) -> int:
         """How many of this org are not closed."""
@@ -54,7 +57,7 @@ class VoiceCallTable:
     def new_id(self, now: float) -> str:
         """Make an id that no voice call of this or an earlier run has: by the milliseconds of `now`."""
         self._last_number = max(self._last_number + 1, int(now * 1000))
-        while (made := numbered(VOICE_CALL, self._last_number))[:15] in self._by_id:
+        while (made := numbered(VOICE_CALL, self._last_number, self.slot))[:15] in self._by_id:
             self._last_number += 1
         return made
 
