@@ -7,7 +7,7 @@ for itself, so a free one is looked for and, should somebody else take it meanwh
 
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,13 +107,24 @@ class Proxy:
 @contextmanager
 def proxying(folder: Path, key: Path, certificate: Path, ca: Path) -> Iterator[Proxy]:
     """Kamailio with this key and certificate toward callers, and this trust toward the server."""
+
+    def write(home: Path, port: int) -> None:
+        (home / "kamailio.cfg").write_text(CONFIG.format(port=port, modules=modules(), home=home))
+        (home / "tls.cfg").write_text(TLS.format(key=key, certificate=certificate, ca=ca))
+
+    with started(folder, write) as proxy:
+        yield proxy
+
+
+@contextmanager
+def started(folder: Path, write: Callable[[Path, int], None]) -> Iterator[Proxy]:
+    """Kamailio with the files that `write` puts into a folder, `kamailio.cfg` among them, for a port that seemed free."""
     conversation: Conversation | None = None
     for attempt in range(5):
         home = folder / f"kamailio-{attempt}"
         home.mkdir()
         port = _free_port()
-        (home / "kamailio.cfg").write_text(CONFIG.format(port=port, modules=(_modules() or home).parent, home=home))
-        (home / "tls.cfg").write_text(TLS.format(key=key, certificate=certificate, ca=ca))
+        write(home, port)
         folders = ["-f", str(home / "kamailio.cfg"), "-Y", str(home), "-P", str(home / "pid"), "-w", str(home)]
         conversation = Conversation("kamailio", ["kamailio", "-DD", "-E", "-m", "64", "-M", "8", *folders], home)
         try:
@@ -128,6 +139,11 @@ def proxying(folder: Path, key: Path, certificate: Path, ca: Path) -> Iterator[P
         yield Proxy(port, conversation)
     finally:
         conversation.end()
+
+
+def modules() -> Path:
+    """Where Kamailio's modules are."""
+    return (_modules() or Path("/nowhere/tls.so")).parent
 
 
 def _free_port() -> int:
