@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
 
+__tracebackhide__ = True  # pytest shows a failure at the line that asked, not here
 DEFAULT_API = "http://127.0.0.1:8061"
 JSON = "application/json"
 PAGE = 200
@@ -228,6 +229,10 @@ class Client:
     def put(self, path: str, body: Mapping[str, Any]) -> Json:
         """PUT a JSON object; returns the answer's, empty when it has none."""
         return self._json("PUT", path, json.dumps(body).encode(), None)
+
+    def delete(self, path: str) -> Json:
+        """DELETE; returns the answer's JSON object, empty when it has none."""
+        return self._json("DELETE", path, None, None)
 
     def _json(self, method: str, path: str, body: bytes | None, patience: float | None) -> Json:
         with self._asked(method, path, body, patience=patience) as answer:

@@ -1,0 +1,1 @@
+"""The simulator as a container of a test suite, by the library Testcontainers: pip install "sbc-sim[testcontainers]"."""

@@ -1,0 +1,334 @@
+"""The simulator as a test holds it in its hands: where to call, what came, and what shall happen.
+
+def test_my_sbc_places_a_good_call(sbc_sim):
+    my_sbc.dial(sbc_sim.uri("echo"), ca=sbc_sim.ca_pem, user_to_user=sbc_sim.echo_uui)
+    sbc_sim.wait_for_call(uui={"orgId": "echo-test-org"}).assert_passed()
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, TypeVar
+
+from sbc_sim.client import ApiError, Client, Json, Progress, Unreachable
+from sbc_sim.testing import telling
+from sbc_sim.testing.awaiting import Patience, in_thread
+from sbc_sim.testing.call import LOOK, Call, CallFailed
+from sbc_sim.testing.faults import Faults
+from sbc_sim.testing.instance import Died, Instance
+from sbc_sim.testing.rehearsal import Rehearsal
+
+__tracebackhide__ = True  # a failure is shown at the line of the test, not here
+BEFORE_ALL = "0"
+"""Sorts before the id of any call."""
+HANG_UP_SECONDS = 5.0
+"""Longest wait for the end of calls that a test left up."""
+ECHO = {"orgId": "echo-test-org", "scrt2Domain": "afv-wss-echo:7442"}
+"""Content that asks for the echo of the connectivity test, with the settings as they come."""
+T = TypeVar("T")
+MATCH = ("uui", "to", "from", "sipCallId", "region", "partner", "direction", "scenario")
+
+
+class NoSuchCall(AssertionError):
+    """The call that was waited for did not come; the message tells what came instead."""
+
+
+class WatchedClient(Client):
+    """Asks a simulator of our own, and knows when it has died."""
+
+    def __init__(self, instance: Instance, timeout: float = 30.0) -> None:
+        """`instance` runs; `timeout` of one answer in seconds."""
+        super().__init__(instance.api, instance.token, timeout, environment={})
+        self._instance = instance
+
+    def ladder(self, call: str, width: int = 100) -> str:
+        """See Client."""
+        return self._plainly(lambda: super(WatchedClient, self).ladder(call, width))
+
+    def download(self, path: str, target: BinaryIO, progress: Progress | None = None) -> int:
+        """See Client."""
+        return self._plainly(lambda: super(WatchedClient, self).download(path, target, progress))
+
+    def _json(self, method: str, path: str, body: bytes | None, patience: float | None) -> Json:
+        return self._plainly(lambda: super(WatchedClient, self)._json(method, path, body, patience))
+
+    def _plainly(self, ask: Callable[[], T]) -> T:
+        """Ask. What goes wrong is told without the way through the client, which says nothing to the reader of a test report."""
+        failure: ApiError | Died
+        try:
+            return ask()
+        except Unreachable as error:
+            failure = self._instance.obituary() or error
+        except ApiError as error:
+            failure = error
+        raise failure.with_traceback(None) from None
+
+
+class SbcSim:
+    """One running simulator. All its calls block for milliseconds, but those that wait; these have a twin that ends in ``_async``."""
+
+    def __init__(self, instance: Instance) -> None:
+        """`instance` is started when it is not."""
+        self.instance = instance
+        """The process: its folder, log and pid."""
+        self.after = BEFORE_ALL
+        """Id of the newest call of the time before the last reset: only later ones are this test's."""
+        self.stopped = False
+        """True once it was ended on purpose."""
+        if not instance.alive:
+            instance.start()
+        self.client: Client = WatchedClient(instance)
+        """The HTTP client of its API, for all that this handle has no word for."""
+        self._sip_host, _, port = str(self.client.info()["sip"]["advertised"]).rpartition(":")
+        self.sip_port = int(port)
+        """TCP port for SIP over TLS."""
+
+    def __repr__(self) -> str:
+        return f"<SbcSim {self.sip_uri}, {self.api_url}>"
+
+    def __enter__(self) -> SbcSim:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.stop()
+
+    # --- where it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def host(self) -> str:
+        """Host that SIP calls go to."""
+        return self._sip_host.strip("[]")
+
+    @property
+    def sip_uri(self) -> str:
+        """The URI to dial for the echo: ``sip:echo@127.0.0.1:40123;transport=tls``."""
+        return self.uri("echo")
+
+    def uri(self, user: str) -> str:
+        """Give the URI of a number: a test number (``busy``, ``4860``: docs/faults.md) or any other."""
+        return f"sip:{user}@{self._sip_host}:{self.sip_port};transport=tls"
+
+    @property
+    def ca_pem(self) -> Path:
+        """File with the CA to trust (PEM)."""
+        return self.instance.folder / "certs" / "ca.pem"
+
+    @property
+    def api_url(self) -> str:
+        """URL of its page and API."""
+        return self.instance.api
+
+    @property
+    def token(self) -> str | None:
+        """Token of its API; None on loopback, where none is needed."""
+        return self.instance.token
+
+    @property
+    def info(self) -> Json:
+        """Version, addresses, fingerprint of the CA."""
+        return self.client.info()
+
+    # --- what to send --------------------------------------------------------------------------------------------------
+
+    def uui(self, content: Mapping[str, Any] | str) -> str:
+        """Give a User-to-User value: JSON or text in hex (RFC 7433)."""
+        text = content if isinstance(content, str) else json.dumps(content, separators=(",", ":"))
+        return f"{text.encode().hex()};encoding=hex"
+
+    @property
+    def echo_uui(self) -> str:
+        """The User-to-User value that asks for the echo."""
+        return self.uui(ECHO)
+
+    # --- what came -----------------------------------------------------------------------------------------------------
+
+    def calls(self, **filters: str | None) -> list[Call]:
+        """Calls of this test, oldest first. Filters: status (pass, warn, fail or a state), region, partner."""
+        return [Call(self.client, data) for data in reversed(self._calls(**filters))]
+
+    def attempts(self) -> list[Json]:
+        """Connections of this test that never became calls, oldest first: why, and findings."""
+        return list(self.client.attempts())[::-1]
+
+    def outside(self) -> list[Json]:
+        """What belongs to no call, oldest first: connections, messages that cannot be read, requests that were refused."""
+        found: list[Json] = self.client.get("/api/v1/messages?limit=200")["messages"]
+        return found[::-1]
+
+    def wait_for_call(
+        self,
+        *,
+        uui: Mapping[str, Any] | str | None = None,
+        to: str | None = None,
+        from_: str | None = None,
+        sip_call_id: str | None = None,
+        region: str | None = None,
+        partner: str | None = None,
+        direction: str | None = None,
+        scenario: str | None = None,
+        state: str = "ended",
+        timeout: float = 15.0,
+        after: Call | None = None,
+    ) -> Call:
+        """Wait for a call of this test by what it is, and give it; `timeout` in seconds. Raises NoSuchCall, which tells what came instead.
+
+        `uui`: fields that must be in its User-to-User, or the value; `to`, `from_`: numbers or whole URIs; `state`: ringing, answered,
+        ended or rejected (what is past a state has reached it). Of several that fit the earliest is given; `after` looks behind another.
+        """
+        match = _match(uui, to, from_, sip_call_id, region, partner, direction, scenario)
+        return self._wait(match, state, after, Patience(timeout))
+
+    async def wait_for_call_async(
+        self,
+        *,
+        uui: Mapping[str, Any] | str | None = None,
+        to: str | None = None,
+        from_: str | None = None,
+        sip_call_id: str | None = None,
+        region: str | None = None,
+        partner: str | None = None,
+        direction: str | None = None,
+        scenario: str | None = None,
+        state: str = "ended",
+        timeout: float = 15.0,
+        after: Call | None = None,
+    ) -> Call:
+        """As `wait_for_call`, for asynchronous tests: the event loop goes on, and whoever is cancelled waits no more."""
+        match = _match(uui, to, from_, sip_call_id, region, partner, direction, scenario)
+        return await in_thread(lambda patience: self._wait(match, state, after, patience), timeout)
+
+    def wait_for_attempt(self, timeout: float = 15.0) -> Json:
+        """Wait for a connection that fails before it can carry a call, a TLS handshake that is broken off say; give the newest."""
+        patience = Patience(timeout)
+        while not (found := self.attempts()):
+            if not patience.left:
+                raise NoSuchCall(telling.missed("connection that failed", timeout, self._calls(), {}, [], self.outside()))
+            patience.pause(LOOK)
+        return found[-1]
+
+    def assert_all_passed(self, ignore: Iterable[str] = (), strict: bool = False) -> None:
+        """See that every call of this test passed, and that every connection could carry one."""
+        for call in self.calls():
+            call.assert_passed(ignore, strict)
+        if attempts := self.attempts():
+            raise CallFailed(telling.attempts_text(attempts))
+
+    # --- what shall happen ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def faults(self) -> Faults:
+        """What it does wrong on purpose: ``sbc_sim.faults.add("busy", count=1)``."""
+        return Faults(self.client)
+
+    def escalate(self, call: Call, mode: str | None = None, why: str | None = None, target: str | None = None) -> Call:
+        """Give a live call back to the partner (docs/escalation.md)."""
+        return call.escalate(mode, why, target)
+
+    def rehearse(
+        self,
+        *,
+        regions: Iterable[str] | None = None,
+        parts: Iterable[str] | None = None,
+        escalations: Iterable[str] | None = None,
+        partner: str | None = None,
+        step_seconds: float | None = None,
+        tries: int = 1,
+        name: str | None = None,
+    ) -> Rehearsal:
+        """Begin a rehearsal of the endorsement (docs/rehearsal.md); a step is given up after so many failed `tries`."""
+        wish = {
+            "partner": partner,
+            "regions": None if regions is None else list(regions),
+            "parts": None if parts is None else list(parts),
+            "escalations": None if escalations is None else list(escalations),
+            "stepSeconds": step_seconds,
+            "tries": tries,
+            "name": name,
+        }
+        return Rehearsal(
+            self.client, self.client.post("/api/v1/rehearsals", {key: value for key, value in wish.items() if value is not None})
+        )
+
+    def trust_key(self, pem: str, *, name: str = "test", org_id: str | None = None, call_center: str | None = None) -> Json:
+        """Give the public key by which tokens of the Telephony Integration API are checked (docs/telephony.md)."""
+        more = {"orgId": org_id, "callCenter": call_center}
+        return self.client.put(f"/api/v1/telephony/keys/{name}", {"pem": pem, **{key: value for key, value in more.items() if value}})
+
+    def voice_calls(self) -> list[Json]:
+        """Voice calls of the Telephony Integration API, newest first."""
+        found: list[Json] = self.client.get("/api/v1/voice-calls")["voiceCalls"]
+        return found
+
+    # --- from test to test -----------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Begin anew: calls that are up get BYE; what is over, faults and rehearsals are forgotten. One that has died is started again."""
+        if not self.instance.alive:
+            self.instance.start()
+        self.end_calls()
+        self.client.reset()
+        self.instance.mark()
+        newest = next(self.client.calls(most=1), None)
+        self.after = BEFORE_ALL if newest is None else str(newest["id"])
+
+    def end_calls(self) -> None:
+        """End what is up: calls by BYE, rehearsals by a stop."""
+        live = [Call(self.client, data) for data in self.client.calls() if data.get("state") in ("ringing", "answered")]
+        for call in live:
+            self._hang_up(call)
+        patience = Patience(HANG_UP_SECONDS)
+        for call in live:
+            while not call.refresh().over and patience.left:
+                patience.pause(LOOK)
+        for told in self.client.get("/api/v1/rehearsals").get("rehearsals", []):
+            if told.get("state") == "running":
+                Rehearsal(self.client, told).stop()
+
+    def stop(self) -> None:
+        """End the simulator."""
+        self.stopped = True
+        self.instance.stop()
+
+    def _hang_up(self, call: Call) -> None:
+        try:
+            self.client.hang_up(call.id)
+        except ApiError as error:
+            if error.status not in (404, 409):  # it ended by itself meanwhile
+                raise
+
+    def _calls(self, **filters: str | None) -> list[Json]:
+        """As the API tells them, newest first."""
+        return [data for data in self.client.calls(None, **filters) if str(data["id"]) > self.after]
+
+    def _wait(self, match: Json, state: str, after: Call | None, patience: Patience) -> Call:
+        begin = self.after if after is None else after.id
+        while True:
+            until = patience.slice
+            try:
+                return Call(self.client, self.client.wait(match, state, until, begin))
+            except ApiError as error:
+                if error.status != 408:
+                    raise
+            if not patience.left:
+                raise NoSuchCall(self._missed(match, state, patience.seconds))
+
+    def _missed(self, match: Json, state: str, seconds: float) -> str:
+        return telling.missed(telling.described(match, state), seconds, self._calls(), match, self.attempts(), self.outside())
+
+
+def _match(
+    uui: Mapping[str, Any] | str | None,
+    to: str | None,
+    from_: str | None,
+    sip_call_id: str | None,
+    region: str | None,
+    partner: str | None,
+    direction: str | None,
+    scenario: str | None,
+) -> Json:
+    wanted = (dict(uui) if isinstance(uui, Mapping) else uui, to, from_, sip_call_id, region, partner, direction, scenario)
+    return {name: value for name, value in zip(MATCH, wanted, strict=True) if value is not None}
