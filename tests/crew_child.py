@@ -1,0 +1,63 @@
+"""A parent with two workers that only wait for their line to end, for tests/test_crew.py: it prints what happens, one JSON each line.
+
+The first argument says what worker 2 does wrong; the file of the second argument is where it counts its starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from sbc_sim.workers import Crew, CrewError, say
+
+
+def tell(**what: object) -> None:
+    print(json.dumps(what), flush=True)
+
+
+def main(wrong: str, starts: Path) -> int:
+    def work(number: int, line: socket.socket) -> int:
+        begun = len(starts.read_bytes()) if starts.exists() else 0
+        if number == 2:
+            with starts.open("ab") as file:
+                file.write(b".")
+        if number == 2 and wrong == "cannot-begin":
+            say(line, failed="no port is free")
+            return 3
+        if number == 2 and (wrong == "raises" or (wrong == "raises-again" and begun == 1)):
+            raise RuntimeError("a bug of ours")
+        if wrong == "deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say(line, ready=number)
+        while line.recv(16):
+            pass
+        if wrong == "deaf":
+            time.sleep(600)
+        tell(stopped=number)
+        return 0
+
+    crew = Crew(
+        [1, 2],
+        work,
+        lambda level, text: tell(level=level, text=text),
+        grace=0.5,
+        on_change=lambda pids, deaths: tell(pids=pids, deaths=deaths),
+        leash=0,
+    )
+    try:
+        tell(first=crew.start(), parent=os.getpid())
+    except CrewError as error:
+        tell(error=str(error))
+        return 3
+    code = crew.watch()
+    tell(code=code)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))

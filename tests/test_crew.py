@@ -1,0 +1,156 @@
+"""The parent of several workers: it starts them, starts anew who dies, passes the end on, and no worker outlives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sbc_sim.workers import PAUSES, pause
+from tests.end_to_end.clients.conversation import wait_until
+
+CHILD = Path(__file__).with_name("crew_child.py")
+
+
+class Parent:
+    """The process under test, and what it told so far."""
+
+    def __init__(self, folder: Path, wrong: str) -> None:
+        self.starts = folder / "starts"
+        self.process = subprocess.Popen(
+            [sys.executable, str(CHILD), wrong, str(self.starts)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(CHILD.parents[1])},
+        )
+        self.told: list[dict[str, Any]] = []
+
+    def hear(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Read on until it told something that is wanted; an end before that fails."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.told.append(json.loads(line))
+            if wanted(self.told[-1]):
+                return self.told[-1]
+        raise AssertionError(f"it ended: {self.told}; {self.process.stderr.read() if self.process.stderr else ''}")
+
+    def ready(self) -> dict[int, int]:
+        """Wait until all are ready; give their processes by number."""
+        pids = self.hear(lambda told: "pids" in told)["pids"]
+        assert self.hear(lambda told: "first" in told)["first"] == [{"ready": 1}, {"ready": 2}]
+        return {int(number): pid for number, pid in pids.items()}
+
+    def end(self) -> tuple[int, str]:
+        """Read to the end; give the exit code and what stood on standard error."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.told += [json.loads(line) for line in self.process.stdout]
+        errors = self.process.stderr.read()
+        return self.process.wait(30), errors
+
+
+@pytest.fixture
+def parent(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Parent]:
+    child = Parent(tmp_path, getattr(request, "param", "nothing"))
+    yield child
+    child.process.kill()
+    child.process.wait()
+    for stream in (child.process.stdin, child.process.stdout, child.process.stderr):
+        assert stream is not None
+        stream.close()
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there; one that only waits to be buried is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_to_the_parent_ends_all_workers_in_good_order(parent: Parent, number: int, code: int) -> None:
+    pids = parent.ready()
+    parent.process.send_signal(number)
+    ended, errors = parent.end()
+    assert (ended, errors) == (code, "")
+    assert sorted(told["stopped"] for told in parent.told if "stopped" in told) == [1, 2]
+    assert not any(map(runs, pids.values()))
+
+
+def test_the_end_of_the_leash_ends_all_workers_in_good_order(parent: Parent) -> None:
+    parent.ready()
+    assert parent.process.stdin is not None
+    parent.process.stdin.close()
+    ended, errors = parent.end()
+    assert (ended, errors) == (0, "")
+    assert sorted(told["stopped"] for told in parent.told if "stopped" in told) == [1, 2]
+
+
+def test_a_worker_that_was_killed_is_replaced_while_the_others_go_on(parent: Parent) -> None:
+    pids = parent.ready()
+    os.kill(pids[2], signal.SIGKILL)
+    said = parent.hear(lambda told: told.get("level") == "error")["text"]
+    assert said == f"worker 2 (pid {pids[2]}) has died, and its calls with it: a new one starts in 0.5 s"
+    assert parent.hear(lambda told: "pids" in told) == {"pids": {"1": pids[1]}, "deaths": {"1": 0, "2": 1}}
+    new = parent.hear(lambda told: "pids" in told)["pids"]
+    assert new["1"] == pids[1]
+    assert new["2"] not in pids.values()
+    assert parent.hear(lambda told: told.get("level") == "warning")["text"] == f"worker 2 is back (pid {new['2']})"
+
+
+@pytest.mark.parametrize("parent", ["raises-again"], indirect=True)
+def test_one_that_dies_again_waits_longer_before_its_next_start(parent: Parent) -> None:
+    os.kill(parent.ready()[2], signal.SIGKILL)
+    words = [parent.hear(lambda told: told.get("level") == "error")["text"] for _ in range(2)]
+    assert [word.rpartition(" starts in ")[2] for word in words] == ["0.5 s", "1 s"]
+    parent.hear(lambda told: "is back" in told.get("text", ""))
+
+
+def test_pauses_grow_and_have_an_end() -> None:
+    assert [pause(deaths) for deaths in range(1, 9)] == [*PAUSES, PAUSES[-1], PAUSES[-1]]
+    assert list(PAUSES) == sorted(set(PAUSES))
+
+
+@pytest.mark.parametrize("parent", ["cannot-begin"], indirect=True)
+def test_what_keeps_a_worker_from_beginning_ends_all_with_its_sentence(parent: Parent) -> None:
+    ended, _ = parent.end()
+    assert ended == 3
+    assert {"error": "no port is free"} in parent.told
+    assert parent.starts.read_bytes() == b".", "it is not tried again"
+
+
+@pytest.mark.parametrize("parent", ["raises"], indirect=True)
+def test_a_worker_that_fails_before_it_is_ready_ends_all_and_shows_why(parent: Parent) -> None:
+    ended, errors = parent.end()
+    assert ended == 3
+    assert {"error": "worker 2 ended before it was ready: see the lines above"} in parent.told
+    assert "RuntimeError: a bug of ours" in errors
+
+
+def test_no_worker_outlives_a_parent_that_was_killed(parent: Parent) -> None:
+    pids = parent.ready()
+    parent.process.kill()
+    parent.end()
+    wait_until(lambda: not any(map(runs, pids.values())), "the workers have ended")
+    assert sorted(told["stopped"] for told in parent.told if "stopped" in told) == [1, 2]
+
+
+@pytest.mark.parametrize("parent", ["deaf"], indirect=True)
+def test_who_does_not_end_in_time_is_killed_and_the_exit_code_says_so(parent: Parent) -> None:
+    pids = parent.ready()
+    parent.process.terminate()
+    ended, _ = parent.end()
+    assert ended == 3
+    killed = [told["text"] for told in parent.told if told.get("level") == "error"]
+    assert killed == [f"worker {number} (pid {pids[number]}) is killed: no end within 0.5 s" for number in (1, 2)]
+    assert not any(map(runs, pids.values()))
