@@ -6,14 +6,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from sbc_sim.addresses import Addresses, Ports, split_host_port
 from sbc_sim.calls.directory import Directory
 from sbc_sim.calls.partner import Partner
 from sbc_sim.calls.region import Region
+from sbc_sim.journal.owners import Alone, Fellows, TooManyOrders
 from sbc_sim.journal.view import camel
+from sbc_sim.net import certificates
 from sbc_sim.net.listeners import Rotation
+from sbc_sim.net.shown_certificates import Change, How
 from sbc_sim.settings import Endpoint, Settings
+
+ROTATE = "rotate"
+"""The order to all other replicas: `order_of`."""
+_log = Logger()
 
 
 class Regional:
@@ -27,8 +35,10 @@ class Regional:
         addresses: Addresses,
         ports: Callable[[], Ports],
         options: Callable[[str], list[dict[str, Any]]] = lambda partner: [],
+        fellows: Fellows | None = None,
     ) -> None:
-        """`ports` gives the real ones, `options` tells how OPTIONS of ours to a partner fare."""
+        """`ports` gives the real ones, `options` tells how OPTIONS of ours to a partner fare; `fellows`: the other replicas."""
+        self._fellows = fellows or Alone()
         self._settings = settings
         self._directory = directory
         self._rotation = rotation
@@ -109,8 +119,40 @@ class Regional:
         return self._rotation.all_shown()
 
     def rotate(self, how: str, region: str) -> Deferred[dict[str, Any]]:
-        """Show another certificate. Raises ValueError for words that mean nothing."""
-        return self._rotation.rotate(how, region)
+        """Show another certificate, here and at the other replicas. Raises ValueError for words that mean nothing."""
+        return self._rotation.rotate(how, region).addCallback(self._ordered)
+
+    def _ordered(self, told: dict[str, Any]) -> dict[str, Any]:
+        """Have the others do the same once it worked here."""
+        if self._fellows.name and self._rotation.newest is not None:
+            self._fellows.order("", ROTATE, order_of(self._rotation.newest))
+        return told
+
+    def renewed(self) -> None:
+        """Have the others renew theirs too, since a call to test number 1020 has renewed ours."""
+        try:
+            self._ordered({})
+        except TooManyOrders as error:
+            _log.warn("other replicas show their old certificates on: {why}", why=str(error))
+
+    def ordered(self, data: Mapping[str, Any]) -> None:
+        """Show what another replica shows. Raises KeyError, ValueError and CertificateError for what makes no sense."""
+        ca = data.get("ca")
+        shown = None if ca is None else certificates.of_order(str(ca["certificate"]), str(ca["key"]))
+        rotated = self._rotation.rotate(str(data["how"]), str(data["region"]), shown)
+        rotated.addErrback(lambda failure: _log.failure("the certificate of another replica cannot be shown here", failure=failure))
+
+    def standing(self) -> list[dict[str, Any]]:
+        """What is shown instead of what the settings say, as `ordered` takes it: for a replica that has just begun."""
+        return [order_of(change) for change in self._rotation.changes]
+
+
+def order_of(change: Change) -> dict[str, Any]:
+    """A rotation as other replicas can do it. The key of another CA goes with it, for its certificate is what partners are told to trust:
+    it was made for a rehearsal, and signs for nobody else."""
+    ca = change.ca if change.how is How.NEW_CA else None
+    told = None if ca is None else {"certificate": ca.certificate_pem().decode("ascii"), "key": ca.key_pem().decode("ascii")}
+    return {"how": change.how.value, "region": change.region, "ca": told}
 
 
 def _sorted(partner: Partner) -> list[tuple[str, Mapping[str, Any]]]:

@@ -220,6 +220,12 @@ def load_own(cert_file: Path, key_file: Path, now: dt.datetime | None = None) ->
     return Credentials(leaf, tuple(chain), key, _weaknesses(leaf, chain))
 
 
+def of_order(certificate: str, key: str) -> Credentials:
+    """Read a certificate and its key, PEM, that another replica has sent. Raises `CertificateError`."""
+    leaf, *chain = pem_files.certificates_of(certificate.encode("ascii", "replace"), "the order of another replica")
+    return Credentials(leaf, tuple(chain), pem_files.key_of(key.encode("ascii", "replace"), "the order of another replica"))
+
+
 # --- what is in the directory -------------------------------------------------------------------------------------------
 
 

@@ -108,6 +108,10 @@ class Rotation:
         """`regions` maps the names there are to their host names; `clock` gives unix seconds."""
         self.on_entry: Callable[[Entry], object] = lambda entry: None
         """Is told of each rotation: the journal."""
+        self.on_renewed: Callable[[], object] = lambda: None
+        """Is told when a call to test number 1020 has renewed the certificate."""
+        self.newest: Change | None = None
+        """What was changed last."""
         self._shown = shown
         self._listeners = listeners
         self._regions = regions
@@ -115,16 +119,21 @@ class Rotation:
         self._clock = clock
         self._since: dict[str, float] = {}
 
-    def rotate(self, how: str = How.NEW_LEAF.value, region: str = EVERYWHERE) -> Deferred[dict[str, Any]]:
+    def rotate(
+        self, how: str = How.NEW_LEAF.value, region: str = EVERYWHERE, other_ca: Credentials | None = None
+    ) -> Deferred[dict[str, Any]]:
         """Show another certificate from the next connection on, in one region or (empty) everywhere; fires with what is shown then.
 
-        `how`: see `How`; "original" goes back. Keys are made in a thread, so that no call waits for them. Raises ValueError for words and
-        regions that there are not; fails with `CertificateError` when the CA cannot be used, and nothing has changed then.
+        `how`: see `How`; "original" goes back. `other_ca`: the one of new-ca, when another replica has made it. Keys are made in a
+        thread, so that no call waits for them. Raises ValueError for words and regions that there are not; fails with `CertificateError`
+        when the CA cannot be used, and nothing has changed then.
         """
         wanted = how_named(how)
         if region and region not in self._regions:
             raise ValueError(f"there is no region {region!r}: {', '.join(self._regions) or 'none is set'}")
-        made: Deferred[Change] = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._shown.prepare, wanted, region)
+        made: Deferred[Change] = deferToThreadPool(
+            self._reactor, self._reactor.getThreadPool(), self._shown.prepare, wanted, region, other_ca
+        )
         return made.addCallback(self._show)
 
     def renew(self) -> None:
@@ -136,7 +145,12 @@ class Rotation:
         if on_purpose is not None:
             self._not_renewed(f"{on_purpose} is shown on purpose, and stays (sbc-sim tls rotate original ends it)")
             return
-        self.rotate().addErrback(self._failed_to_renew)
+        self.rotate().addCallback(lambda told: self.on_renewed()).addErrback(self._failed_to_renew)
+
+    @property
+    def changes(self) -> list[Change]:
+        """What is shown instead of what the settings say."""
+        return self._shown.changes
 
     def _failed_to_renew(self, failure: Failure) -> None:
         if not isinstance(failure.value, CertificateError):
@@ -149,6 +163,7 @@ class Rotation:
     def _show(self, change: Change) -> dict[str, Any]:
         self._shown.show(change)
         self._listeners.refresh()
+        self.newest = change
         now = self._clock()
         if change.region == EVERYWHERE:
             self._since.clear()

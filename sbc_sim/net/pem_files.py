@@ -40,17 +40,27 @@ def public_der(key: PublicKeyTypes) -> bytes:
 
 def read_certificates(path: Path) -> list[x509.Certificate]:
     """Read all certificates of a file, at least one. Raises `CertificateError`."""
+    return certificates_of(_read(path), str(path))
+
+
+def certificates_of(pem: bytes, path: str) -> list[x509.Certificate]:
+    """Read all certificates of a text, at least one; `path`: where it comes from. Raises `CertificateError`."""
     try:
-        return x509.load_pem_x509_certificates(_read(path))
+        return x509.load_pem_x509_certificates(pem)
     except ValueError as problem:
         raise CertificateError(f"{path} holds no readable PEM certificate: {_MEND}") from problem
 
 
 def read_key(path: Path) -> PrivateKey:
     """Read a private key that is not encrypted. Raises `CertificateError`."""
+    return key_of(_read(path), str(path))
+
+
+def key_of(pem: bytes, path: str) -> PrivateKey:
+    """Read a private key that is not encrypted from a text; `path`: where it comes from. Raises `CertificateError`."""
     try:
         # To prove its primes again costs 50 ms at each start; `fits` proves more in one.
-        key = serialization.load_pem_private_key(_read(path), password=None, unsafe_skip_rsa_key_validation=True)
+        key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     except TypeError as problem:
         raise CertificateError(f"the key in {path} is encrypted: save it without a passphrase, readable by this user alone") from problem
     except (ValueError, UnsupportedAlgorithm) as problem:

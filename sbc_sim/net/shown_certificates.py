@@ -149,10 +149,10 @@ class ShownCertificates:
 
     # --- rotation ------------------------------------------------------------------------------------------------------
 
-    def prepare(self, how: How, region: str = EVERYWHERE) -> Change:
+    def prepare(self, how: How, region: str = EVERYWHERE, other_ca: Credentials | None = None) -> Change:
         """Make what a change needs: up to a second for new keys, so fit for a thread; nothing has changed yet.
 
-        Raises `CertificateError`.
+        `other_ca`: the one of NEW_CA, when another replica has made it. Raises `CertificateError`.
         """
         if how is How.ORIGINAL:
             return Change(how, region, None, None)
@@ -161,7 +161,7 @@ class ShownCertificates:
             return Change(how, region, None, None)
         if how is How.SELF_SIGNED:
             return Change(how, region, None, certificates.new_key())
-        ca = certificates.other_ca() if how is How.NEW_CA else certificates.local_ca(self._directory)
+        ca = (other_ca or certificates.other_ca()) if how is How.NEW_CA else certificates.local_ca(self._directory)
         return Change(how, region, ca, certificates.new_key())
 
     def _by_files(self, region: str) -> bool:
