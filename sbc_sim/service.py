@@ -77,6 +77,8 @@ FAREWELL = 0.05
 """Seconds in which the last octets of HTTP answers leave."""
 WRITE_SECONDS = 1.0
 """From one writing of the metrics for other workers to the next."""
+DRAIN_LOOK = 0.1
+"""Seconds from one look whether calls are still live to the next."""
 OTHER_CONNECTIONS = 200
 """HTTP connections beside those that follow the events."""
 
@@ -171,7 +173,7 @@ class Service:
         self.ca_file: Path | None = None
         self.token = token_of(settings) if worker is None else worker.token
         self._reactor = reactor
-        self._running = False
+        self._running = self._stopping = False
         self._web: Any = None
         self._metrics_writer: LoopingCall | None = None
         self.clock = unix_clock()
@@ -461,9 +463,23 @@ class Service:
         self.rehearsing.clear()
         return forgotten
 
+    def drain(self, seconds: float) -> Deferred[None]:
+        """Take no new calls, say so on /readyz; fires when no call is live any more, or after `seconds`. `stop` cuts it short."""
+        self._running = False
+        self.shell.ask(self.switchboard.close_to_new)
+        done: Deferred[None] = Deferred()
+        self._await_calls(done, self._reactor.seconds() + seconds)
+        return done
+
+    def _await_calls(self, done: Deferred[None], until: float) -> None:
+        if not self.switchboard.live_calls or self._reactor.seconds() >= until:
+            done.callback(None)
+        elif not self._stopping:
+            self._reactor.callLater(DRAIN_LOOK, self._await_calls, done, until)
+
     def stop(self, grace: float = 2.0) -> Deferred[None]:
         """End calls with BYE, close everything; fires when all is closed."""
-        self._running = False
+        self._running, self._stopping = False, True
         if self._metrics_writer is not None:
             self._metrics_writer.stop()
         self.faulting.stop()

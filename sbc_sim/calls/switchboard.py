@@ -294,10 +294,15 @@ class Switchboard:
         self._with(self._calls.get(call), now, lambda live: live.conclude(status, now))
         return self._finish(now)
 
-    def shutdown(self, now: float) -> list[Output]:
-        """Take no new calls and end the live ones: BYE with Reason."""
+    def close_to_new(self, now: float) -> list[Output]:
+        """Take no new calls from now on, 503 for INVITE and OPTIONS; the live ones go on."""
         self._closing = "the simulator is shutting down"
         self.keepalive.stop()
+        return self._finish(now)
+
+    def shutdown(self, now: float) -> list[Output]:
+        """Take no new calls and end the live ones: BYE with Reason."""
+        self.close_to_new(now)
         for call in list(self._calls.values()):
             call.hang_up("shutdown", self._closing, now)
             self._register.moved(call, now)

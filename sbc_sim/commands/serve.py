@@ -16,8 +16,9 @@ from sbc_sim.commands.shared import (
     PASSED,
     RULE_FAILED,
     CannotRun,
+    Ending,
     SettingsCommand,
-    end_reactor,
+    end_on_sigterm,
     loaded,
     own_version,
     paint,
@@ -41,6 +42,7 @@ def _keep_workers(ctx: click.Context, _: click.Parameter, count: int | None) -> 
 @click.pass_context
 def serve(ctx: click.Context, ports_file: Path | None, until_stdin_ends: bool) -> int:
     """Run the simulator until it is interrupted."""
+    end_on_sigterm()
     found = loaded(ctx, files=True)
     settings = found.settings
     if settings.workers.count > 1:
@@ -65,7 +67,8 @@ def serve(ctx: click.Context, ports_file: Path | None, until_stdin_ends: bool) -
     logs.say(f"listening: sip {ports.sip}, http {ports.http}, media {ports.media_start}-{ports.media_end}", ports=asdict(ports))
     if until_stdin_ends:
         _stop_with_stdin(reactor)
-    return run_reactor(reactor, lambda: service.stop().addBoth(lambda _: end_reactor(reactor)))
+    ending = Ending(service, reactor)
+    return run_reactor(reactor, ending.stop, ending.drain)
 
 
 def _stop_with_stdin(reactor: Any) -> None:

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sbc_sim.commands.shared import CANNOT_RUN, CannotRun, Unusable, end_reactor, own_version, paint, run_reactor, say, the_reactor
+from sbc_sim.commands.shared import CANNOT_RUN, CannotRun, Ending, Unusable, own_version, paint, run_reactor, say, the_reactor
 from sbc_sim.worker_plan import Share, WorkerPart, shares
 from sbc_sim.workers import Crew, CrewError
 from sbc_sim.workers import say as tell_parent
@@ -154,23 +154,12 @@ def _work(plan: _Plan, parent: int, number: int, line: socket.socket) -> int:
         tell_parent(line, failed=str(error))
         return CANNOT_RUN
     service.store.subscribe(logs.tell)
-    stop = _once(lambda: service.stop().addBoth(lambda _: end_reactor(reactor)))
-    ParentLine(reactor, line, stop)
+    ending = Ending(service, reactor)
+    ParentLine(reactor, line, ending.stop)
     tell_parent(line, ready=_told(service), banner=asdict(service.announcement.banner()) if part.share.number == 1 else None)
-    code = run_reactor(reactor, stop)
+    code = run_reactor(reactor, ending.stop, ending.drain)
     _tidy(part, parent)
     return code
-
-
-def _once(do: Callable[[], object]) -> Callable[[], None]:
-    """Let the first of a signal and the end of the line count."""
-    left = [do]
-
-    def call() -> None:
-        if left:
-            left.pop()()
-
-    return call
 
 
 def _told(service: Any) -> dict[str, Any]:

@@ -164,19 +164,28 @@ def the_reactor() -> Any:
     return reactor
 
 
-def run_reactor(reactor: Any, stop: Callable[[], object]) -> int:
+def end_on_sigterm() -> None:
+    """End at once on SIGTERM until `run_reactor` takes over: the first process of a container has no default for it, and would go on."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(PASSED))
+
+
+def run_reactor(reactor: Any, stop: Callable[[], object], drain: Callable[[], object] | None = None) -> int:
     """Run until somebody calls `end_reactor`; returns 0, or 130 after an interrupt.
 
-    SIGINT and SIGTERM call `stop`, which must lead to `end_reactor` by and by; a second signal ends the process at once.
+    SIGINT and SIGTERM call `stop`, which must lead to `end_reactor` by and by; a second signal ends the process at once. With `drain`, a
+    first SIGTERM calls that, which must lead to `stop` by and by, and the next signal `stop`.
     """
     code: int | None = None
+    left = [stop] if drain is None else [stop, drain]
 
     def interrupted(number: int, _: object) -> None:
         nonlocal code
-        if code is not None:
+        if not left:
             os._exit(INTERRUPTED)
-        code = INTERRUPTED if number == signal.SIGINT else PASSED
-        reactor.callFromThread(stop)
+        if number == signal.SIGINT:
+            del left[1:]
+        code = code if code is not None else INTERRUPTED if number == signal.SIGINT else PASSED
+        reactor.callFromThread(left.pop())
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupted)
@@ -192,6 +201,31 @@ def end_reactor(reactor: Any) -> None:
 
     with contextlib.suppress(ReactorNotRunning):
         reactor.stop()
+
+
+class Ending:
+    """How a service that serves ends: calls may go on for limits.drain_seconds, or end at once."""
+
+    def __init__(self, service: Any, reactor: Any) -> None:
+        """Nothing has ended yet."""
+        self._service = service
+        self._reactor = reactor
+        self._begun = False
+
+    def drain(self) -> None:
+        """Take no new calls, and stop when the live ones are over or their time is."""
+        seconds, live = self._service.settings.limits.drain_seconds, self._service.switchboard.live_calls
+        if seconds and live:
+            from sbc_sim import logs
+
+            logs.say(f"stopping: no new calls, and the live ones get BYE in {seconds:g} s (limits.drain_seconds)", calls=live)
+        self._service.drain(seconds).addCallback(lambda _: self.stop())
+
+    def stop(self) -> None:
+        """End calls with BYE, then the reactor; a second time does nothing."""
+        if not self._begun:
+            self._begun = True
+            self._service.stop().addBoth(lambda _: end_reactor(self._reactor))
 
 
 STYLES: dict[str, dict[str, Any]] = {
