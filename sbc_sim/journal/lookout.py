@@ -37,8 +37,8 @@ class Closer(Protocol):
     def live(self, line: Connection, left: Replica) -> list[str]:
         """Calls of it that are still up."""
 
-    def end(self, line: Connection, left: Replica, calls: Sequence[str]) -> None:
-        """End these, within a transaction of the caller."""
+    def end(self, line: Connection, left: Replica, calls: Sequence[str], closer: str, now: float) -> None:
+        """End these, within a transaction of the caller; `closer`: our name, `now`: unix seconds."""
 
 
 def entered(rows: ReplicaRows, member: Member) -> Member:
@@ -222,13 +222,15 @@ class Lookout:
             left = rows.judge(self.member.id, self._options.lost_seconds)
             closing = [Closing(one, deque(self._closer.live(line, one))) for one in left]
         self._closing.extend(closing)
+        if left:
+            self._look(rows.listing(self.member.id))
 
     def _close_some(self, line: Connection, rows: ReplicaRows) -> None:
         closing = self._closing[0]
         calls = [closing.calls[place] for place in range(min(CALLS_AT_ONCE, len(closing.calls)))]
         with transaction(line):
             if calls:
-                self._closer.end(line, closing.left, calls)
+                self._closer.end(line, closing.left, calls, self.member.name, rows.now())
             if len(calls) == len(closing.calls):
                 rows.closed(closing.left.id)
                 ring(line)

@@ -1,4 +1,4 @@
-"""What becomes of the calls of a replica that died or left: another one ends them, and their traces say what is known."""
+"""What ends the calls of a replica that died or left without ending them: another one, so that no call stands as live for ever."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from collections.abc import Sequence
 
 from sbc_sim.journal.database import Connection
 from sbc_sim.journal.record import StoreLimits
-from sbc_sim.journal.replica import Replica
-
-REASON = "lost"
+from sbc_sim.journal.replica import SLOTS, Replica
 
 
 class LostCalls:
-    """Ends calls of those that left."""
+    """Finds and ends them."""
 
     def __init__(self, limits: StoreLimits | None = None) -> None:
         """`limits`: what the store keeps of one call."""
         self._limits = limits or StoreLimits()
 
     def live(self, line: Connection, left: Replica) -> list[str]:
-        """Calls of it that are still up. By its slot too: a newer replica may have the same name."""
+        """Calls of it that are still up. By its slot too: a newer replica may have the same name. Raises what a connection raises."""
         rows = line.execute("SELECT id, ordinal FROM calls WHERE replica = ? AND over = 0 ORDER BY ordinal", (left.name,)).fetchall()
-        return [call for call, ordinal in rows if ordinal & 1023 == left.slot]
+        return [call for call, ordinal in rows if ordinal % SLOTS == left.slot]
 
-    def end(self, line: Connection, left: Replica, calls: Sequence[str]) -> None:
-        """End these at the time of their last entries, within a transaction of the caller; what has ended meanwhile is left alone."""
-        raise NotImplementedError
+    def end(self, line: Connection, left: Replica, calls: Sequence[str], closer: str, now: float) -> None:
+        """End these, within a transaction of the caller; what has ended meanwhile is left alone. Raises what a connection raises.
+
+        `closer`: name of who does it; `now`: unix seconds.
+        """
+        from sbc_sim.journal.restart import end_lost_calls  # packs entries and views: nothing that a start should wait for
+
+        end_lost_calls(line, self._limits, closer, left.name, left.slot, calls, left.seen_at, now)

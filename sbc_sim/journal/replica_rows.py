@@ -45,6 +45,10 @@ class ReplicaRows:
 
     # --- being there -------------------------------------------------------------------------------------------------
 
+    def now(self) -> float:
+        """The database's clock, unix seconds."""
+        return float(self._all(f"SELECT {self._clock}")[0][0])
+
     def taken(self) -> list[tuple[int, str, float, str]]:
         """Slot, state, last sign of life and name of every known replica."""
         return [(int(slot), state, seen, name) for slot, state, seen, name in self._all("SELECT slot, state, seen_at, name FROM replicas")]
@@ -79,7 +83,7 @@ class ReplicaRows:
             f"DELETE FROM replicas WHERE seen_at < {now} - ? AND (state = 'gone' OR (state = 'lost' AND closed_at IS NOT NULL))",
             (REMEMBERED_SECONDS,),
         )
-        self._connection.execute(f"DELETE FROM orders WHERE abs({now} - at) > ?", (ORDER_SECONDS, ORDER_SECONDS))
+        self._connection.execute(f"DELETE FROM orders WHERE abs({now} - at) > ?", (ORDER_SECONDS,))
 
     # --- those that left ---------------------------------------------------------------------------------------------
 

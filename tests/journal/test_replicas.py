@@ -1,0 +1,283 @@
+"""Replicas on a real database: who is there, what one asks of another, and who is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sbc_sim.journal.database import Connection, Database, DatabaseError
+from sbc_sim.journal.replica import MOST_ABOUT_OCTETS, ORDER_SECONDS, SLOTS, ReplicaState
+from sbc_sim.journal.replicas import Replicas, register
+from sbc_sim.journal.sqlite_file import SqliteFile
+from sbc_sim.journal.store import StoreError
+from tests.support.replicas import OPTIONS, Turned, Turns, make_older, turned
+
+
+def sqlite_file(tmp_path: Path) -> Database:
+    database = SqliteFile(tmp_path / "calls.db", alone=False)
+    database.prepare()
+    return database
+
+
+@pytest.fixture(params=["sqlite"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    database = sqlite_file(tmp_path)
+    yield database
+    database.free()
+
+
+def change(database: Database, statement: str, *values: object) -> None:
+    connection = database.connect()
+    connection.execute(statement, values)
+    connection.close()
+
+
+def beat_for(one: Turned, seconds: float) -> None:
+    """Let it be well for so long."""
+    for _ in range(int(seconds / 2) + 1):
+        one.step(2.0)
+
+
+# --- being there -----------------------------------------------------------------------------------------------------
+
+
+def test_replicas_see_each_other_with_slots_of_their_own(database: Database) -> None:
+    first, second = turned(database, "pod-a"), turned(database, "pod-b")
+    first.step(2.0)
+    assert first.listed == second.listed == {"pod-a": "live", "pod-b": "live"}
+    assert {replica.slot for replica in first.lookout.listed} == {0, 1}
+    assert [replica.own for replica in first.lookout.listed] == [True, False]
+    assert first.lookout.listed[1].about == {"http": "http://pod-b.example"}
+
+
+def test_a_second_one_of_the_same_name_gets_a_number(database: Database) -> None:
+    turned(database, "pod")
+    assert turned(database, "pod").name == "pod-2"
+
+
+def test_who_stops_says_so_and_gives_the_name_back(database: Database) -> None:
+    first, second = turned(database, "pod-a"), turned(database, "pod-b")
+    second.lookout.finish()
+    first.step(2.0)
+    assert first.listed == {"pod-a": "live", "pod-b": "gone"}
+    again = turned(database, "pod-b")
+    assert (again.name, again.lookout.member.slot) == ("pod-b", 2)
+    first.step(2.0)
+    assert first.listed == {"pod-a": "live", "pod-b": "live"}
+
+
+def test_the_1025th_replica_is_refused_with_the_cure(database: Database) -> None:
+    connection = database.connect()
+    connection.begin()
+    for slot in range(SLOTS):
+        connection.execute("INSERT INTO replicas VALUES (?, ?, ?, 0, 0, 'live', '{}', NULL, NULL, NULL)", (f"id{slot}", f"pod{slot}", slot))
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="1024 replicas share this store already: stop some"):
+        register(database.connect, "one-more", {})
+
+
+def test_what_a_replica_says_about_itself_is_bounded(database: Database) -> None:
+    with pytest.raises(ValueError, match="longer than"):
+        register(database.connect, "pod", {"http": "x" * MOST_ABOUT_OCTETS})
+
+
+def test_those_that_left_long_ago_are_forgotten(database: Database) -> None:
+    first, second = turned(database, "pod-a"), turned(database, "pod-b")
+    second.lookout.finish()
+    make_older(database, "pod-b", 3601.0)
+    first.step(20.0)
+    first.step(2.0)
+    assert first.listed == {"pod-a": "live"}
+
+
+# --- orders ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_heard_once_by_the_one_it_is_for(database: Database) -> None:
+    first, second, third = (turned(database, name) for name in ("pod-a", "pod-b", "pod-c"))
+    first.order("pod-b", "hang-up", call="c1")
+    for one in (first, second, third, second):
+        one.step(2.0)
+    assert [(order.sender, order.what, order.data) for order in second.orders] == [("pod-a", "hang-up", {"call": "c1"})]
+    assert first.orders == third.orders == []
+
+
+def test_an_order_to_all_is_heard_once_by_every_other(database: Database) -> None:
+    first, second, third = (turned(database, name) for name in ("pod-a", "pod-b", "pod-c"))
+    first.order("", "fault-put", name="deaf")
+    for one in (first, second, third, first, second, third):
+        one.step(2.0)
+    assert first.orders == []
+    assert [order.what for order in second.orders] == [order.what for order in third.orders] == ["fault-put"]
+
+
+def test_orders_of_one_sender_are_heard_in_their_order_whomever_they_are_for(database: Database) -> None:
+    first, second = turned(database, "pod-a"), turned(database, "pod-b")
+    for number in range(700):
+        assert first.lookout.outbox.put("" if number % 3 else "pod-b", "count", {"n": number}, first.now)
+    first.step()
+    second.step(2.0)
+    second.step(2.0)
+    assert [order.data["n"] for order in second.orders] == list(range(700))
+
+
+def test_who_comes_later_does_not_hear_what_was_said_before(database: Database) -> None:
+    first = turned(database, "pod-a")
+    first.order("", "reset")
+    later = turned(database, "pod-b")
+    first.order("", "fault-put")
+    later.step(2.0)
+    assert [order.what for order in later.orders] == ["fault-put"]
+
+
+def test_an_order_that_nobody_took_is_forgotten_after_a_minute(database: Database) -> None:
+    first = turned(database, "pod-a")
+    first.order("pod-b", "hang-up")
+    change(database, "UPDATE orders SET at = at - ?", ORDER_SECONDS + 1)
+    first.step(20.0)
+    second = turned(database, "pod-b")
+    second.step(2.0)
+    assert second.orders == []
+    connection = database.connect()
+    assert connection.execute("SELECT count(*) FROM orders").fetchone()[0] == 0
+    connection.close()
+
+
+# --- the lost --------------------------------------------------------------------------------------------------------
+
+
+def test_who_is_not_heard_of_is_lost_and_exactly_one_takes_over(database: Database) -> None:
+    first, second, _ = (turned(database, name) for name in ("pod-a", "pod-b", "pod-c"))
+    for one in (first, second):
+        beat_for(one, 10.0)
+    make_older(database, "pod-c", 11.0)
+    for one in (first, second, first, second):
+        one.step(2.0)
+    assert first.listed["pod-c"] == second.listed["pod-c"] == "lost"
+    assert sorted(first.left + second.left) == [("pod-c", "lost", False), ("pod-c", "lost", True)]
+
+
+def test_who_is_only_late_is_not_lost(database: Database) -> None:
+    first, _ = turned(database, "pod-a"), turned(database, "pod-b")
+    beat_for(first, 10.0)
+    make_older(database, "pod-b", 8.0)
+    first.step(2.0)
+    assert first.listed["pod-b"] == "live"
+
+
+def test_who_was_cut_off_itself_does_not_judge_the_others(database: Database) -> None:
+    first, _ = turned(database, "pod-a"), turned(database, "pod-b")
+    beat_for(first, 10.0)
+    make_older(database, "pod-a", 30.0)
+    make_older(database, "pod-b", 30.0)
+    first.step(30.0)
+    for _ in range(4):
+        first.step(2.0)
+    assert first.listed["pod-b"] == "live"
+    first.step(2.0)
+    assert first.left == [("pod-b", "lost", True)]
+
+
+def test_who_finds_itself_declared_lost_registers_anew(database: Database) -> None:
+    first, second = turned(database, "pod-a"), turned(database, "pod-b")
+    before = second.lookout.member
+    beat_for(first, 10.0)
+    make_older(database, "pod-b", 11.0)
+    first.step(2.0)
+    assert first.listed["pod-b"] == "lost"
+    second.step(2.0)
+    after = second.lookout.member
+    assert second.rejoined == [after]
+    assert after.id != before.id
+    assert (after.name, after.slot) == (before.name, before.slot)
+    first.step(2.0)
+    assert first.listed["pod-b"] == "live"
+    first.order("pod-b", "hang-up")
+    second.step(2.0)
+    assert [order.what for order in second.orders] == ["hang-up"]
+
+
+def test_what_one_that_died_left_undone_is_done_by_another(database: Database) -> None:
+    first, second, _ = (turned(database, name) for name in ("pod-a", "pod-b", "pod-c"))
+    beat_for(first, 10.0)
+    dying = second.lookout.member.id
+    connection = database.connect()
+    connection.execute("UPDATE replicas SET state = 'lost', closer = ?, closing_at = seen_at - 11 WHERE name = 'pod-c'", (dying,))
+    connection.close()
+    first.step(2.0)
+    assert first.left == [("pod-c", "lost", True)]
+
+
+def test_one_that_said_it_is_gone_is_taken_over_at_once(database: Database) -> None:
+    first, second = turned(database, "pod-a"), turned(database, "pod-b")
+    beat_for(first, 10.0)
+    second.lookout.finish()
+    first.step(2.0)
+    assert first.left == [("pod-b", "gone", True)]
+
+
+# --- the thread ------------------------------------------------------------------------------------------------------
+
+
+def running(database: Database, name: str, turns: Turns, connect: Callable[[], Connection] | None = None) -> Replicas:
+    connect = connect or database.connect
+    replicas = Replicas(connect, register(connect, name, {}), turns, OPTIONS)
+    replicas.start()
+    return replicas
+
+
+def test_an_order_reaches_another_process_without_waiting_for_a_heartbeat(database: Database) -> None:
+    turns, heard = Turns(), list[str]()
+    first, second = running(database, "pod-a", turns), running(database, "pod-b", turns)
+    second.on_order = lambda order: heard.append(order.what)
+    for number in range(20):
+        assert first.order("pod-b", f"do-{number}", {})
+        turns.run_until(lambda: bool(heard) and heard[-1] == f"do-{number}", OPTIONS.heartbeat_seconds * 5)  # noqa: B023
+    first.stop()
+    second.stop()
+    assert heard == [f"do-{number}" for number in range(20)]
+    assert first.orders()["sent"] == second.orders()["received"] == 20
+
+
+def test_a_stop_sends_what_waits_and_says_gone(database: Database) -> None:
+    turns, heard = Turns(), list[str]()
+    second = running(database, "pod-b", turns)
+    second.on_order = lambda order: heard.append(order.what)
+    first = running(database, "pod-a", turns)
+    first.order("pod-b", "farewell", {})
+    first.stop()
+    first.stop()
+    assert not first.order("pod-b", "too-late", {})
+    turns.run_until(lambda: heard == ["farewell"])
+    second.stop()
+    states = {replica.name: replica.state for replica in turned(database, "pod-c").lookout.listed}
+    assert states == {"pod-a": ReplicaState.GONE, "pod-b": ReplicaState.GONE, "pod-c": ReplicaState.LIVE}
+
+
+def test_a_database_that_cannot_be_had_is_told_and_tried_again(database: Database) -> None:
+    away = True
+
+    def connect() -> Connection:
+        if away:
+            raise DatabaseError("the server closed the connection")
+        return database.connect()
+
+    member = register(database.connect, "pod-a", {})
+    one = turned(database, "pod-b")
+    from sbc_sim.journal.lookout import Lookout
+    from sbc_sim.journal.lost import LostCalls
+
+    late = Turned(Lookout(connect, member, OPTIONS, LostCalls(), lambda call: call()))
+    pauses = [late.lookout.step(now) for now in (100.0, 101.0, 103.0, 107.0, 120.0, 140.0, 160.0)]
+    assert late.lookout.trouble == "the server closed the connection"
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 5.0
+    away = False
+    late.now = 200.0
+    late.order("pod-b", "hang-up")
+    one.step(2.0)
+    assert late.lookout.trouble == ""
+    assert [order.what for order in one.orders] == ["hang-up"]
