@@ -41,6 +41,7 @@ from sbc_sim.settings_maps import (
     same_listener,
     strangers,
 )
+from sbc_sim.settings_replicas import Replicas
 from sbc_sim.settings_sources import Known, Setting, Source, from_environment, from_file, from_flags
 from sbc_sim.settings_telephony import Telephony
 from sbc_sim.settings_values import (
@@ -343,6 +344,7 @@ class Settings(BaseModel):
     hep: Hep = Hep()
     limits: Limits = Limits()
     workers: Workers = Workers()
+    replicas: Replicas = Replicas()
     escalation: Escalation = Escalation()
     telephony: Telephony = Telephony()
     rules: Rules = Rules()
