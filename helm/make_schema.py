@@ -1,4 +1,4 @@
-"""Writes the chart's values.schema.json: helm/schema.yaml joined with the schema of the settings. --check: only see whether it is up to date.
+"""Writes values.schema.json of the chart: helm/schema.yaml joined with the schema of the settings. --check: only see whether it is so.
 
 The settings come from the same models that the simulator reads them with, so a wrong one is refused before anything is installed.
 """

@@ -1,6 +1,6 @@
 """What `helm test` runs: a call through the SIP service, and the simulator's own verdict on it. Exit code 1 when either fails.
 
-place_a_call.py HOST:PORT API SECONDS SERVER_NAME [RULE ...]      RULE: may fail
+place_a_call.py HOST:PORT API SECONDS SERVER_NAME CA [RULE ...]      RULE: may fail
 """
 
 import json
@@ -10,13 +10,11 @@ from pathlib import Path
 
 from sbc_sim.client import ApiError, Client
 
-CA = Path("/ca/ca.crt")
 
-
-def placed(target: str, seconds: str, server_name: str) -> dict:
+def placed(target: str, seconds: str, server_name: str, ca: str) -> dict:
     """Place the call; end the test when there was none."""
-    trust = ["--ca", str(CA)] if CA.exists() else ["--insecure"]
-    if not CA.exists():
+    trust = ["--ca", ca] if Path(ca).exists() else ["--insecure"]
+    if not Path(ca).exists():
         print("the Secret has no ca.crt, so the certificate is not checked")
     named = ["--server-name", server_name] if server_name else []
     command = ["sbc-sim", "call", f"tls:{target}", "--seconds", seconds, *trust, *named, "--json"]
@@ -34,9 +32,9 @@ def failed_rules(verdict: dict, ignored: list) -> list:
     return [one for one in verdict["findings"] if one["status"] == "fail" and one["rule"] not in ignored]
 
 
-def main(target: str, api: str, seconds: str, server_name: str, *ignored: str) -> None:
+def main(target: str, api: str, seconds: str, server_name: str, ca: str, *ignored: str) -> None:
     """Call, then ask what the simulator saw."""
-    call = placed(target, seconds, server_name)
+    call = placed(target, seconds, server_name, ca)
     print(f"called {target}: {call['status']} {call['reason']}, echo: {call['cameBack']}")
     client = Client(api)
     seen = client.wait({"sipCallId": call["sipCallId"]}, state="ended", timeout=20)

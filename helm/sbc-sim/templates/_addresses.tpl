@@ -3,7 +3,7 @@
 {{/* Seconds that calls have to end when the pod is told to stop; limits.drain_seconds has the same default. */}}
 {{- define "sbc-sim.drainSeconds" -}}
 {{- $limits := .Values.settings.limits | default dict -}}
-{{- if hasKey $limits "drain_seconds" -}}{{ $limits.drain_seconds }}{{- else -}}10{{- end -}}
+{{- if hasKey $limits "drain_seconds" -}}{{ $limits.drain_seconds }}{{- else -}}0{{- end -}}
 {{- end -}}
 
 {{/* advertised.sip as written, or what the exposure makes of nothing. */}}

@@ -137,8 +137,10 @@
   "store.url" "store.url"
   "store.password" "store.existingSecret"
   "hep.password" "extraEnv with SBC_SIM_HEP__PASSWORD by secretKeyRef, since settings are readable in a ConfigMap"
+  "data.dir" "persistence, or store.url and tls.mode"
   "replicas.name" "nothing: it is the pod's name"
-  "workers.count" "replicas: in Kubernetes pods are what there are more of" -}}
+  "workers.count" "replicas: in Kubernetes pods are what there are more of"
+  "workers.sip_ports" "replicas: in Kubernetes pods are what there are more of" -}}
 {{- range $section, $members := .Values.settings -}}
 {{- range $name, $_ := $members -}}
 {{- $key := printf "%s.%s" $section $name -}}
