@@ -5,7 +5,8 @@ told = crew.start()          # what each worker said first; raises CrewError whe
 code = crew.watch()          # until a signal ends all: 0, 130 after an interrupt, 3 when one had to be killed
 
 It knows no Twisted and has one thread, so that a fork is safe at any time and a new worker is there at once: all modules are loaded.
-A line (a pair of sockets) ties each worker to its parent. Its end is the order to stop, whether the parent gave it or is gone.
+A line (a pair of sockets) ties each worker to its parent. DRAIN on it asks the worker to end when its calls have; its end is the order to
+stop, whether the parent gave it or is gone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ STEADY_SECONDS = 60.0
 """Who lived that long does not die in a row."""
 START_SECONDS = 60.0
 """Longest time for the first word of a worker."""
+
+DRAIN = b"drain\n"
 
 Work = Callable[[int, socket.socket], int]
 """`work(number, line)`: what a worker does, in its own process, up to its exit code."""
@@ -97,6 +100,8 @@ class Crew:
         self._selector = selectors.DefaultSelector()
         self._code: int | None = None
         """Of the end that was asked for; None: none was."""
+        self._draining = False
+        """Calls may go on until their end."""
         self._kill_at: float | None = None
         self._deaths = dict.fromkeys(numbers, 0)
         self._old_signals: dict[int, Any] = {}
@@ -168,11 +173,12 @@ class Crew:
         for number in self._wake_read.recv(256):
             if number not in (signal.SIGTERM, signal.SIGINT):
                 continue  # SIGCHLD: `_bury` looks
-            if self._code is not None:
-                self._code = INTERRUPTED
-                self._kill("a second signal")
+            if number == signal.SIGTERM and self._code is None:
+                self._drain()
+            elif self._code is None or self._draining:
+                self._end(INTERRUPTED if self._code is None else self._code)
             else:
-                self._end(INTERRUPTED if number == signal.SIGINT else ENDED)
+                self._kill("one more signal")
 
     def _pulled(self) -> None:
         """Whoever started us has said something, or is gone."""
@@ -180,7 +186,7 @@ class Crew:
             self._selector.unregister(self._leash)
             self._leash = None
             if self._code is None:
-                self._end(ENDED)
+                self._drain()
 
     def _hear(self, worker: _Worker) -> None:
         data = self._received(worker)
@@ -267,13 +273,23 @@ class Crew:
 
     # --- the end -------------------------------------------------------------------------------------------------------
 
-    def _end(self, code: int) -> None:
-        """Order everybody to stop."""
-        self._code = code
+    def _drain(self) -> None:
+        """Ask everybody to take no more calls and to end after the last one."""
+        self._code, self._draining = ENDED, True
         self._kill_at = self._clock() + self._grace
         for worker in self._workers:
             if worker.line is not None:
-                worker.line.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):
+                    worker.line.send(DRAIN)
+
+    def _end(self, code: int) -> None:
+        """Order everybody to stop."""
+        self._code, self._draining = code, False
+        self._kill_at = self._clock() + self._grace
+        for worker in self._workers:
+            if worker.line is not None:
+                with contextlib.suppress(OSError):
+                    worker.line.shutdown(socket.SHUT_WR)
 
     def _watch_end(self) -> None:
         while any(worker.pid for worker in self._workers):

@@ -1,6 +1,6 @@
 """A parent with two workers that only wait for their line to end, for tests/test_crew.py: it prints what happens, one JSON each line.
 
-The first argument says what worker 2 does wrong; the file of the second argument is where it counts its starts.
+Arguments: what goes wrong, the file in which worker 2 counts its starts, and the seconds for an orderly end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def tell(**what: object) -> None:
     os.write(1, json.dumps(what).encode() + b"\n")  # one write: two workers may tell at the same time
 
 
-def main(wrong: str, starts: Path) -> int:
+def main(wrong: str, starts: Path, grace: float) -> int:
     def work(number: int, line: socket.socket) -> int:
         begun = len(starts.read_bytes()) if starts.exists() else 0
         if number == 2:
@@ -34,8 +34,12 @@ def main(wrong: str, starts: Path) -> int:
         if wrong == "deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         say(line, ready=number)
-        while line.recv(16):
-            pass
+        word = line.recv(16)
+        if word:
+            tell(word=word.decode(), worker=number)
+        if wrong == "has-calls":
+            while line.recv(16):
+                pass
         if wrong == "deaf":
             time.sleep(600)
         tell(stopped=number)
@@ -45,7 +49,7 @@ def main(wrong: str, starts: Path) -> int:
         [1, 2],
         work,
         lambda level, text: tell(level=level, text=text),
-        grace=0.5,
+        grace=grace,
         on_change=lambda pids, deaths: tell(pids=pids, deaths=deaths),
         leash=0,
     )
@@ -60,4 +64,4 @@ def main(wrong: str, starts: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])))

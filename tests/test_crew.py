@@ -22,10 +22,10 @@ CHILD = Path(__file__).with_name("crew_child.py")
 class Parent:
     """The process under test, and what it told so far."""
 
-    def __init__(self, folder: Path, wrong: str) -> None:
+    def __init__(self, folder: Path, wrong: str, grace: str) -> None:
         self.starts = folder / "starts"
         self.process = subprocess.Popen(
-            [sys.executable, str(CHILD), wrong, str(self.starts)],
+            [sys.executable, str(CHILD), wrong, str(self.starts), grace],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -60,7 +60,8 @@ class Parent:
 
 @pytest.fixture
 def parent(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Parent]:
-    child = Parent(tmp_path, getattr(request, "param", "nothing"))
+    wrong = getattr(request, "param", "nothing")
+    child = Parent(tmp_path, wrong, grace="0.5" if wrong == "deaf" else "60")
     yield child
     child.process.kill()
     child.process.wait()
@@ -85,6 +86,38 @@ def test_a_signal_to_the_parent_ends_all_workers_in_good_order(parent: Parent, n
     assert (ended, errors) == (code, "")
     assert sorted(told["stopped"] for told in parent.told if "stopped" in told) == [1, 2]
     assert not any(map(runs, pids.values()))
+
+
+def words(parent: Parent) -> list[tuple[int, str]]:
+    """What the workers heard from their parent before the end."""
+    return sorted((told["worker"], told["word"]) for told in parent.told if "word" in told)
+
+
+def test_sigterm_asks_the_workers_to_let_their_calls_end(parent: Parent) -> None:
+    parent.ready()
+    parent.process.terminate()
+    parent.end()
+    assert words(parent) == [(1, "drain\n"), (2, "drain\n")]
+
+
+def test_an_interrupt_ends_calls_at_once(parent: Parent) -> None:
+    parent.ready()
+    parent.process.send_signal(signal.SIGINT)
+    parent.end()
+    assert words(parent) == []
+
+
+@pytest.mark.parametrize("parent", ["has-calls"], indirect=True)
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_calls_that_the_first_let_go_on(parent: Parent, second: int) -> None:
+    parent.ready()
+    parent.process.terminate()
+    for _ in range(2):
+        parent.hear(lambda told: "word" in told)
+    parent.process.send_signal(second)
+    ended, errors = parent.end()
+    assert (ended, errors) == (0, "")
+    assert sorted(told["stopped"] for told in parent.told if "stopped" in told) == [1, 2]
 
 
 def test_the_end_of_the_leash_ends_all_workers_in_good_order(parent: Parent) -> None:

@@ -58,7 +58,7 @@ def serve_workers(loaded: Loaded, ports_file: Path | None, leash: int | None = N
             [share.number for share in parts],
             partial(_work, plan, os.getpid()),
             logs.say_at,
-            grace=getattr(settings.limits, "drain_seconds", 0.0) + STOP_SECONDS,
+            grace=settings.limits.drain_seconds + STOP_SECONDS,
             on_change=partial(write_crew, folder),
             leash=leash,
         )
@@ -155,7 +155,7 @@ def _work(plan: _Plan, parent: int, number: int, line: socket.socket) -> int:
         return CANNOT_RUN
     service.store.subscribe(logs.tell)
     ending = Ending(service, reactor)
-    ParentLine(reactor, line, ending.stop)
+    ParentLine(reactor, line, ending.drain, ending.stop)
     tell_parent(line, ready=_told(service), banner=asdict(service.announcement.banner()) if part.share.number == 1 else None)
     code = run_reactor(reactor, ending.stop, ending.drain)
     _tidy(part, parent)

@@ -1,4 +1,4 @@
-"""The line of a worker to its parent, watched by the reactor: when it ends, the worker is to stop."""
+"""The line of a worker to its parent, watched by the reactor: a word on it asks to drain, and when it ends, the worker is to stop."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from zope.interface import implementer
 
 @implementer(IReadDescriptor)
 class ParentLine:
-    """Waits for the end; a parent says nothing else."""
+    """Waits for what the parent wants."""
 
-    def __init__(self, reactor: Any, line: socket.socket, at_end: Callable[[], object]) -> None:
-        """`at_end` is called once, on the reactor's thread."""
+    def __init__(self, reactor: Any, line: socket.socket, at_word: Callable[[], object], at_end: Callable[[], object]) -> None:
+        """`at_word`: take no more calls; `at_end`: stop now, called once. Both on the reactor's thread."""
         self._reactor = reactor
         self._line = line
+        self._at_word = at_word
         self._at_end = at_end
         line.setblocking(False)
         reactor.addReader(self)
@@ -32,14 +33,16 @@ class ParentLine:
         return "parent"
 
     def doRead(self) -> None:
-        """See whether it has ended."""
+        """See what came, or whether it has ended."""
         try:
             heard = self._line.recv(4096)
         except BlockingIOError:
             return
         except OSError:
             heard = b""
-        if not heard:
+        if heard:
+            self._at_word()
+        else:
             self._reactor.removeReader(self)
             self._at_end()
 
