@@ -1,5 +1,5 @@
 """Write the pages that are made from the code: docs/rules.md from the catalogue, docs/settings.md from the settings model, docs/cli.md from
-the commands, docs/metrics.md from the metrics.
+the commands, docs/metrics.md from the metrics; and the settings' part of the schema of the Helm chart's values.
 
     python docs/make.py            write them
     python docs/make.py --check    exit 1 when one is not what the code says (part of `make check`)
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from runpy import run_path
 
 from cli_page import cli_markdown
 from metrics_page import metrics_markdown
@@ -77,6 +78,7 @@ def _choices(schema: dict[str, object]) -> str:
 
 
 PAGES = {"rules.md": as_markdown, "settings.md": settings_markdown, "cli.md": cli_markdown, "metrics.md": metrics_markdown}
+PAGES["../helm/sbc-sim/values.schema.json"] = run_path(str(HERE.parent / "helm" / "make_schema.py"))["schema"]
 
 
 def main(arguments: list[str]) -> int:

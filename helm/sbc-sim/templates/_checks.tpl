@@ -139,6 +139,7 @@
   "hep.password" "extraEnv with SBC_SIM_HEP__PASSWORD by secretKeyRef, since settings are readable in a ConfigMap"
   "data.dir" "persistence, or store.url and tls.mode"
   "replicas.name" "nothing: it is the pod's name"
+  "replicas.http" "nothing: it is the pod's address"
   "workers.count" "replicas: in Kubernetes pods are what there are more of"
   "workers.sip_ports" "replicas: in Kubernetes pods are what there are more of" -}}
 {{- range $section, $members := .Values.settings -}}

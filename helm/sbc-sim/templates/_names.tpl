@@ -1,17 +1,17 @@
 {{/* Names and labels. */}}
 
 {{- define "sbc-sim.name" -}}
-{{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 31 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* 40 characters leave room for -media and the like within the 63 of a DNS label. */}}
+{{/* 31 characters: with what Kubernetes adds, a pod's name is no longer than the 48 that replicas.name may have. */}}
 {{- define "sbc-sim.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 31 | trimSuffix "-" -}}
 {{- else if contains (include "sbc-sim.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 31 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name (include "sbc-sim.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "sbc-sim.name" .) | trunc 31 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
