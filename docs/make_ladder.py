@@ -1,6 +1,6 @@
 """Make docs/images/ladder.svg, the README's picture: a real call over TLS and SRTP to a simulator of its own, which draws it.
 
-    python docs/make_ladder.py
+    python docs/make_ladder.py [FILE]
 
 Everything goes by the commands that people use: `serve`, `call`, `calls export`.
 """
@@ -24,13 +24,13 @@ PATIENCE = 60
 """Seconds that a busy machine may take."""
 
 
-def main() -> None:
+def main(picture: Path) -> None:
     """Place the call, draw it."""
     with TemporaryDirectory() as name, serving(Path(name)) as ports:
         folder = Path(name)
         call = ["call", f"tls:127.0.0.1:{ports['sip']}", "--ca", str(folder / "ca.pem"), "--to", "+15550100", "--seconds", "3"]
         subprocess.run([*SBC_SIM, *call], check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL)
-        export = ["calls", "export", "last", "--svg", str(PICTURE), "--force", "--api", f"http://127.0.0.1:{ports['http']}"]
+        export = ["calls", "export", "last", "--svg", str(picture), "--force", "--api", f"http://127.0.0.1:{ports['http']}"]
         subprocess.run([*SBC_SIM, *export], check=True, timeout=PATIENCE)
 
 
@@ -59,4 +59,4 @@ def wait_for(server: subprocess.Popen[bytes], ports: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURE)

@@ -110,7 +110,8 @@ def _page() -> Iterator[str]:
     yield ""
     yield from (f"- **{name}**: {text}" for name, text in SEVERITIES.items())
     yield ""
-    yield "Settings of platforms are where to look, not tried here unless the README says so; HOST, HEX, NUMBER stand for your values."
+    yield "Settings of platforms are where to look, not tried here unless the [recipe](recipes/index.md) says so; HOST, HEX, NUMBER stand"
+    yield "for your values."
     yield from _contents()
     for code, about in AREAS.items():
         yield from _chapter(code, about)

@@ -1,7 +1,7 @@
 """Settings of partner platforms by theme, shared by the rules that need them.
 
 Names come from the platforms' own documentation and samples as far as they could be looked up, else from experience; none of these
-platforms was run here but baresip and linphone. A platform that is left out of a theme
+platforms was run here but baresip, linphone and Kamailio (docs/recipes). A platform that is left out of a theme
 has such a setting too, as a rule; its name was not certain enough to send somebody looking for it.
 HOST stands for the SBC's host name, HEX for the hex digits of the User-to-User value.
 """
