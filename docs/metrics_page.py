@@ -88,6 +88,7 @@ def _gauges() -> Gauges:
         "store_size": lambda: StoreSize(0, 0, 0),
         "certificate_expiry": lambda: 0.0,
         "voice_calls": lambda: (0, 0, 0),
+        "replicas": int,
     }
     unanswered: Callable[[], _Anything] = _Anything
     for field in fields(Gauges):

@@ -111,6 +111,10 @@ class Gauges:
     """Voice calls of the Telephony Integration API: kept, open, and how many had to go so far."""
     captures: Callable[[], CapturesSize] | None = None
     """What is kept of the wire."""
+    replicas: Callable[[], int] | None = None
+    """Living replicas that share the store, this one included; None: it is not shared."""
+    orders: Callable[[], Mapping[str, int]] = _nothing
+    """Orders to and from other replicas by what became of them."""
 
 
 class Metrics:
@@ -336,6 +340,7 @@ class _Asked(Collector):
         for result, number in gauges.hep_packets().items():
             copies.add_metric([result], number)
         yield copies
+        yield from _replicas(gauges)
         expiry = gauges.certificate_expiry()
         if expiry is not None:
             yield _gauge("tls_certificate_expiry_timestamp_seconds", "When the server certificate expires", expiry)
@@ -348,6 +353,16 @@ class _Asked(Collector):
         for name, number in list(gauges.faults().items())[:MOST_REGIONS]:
             faults.add_metric([name], number)
         yield faults
+
+
+def _replicas(gauges: Gauges) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+    if gauges.replicas is None:
+        return
+    yield _gauge("replicas_live", "Living replicas that share the store, this one included", gauges.replicas())
+    orders = CounterMetricFamily("sbc_sim_orders", "Orders to and from other replicas by what became of them", labels=["result"])
+    for result, number in gauges.orders().items():
+        orders.add_metric([result], number)
+    yield orders
 
 
 def _store_health(health: StoreHealth) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:

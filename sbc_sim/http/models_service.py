@@ -55,6 +55,26 @@ class Info(Out):
     store: StoreHealth
 
 
+class ReplicaEntry(Out):
+    """A process that shares the store with others."""
+
+    name: str = Field(description="What its calls carry as `replica`.")
+    state: Literal["live", "gone", "lost"] = Field(
+        description="gone: it stopped and said so; lost: not heard of, the others ended its calls."
+    )
+    own: bool = Field(description="True for the one that answers.")
+    slot: int
+    started_at: Time
+    seen_at: Time = Field(description="Last sign of life, by the database's clock.")
+    about: dict[str, Any] = Field(description="Where it is reached.")
+
+
+class Replicas(Out):
+    """All that live, and those that left within the last hour; none when the store is not shared."""
+
+    replicas: list[ReplicaEntry]
+
+
 class Rule(Out):
     """A rule of the catalogue."""
 

@@ -31,6 +31,7 @@ from sbc_sim.http.page_files import PageFiles
 from sbc_sim.http.regions_api import NoRegions, RegionDesk, RegionsApi
 from sbc_sim.http.rehearsal_documents import RehearsalDocuments
 from sbc_sim.http.rehearsals_api import RehearsalDesk, RehearsalsApi
+from sbc_sim.http.replicas_api import ReplicasApi
 from sbc_sim.http.reset_api import ResetApi
 from sbc_sim.http.routes import RouteTable
 from sbc_sim.http.service_api import ServiceApi
@@ -41,6 +42,7 @@ from sbc_sim.http.uui_api import UuiApi
 from sbc_sim.http.voice_calls_api import VoiceCallsApi
 from sbc_sim.http.waiting import Waiting
 from sbc_sim.http.work import Pace, Work
+from sbc_sim.journal.replica import Replica
 from sbc_sim.journal.store import Store, Trace
 from sbc_sim.rules.policy import Policy
 
@@ -109,6 +111,8 @@ class Sources:
     """Regions, partners and certificates."""
     faults: FaultDesk = field(default_factory=NoFaults)
     """What keeps the faults and knows the test numbers."""
+    replicas: Callable[[], Sequence[Replica]] = tuple
+    """Who shares the store; none: nobody."""
     telephony: TelephonySource | None = None
     """The Telephony Integration API; None: it is switched off."""
 
@@ -144,6 +148,7 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
         FaultsApi(sources.faults),
         VoiceCallsApi(sources.telephony, store, views),
         TelephonyApi(sources.telephony, guard, reactor),
+        ReplicasApi(sources.replicas),
         ResetApi(sources.reset or store.clear, events),
         SessionApi(guard),
         page,
