@@ -1,0 +1,217 @@
+"""`serve --workers 2`, whole: partners reach either worker by one port, each has its calls, and any worker's API tells of all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.end_to_end import raw_sip
+from tests.end_to_end.clients.call import ECHO_UUI
+from tests.end_to_end.clients.conversation import wait_until
+from tests.end_to_end.raw_sip import connected
+from tests.end_to_end.server import PATIENT, ROOT, SETTINGS, Server, serving
+
+pytestmark = pytest.mark.timeout(180)
+
+
+class Workers:
+    """The server, and what its ports file says of the workers."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = server
+        self.ports: dict[str, Any] = json.loads((folder / "ports.json").read_text())
+
+    @property
+    def sip(self) -> list[int]:
+        """The SIP port of each worker alone."""
+        return [worker["sip"] for worker in self.ports["workers"]]
+
+    def pid(self, number: int) -> int:
+        """The process that a worker began as."""
+        return int(self.ports["workers"][number - 1]["pid"])
+
+    def samples(self, name: str) -> dict[str, float]:
+        """The values of a metric by worker, as whichever worker is asked tells them."""
+        with urlopen(f"http://127.0.0.1:{self.server.http_port}/metrics", timeout=30) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        found: dict[str, float] = {}
+        for sample in (sample for family in families for sample in family.samples if sample.name == name):
+            found[sample.labels["worker"]] = found.get(sample.labels["worker"], 0.0) + sample.value
+        return found
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    folder = tmp_path_factory.mktemp("workers")
+    with serving(folder, WORKERS__COUNT="2", **PATIENT) as server:
+        yield Workers(server, folder)
+
+
+def call_up(raw: raw_sip.RawSip, name: str) -> tuple[str, int]:
+    """Place a call and see it answered; gives the tag for To, and the port that Contact names."""
+    raw.send(raw_sip.invite(name, ECHO_UUI))
+    answer = raw.final()
+    assert answer is not None
+    assert answer.status == 200, answer.head
+    tag = re.search(r";tag=[^\s;>]+", answer.header("To") or "")
+    contact = re.search(r":(\d+);transport=tls", answer.header("Contact") or "")
+    assert tag is not None
+    assert contact is not None, answer.head
+    raw.send(raw_sip.request("ACK", name, to_tag=tag[0]))
+    return tag[0], int(contact[1])
+
+
+def test_contact_names_the_port_of_the_worker_that_has_the_call_whichever_port_the_partner_called(workers: Workers) -> None:
+    assert len(set(workers.sip)) == 2
+    assert workers.server.sip_port not in workers.sip
+    for number, port in enumerate(workers.sip):
+        with connected(port, workers.server.ca) as raw:
+            assert call_up(raw, f"own-{number}")[1] == port
+    with connected(workers.server.sip_port, workers.server.ca) as raw:
+        assert call_up(raw, "common")[1] in workers.sip
+
+
+def test_a_bye_on_a_new_connection_to_the_contact_ends_the_call(workers: Workers) -> None:
+    with connected(workers.server.sip_port, workers.server.ca) as raw:
+        tag, port = call_up(raw, "moved")
+    with connected(port, workers.server.ca) as again:
+        again.send(raw_sip.request("BYE", "moved", cseq=2, to_tag=tag))
+        answer = again.final()
+        assert answer is not None
+        assert answer.status == 200, answer.head
+
+
+def test_both_workers_get_connections_by_the_common_port(workers: Workers) -> None:
+    with ExitStack() as held:
+        ports: set[int] = set()
+        for number in range(64):  # each comes to either worker: that all come to one has a chance of 2 to the power of -63
+            raw = held.enter_context(connected(workers.server.sip_port, workers.server.ca))
+            ports.add(call_up(raw, f"spread-{number}")[1])
+            if ports == set(workers.sip):
+                break
+        assert ports == set(workers.sip)
+
+
+def test_a_call_with_audio_passes_at_either_worker(workers: Workers) -> None:
+    for port in workers.sip:
+        words = ["call", f"tls:127.0.0.1:{port}", "--ca", str(workers.server.ca), "--seconds", "1.5", "--json"]
+        ran = subprocess.run(
+            [sys.executable, "-m", "sbc_sim", *words], env={"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=60, check=False
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_whichever_worker_is_asked_counts_the_calls_of_both(workers: Workers) -> None:
+    name = "sbc_sim_uui_bytes_count"
+    before = workers.samples(name)
+    with connected(workers.sip[0], workers.server.ca) as one, connected(workers.sip[1], workers.server.ca) as two:
+        call_up(one, "counted-1")
+        call_up(two, "counted-2")
+        for _ in range(4):  # each request comes to either worker
+            wait_until(lambda: workers.samples(name) == {number: before[number] + 1 for number in ("1", "2")}, "both calls count")
+
+
+def test_a_worker_that_was_killed_is_back_on_its_own_port_and_the_other_kept_its_calls(tmp_path: Path) -> None:
+    with serving(tmp_path, WORKERS__COUNT="2", LOG__FORMAT="console") as server:
+        workers = Workers(server, tmp_path)
+        with connected(workers.sip[0], server.ca) as kept, connected(workers.sip[1], server.ca) as lost:
+            tag, _ = call_up(kept, "kept")
+            call_up(lost, "lost")
+            os.kill(workers.pid(2), signal.SIGKILL)
+            server.conversation.wait_for(
+                rf"error: worker 2 \(pid {workers.pid(2)}\) has died, and its calls with it: a new one starts in 0.5 s"
+            )
+            server.conversation.wait_for(r"warning: worker 2 is back \(pid \d+\)")
+            with connected(workers.sip[1], server.ca) as again:
+                assert call_up(again, "again")[1] == workers.sip[1]
+            kept.send(raw_sip.request("BYE", "kept", cseq=2, to_tag=tag))
+            answer = kept.final()
+            assert answer is not None
+            assert answer.status == 200, answer.head
+        wait_until(lambda: workers.samples("sbc_sim_worker_deaths_total") == {"1": 0.0, "2": 1.0}, "the metrics tell of the death")
+        assert workers.samples("sbc_sim_worker_up") == {"1": 1.0, "2": 1.0}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_calls_of_both_with_bye_and_leaves_nothing_behind(tmp_path: Path, number: int, code: int, monkeypatch) -> None:
+    own = tmp_path / "tmp"
+    own.mkdir()
+    monkeypatch.setenv("TMPDIR", str(own))
+    with serving(tmp_path, WORKERS__COUNT="2") as server:
+        workers = Workers(server, tmp_path)
+        assert len(list(own.glob("sbc-sim-*"))) == 1
+        with connected(workers.sip[0], server.ca) as one, connected(workers.sip[1], server.ca) as two:
+            for raw, name in ((one, "last-1"), (two, "last-2")):
+                call_up(raw, name)
+            server.conversation.process.send_signal(number)
+            for raw in (one, two):
+                head = raw.request()
+                assert head.startswith("BYE ")
+                assert "\nReason: " in head
+                raw.close()
+        assert server.conversation.process.wait(60) == code
+    assert list(own.iterdir()) == []
+
+
+def test_no_worker_outlives_a_parent_that_was_killed_and_their_calls_get_bye(tmp_path: Path) -> None:
+    with serving(tmp_path, WORKERS__COUNT="2") as server:
+        workers = Workers(server, tmp_path)
+        with connected(workers.sip[1], server.ca) as raw:
+            call_up(raw, "orphaned")
+            server.conversation.process.kill()
+            assert raw.request().startswith("BYE ")
+            raw.close()
+        wait_until(lambda: not any(Path(f"/proc/{workers.pid(number)}").exists() for number in (1, 2)), "both workers have ended")
+
+
+def start(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `serve` with what cannot work; it must end by itself."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SBC_SIM_")}
+    environment = {**own, **SETTINGS, "SBC_SIM_TLS__DIR": str(folder / "certs"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "sbc_sim", "serve", "--workers", "2", *words]
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, timeout=60, check=False, text=True)
+
+
+def test_media_ports_that_are_too_few_are_refused_as_settings_before_anything_starts(tmp_path: Path) -> None:
+    ended = start(tmp_path, "--media-ports", "31000-31002")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "sbc-sim: media.ports (flag --media-ports): 31000-31002 is too few for 2 workers (an even port and the one above it for each call): "
+        "make it 31000-31003 or larger, or set workers.count lower\n"
+    )
+
+
+def test_a_port_that_another_program_has_is_named_with_its_setting(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        for flag, key, what in (("--sip-listen", "sip.listen", "SIP"), ("--http-listen", "http.listen", "HTTP")):
+            ended = start(tmp_path, flag, f"127.0.0.1:{port}")
+            assert ended.returncode == 3, ended.stderr
+            words = f"sbc-sim: cannot listen for {what} on 127.0.0.1 port {port} ({key}): Address already in use"
+            assert words in ended.stderr.splitlines()
+
+
+def test_what_keeps_the_workers_from_beginning_is_said_once(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1] & ~1
+        ended = start(tmp_path, "--media-mode", "mux", "--media-ports", f"{port}-{port + 1}")
+    assert ended.returncode == 3, ended.stderr
+    assert ended.stderr.count("cannot listen for media on 127.0.0.1: Address already in use") == 1
+    assert "Traceback" not in ended.stderr
