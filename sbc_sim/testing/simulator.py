@@ -25,8 +25,8 @@ from sbc_sim.testing.rehearsal import Rehearsal
 __tracebackhide__ = True  # a failure is shown at the line of the test, not here
 BEFORE_ALL = "0"
 """Sorts before the id of any call."""
-HANG_UP_SECONDS = 5.0
-"""Longest wait for the end of calls that a test left up."""
+HANG_UP_SECONDS = 0.5
+"""Longest wait for the end of calls that a test left up: a partner that is gone by then answers no BYE, and nothing hangs on it."""
 ECHO = {"orgId": "echo-test-org", "scrt2Domain": "afv-wss-echo:7442"}
 """Content that asks for the echo of the connectivity test, with the settings as they come."""
 T = TypeVar("T")
@@ -269,36 +269,36 @@ class SbcSim:
         """Begin anew: calls that are up get BYE; what is over, faults and rehearsals are forgotten. One that has died is started again."""
         if not self.instance.alive:
             self.instance.start()
-        self.end_calls()
+        self._hang_up_all()
+        for told in self.client.get("/api/v1/rehearsals")["rehearsals"]:
+            if told.get("state") == "running":
+                Rehearsal(self.client, told).stop()
         self.client.reset()
         self.instance.mark()
         newest = next(self.client.calls(most=1), None)
         self.after = BEFORE_ALL if newest is None else str(newest["id"])
 
     def end_calls(self) -> None:
-        """End what is up: calls by BYE, rehearsals by a stop."""
-        live = [Call(self.client, data) for data in self.client.calls() if data.get("state") in ("ringing", "answered")]
-        for call in live:
-            self._hang_up(call)
+        """End all calls that are up by BYE, and give the partner half a second to answer."""
         patience = Patience(HANG_UP_SECONDS)
-        for call in live:
+        for call in self._hang_up_all():
             while not call.refresh().over and patience.left:
                 patience.pause(LOOK)
-        for told in self.client.get("/api/v1/rehearsals").get("rehearsals", []):
-            if told.get("state") == "running":
-                Rehearsal(self.client, told).stop()
 
     def stop(self) -> None:
         """End the simulator."""
         self.stopped = True
         self.instance.stop()
 
-    def _hang_up(self, call: Call) -> None:
-        try:
-            self.client.hang_up(call.id)
-        except ApiError as error:
-            if error.status not in (404, 409):  # it ended by itself meanwhile
-                raise
+    def _hang_up_all(self) -> list[Call]:
+        live = [Call(self.client, data) for state in ("ringing", "answered") for data in self.client.calls(status=state)]
+        for call in live:
+            try:
+                self.client.hang_up(call.id)
+            except ApiError as error:
+                if error.status not in (404, 409):  # it ended by itself meanwhile
+                    raise
+        return live
 
     def _calls(self, **filters: str | None) -> list[Json]:
         """As the API tells them, newest first."""

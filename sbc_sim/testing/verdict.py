@@ -85,7 +85,8 @@ class Verdict:
         """Give the finding of one rule. Raises LookupError naming the nearest rule that there is."""
         found = next((finding for finding in self.findings if finding.rule == name.upper()), None)
         if found is None:
-            raise LookupError(f"{name} is no rule of this verdict{self._near(name)}")
+            known = f"is no rule{self._near(name)}" if self.final else "has not spoken: not all rules do before the end of a call"
+            raise LookupError(f"{name} {known}")
         return found
 
     def against(self, ignore: Iterable[str] = (), strict: bool = False) -> tuple[Finding, ...]:
@@ -95,7 +96,7 @@ class Verdict:
         """
         patterns = [ignore] if isinstance(ignore, str) else [pattern.upper() for pattern in ignore]
         for pattern in patterns:
-            if not any(fnmatch.fnmatchcase(finding.rule, pattern) for finding in self.findings):
+            if self.final and not any(fnmatch.fnmatchcase(finding.rule, pattern) for finding in self.findings):
                 raise LookupError(f"ignore={pattern!r} fits no rule{self._near(pattern)}")
         bad = (*self.failed, *self.warnings) if strict else self.failed
         return tuple(finding for finding in bad if not any(fnmatch.fnmatchcase(finding.rule, pattern) for pattern in patterns))
