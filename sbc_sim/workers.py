@@ -100,6 +100,8 @@ class Crew:
         self._selector = selectors.DefaultSelector()
         self._code: int | None = None
         """Of the end that was asked for; None: none was."""
+        self._begun = False
+        """All were ready once: from now on who dies is started anew."""
         self._draining = False
         """Calls may go on until their end."""
         self._kill_at: float | None = None
@@ -122,6 +124,7 @@ class Crew:
                 self._end(CANNOT_RUN)
                 self._watch_end()
                 raise CrewError(trouble)
+        self._begun = True
         self._changed()
         return [dict(worker.first or {}) for worker in self._workers]
 
@@ -259,7 +262,7 @@ class Crew:
 
     def _mourn(self, worker: _Worker) -> None:
         pid, worker.pid = worker.pid, 0
-        if self._code is not None:
+        if self._code is not None or not self._begun:
             return
         worker.deaths = 1 if self._clock() - worker.began > STEADY_SECONDS else worker.deaths + 1
         self._deaths[worker.number] += 1

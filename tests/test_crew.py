@@ -160,6 +160,7 @@ def test_what_keeps_a_worker_from_beginning_ends_all_with_its_sentence(parent: P
     assert ended == 3
     assert {"error": "no port is free"} in parent.told
     assert parent.starts.read_bytes() == b".", "it is not tried again"
+    assert not any("level" in told for told in parent.told), "nor is it said that it will be"
 
 
 @pytest.mark.parametrize("parent", ["raises"], indirect=True)

@@ -189,8 +189,8 @@ def test_media_ports_that_are_too_few_are_refused_as_settings_before_anything_st
     ended = start(tmp_path, "--media-ports", "31000-31002")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "sbc-sim: media.ports (flag --media-ports): 31000-31002 is too few for 2 workers (an even port and the one above it for each call): "
-        "make it 31000-31003 or larger, or set workers.count lower\n"
+        "sbc-sim: media.ports (flag --media-ports): 31000-31002 is too few for 2 workers (an even port and the one above it for each "
+        "call): make it 31000-31003 or larger, or set workers.count lower\n"
     )
 
 
