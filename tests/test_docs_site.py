@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import urllib.request
@@ -13,6 +14,7 @@ import pytest
 
 from sbc_sim.rules.catalogue import RULES
 from sbc_sim.settings import all_settings, sections
+from tests.end_to_end.conftest import require
 from tests.end_to_end.server import PATIENCE, serving
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,8 +86,8 @@ def test_settings_and_rules_that_a_page_names_exist(page: Path) -> None:
     assert set(re.findall(r"\bSBC-[A-Z0-9]+-\d{3}\b", text_of(page))) <= set(RULES)
 
 
-FILES_AND_EVENTS = {"pcapng", "wav", "svg", "txt", "xml", "html", "json", "db", "yaml", "pem"} | {"step", "changed", "shown"}
-"""`capture.pcapng` and `rehearsal.step` look like settings and are none."""
+FILES_AND_EVENTS = {"pcapng", "wav", "svg", "txt", "xml", "html", "json", "db", "yaml", "pem"} | {"step", "changed", "shown", "alert_message"}
+"""`capture.pcapng`, `rehearsal.step` and a filter of Wireshark look like settings and are none."""
 
 
 def test_there_is_a_recipe_for_each_platform_that_was_promised() -> None:
@@ -104,6 +106,20 @@ def test_the_list_of_recipes_tells_of_each_what_the_recipe_tells() -> None:
     listed = dict(re.findall(r"^\| \[[^\]]+\]\((\w+)\.md\) \| \**(yes|no)\b", text_of(DOCS / "recipes" / "index.md"), re.MULTILINE))
     told = {recipe.stem: re.findall(r"^\*\*Run here:\*\* (\w+)", text_of(recipe), re.MULTILINE)[0] for recipe in RECIPES}
     assert listed == told
+
+
+@pytest.mark.partners
+def test_wireshark_knows_each_filter_of_the_page_about_captures(tmp_path: Path) -> None:
+    require("tshark", None if shutil.which("tshark") else "tshark")
+    table = re.search(r"^\| question \| display filter.*?\n\n", text_of(DOCS / "captures.md"), re.MULTILINE | re.DOTALL)
+    assert table is not None
+    filters = re.findall(r"^\| [A-Z][^|]* \| `([^`]+)`", table.group(), re.MULTILINE)
+    nothing = tmp_path / "nothing.pcap"
+    nothing.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+    command = ["tshark", "-r", str(nothing), "-Y", " || ".join(f"({one})" for one in filters)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert len(filters) > 5
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.slow
