@@ -108,25 +108,25 @@ class Proxy:
 def proxying(folder: Path, key: Path, certificate: Path, ca: Path) -> Iterator[Proxy]:
     """Kamailio with this key and certificate toward callers, and this trust toward the server."""
 
-    def write(home: Path, port: int) -> None:
-        (home / "kamailio.cfg").write_text(CONFIG.format(port=port, modules=modules(), home=home))
+    def prepare(home: Path, port: int) -> None:
+        (home / "kamailio.cfg").write_text(CONFIG.format(port=port, modules=(_modules() or home).parent, home=home))
         (home / "tls.cfg").write_text(TLS.format(key=key, certificate=certificate, ca=ca))
 
-    with started(folder, write) as proxy:
+    with running(folder, prepare) as proxy:
         yield proxy
 
 
 @contextmanager
-def started(folder: Path, write: Callable[[Path, int], None]) -> Iterator[Proxy]:
-    """Kamailio with the files that `write` puts into a folder, `kamailio.cfg` among them, for a port that seemed free."""
+def running(folder: Path, prepare: Callable[[Path, int], None], memory: int = 64) -> Iterator[Proxy]:
+    """Run it with what `prepare` writes into a folder for a port: kamailio.cfg and what that names. `memory`: MiB that all its processes share."""
     conversation: Conversation | None = None
     for attempt in range(5):
         home = folder / f"kamailio-{attempt}"
         home.mkdir()
         port = _free_port()
-        write(home, port)
+        prepare(home, port)
         folders = ["-f", str(home / "kamailio.cfg"), "-Y", str(home), "-P", str(home / "pid"), "-w", str(home)]
-        conversation = Conversation("kamailio", ["kamailio", "-DD", "-E", "-m", "64", "-M", "8", *folders], home)
+        conversation = Conversation("kamailio", ["kamailio", "-DD", "-E", "-m", str(memory), "-M", "8", *folders], home)
         try:
             _wait_listening(conversation, port)
             break
@@ -139,11 +139,6 @@ def started(folder: Path, write: Callable[[Path, int], None]) -> Iterator[Proxy]
         yield Proxy(port, conversation)
     finally:
         conversation.end()
-
-
-def modules() -> Path:
-    """Where Kamailio's modules are."""
-    return (_modules() or Path("/nowhere/tls.so")).parent
 
 
 def _free_port() -> int:
