@@ -118,7 +118,10 @@ def proxying(folder: Path, key: Path, certificate: Path, ca: Path) -> Iterator[P
 
 @contextmanager
 def running(folder: Path, prepare: Callable[[Path, int], None], memory: int = 64) -> Iterator[Proxy]:
-    """Run it with what `prepare` writes into a folder for a port: kamailio.cfg and what that names. `memory`: MiB that all its processes share."""
+    """Run it with what `prepare` writes into a folder for a port: kamailio.cfg and what that names.
+
+    `memory`: MiB that all its processes share.
+    """
     conversation: Conversation | None = None
     for attempt in range(5):
         home = folder / f"kamailio-{attempt}"
