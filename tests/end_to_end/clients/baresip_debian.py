@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.end_to_end.clients.call import CALLER, CallWish, RealCall
@@ -22,9 +22,9 @@ SOURCE = Path(__file__).with_name("baresip_module.c")
 HEADERS = Path("/usr/include/re/re.h")
 
 CONFIG = """\
-sip_listen 127.0.0.1:0
+sip_listen {address}:0
 sip_cafile {ca}
-net_interface 127.0.0.1
+net_interface {address}
 module_path {modules}
 module stdio.so
 module g711.so
@@ -59,6 +59,11 @@ class DebianBaresip:
     name = "baresip-1.0"
     host = "127.0.0.1"
 
+    def __init__(self, address: str = "127.0.0.1", within: Sequence[str] = ()) -> None:
+        """`address` is its own; `within`: the command that starts another in the place (a network namespace) where that address is."""
+        self._address = address
+        self._within = within
+
     def missing(self) -> str | None:
         """What is not installed, in words; None when all is there."""
         wanted = {
@@ -76,11 +81,11 @@ class DebianBaresip:
         shelf = tempfile.TemporaryDirectory(prefix="sbc-", dir="/tmp")
         recordings = Path(shelf.name)
         modules = _modules(home / "modules")
-        (home / "config").write_text(CONFIG.format(ca=wish.ca, wav=wish.wav, modules=modules, recordings=recordings))
-        (home / "accounts").write_text(_account(wish))
+        (home / "config").write_text(CONFIG.format(address=self._address, ca=wish.ca, wav=wish.wav, modules=modules, recordings=recordings))
+        (home / "accounts").write_text(_account(wish, self._address))
         environment = {"USER_TO_USER": wish.user_to_user} if wish.user_to_user is not None else {}
         # stdbuf: its screen would otherwise reach us in blocks, long after the fact
-        conversation = Conversation(self.name, ["stdbuf", "-o0", "baresip", "-f", str(home), "-s"], home, environment)
+        conversation = Conversation(self.name, [*self._within, "stdbuf", "-o0", "baresip", "-f", str(home), "-s"], home, environment)
         conversation.wait_for(r"^baresip is ready")
         conversation.say(f"/dial sip:{wish.number}@{wish.host}:{wish.port}")
         return DebianBaresipCall(conversation, shelf)
@@ -107,11 +112,11 @@ class DebianBaresipCall(RealCall):
         return next(iter(sorted(self.folder.glob("*-dec.wav"))), self.folder / "none.wav")
 
 
-def _account(wish: CallWish) -> str:
+def _account(wish: CallWish, address: str) -> str:
     parameters = ["regint=0", "mediaenc=srtp-mand", f"audio_codecs={wish.codec}/8000/1"]
     if wish.proxy:
         parameters.append(f'outbound="sip:{wish.proxy};transport=tls"')
-    return f"<sip:{CALLER}@127.0.0.1;transport=tls>;{';'.join(parameters)}\n"
+    return f"<sip:{CALLER}@{address};transport=tls>;{';'.join(parameters)}\n"
 
 
 def _modules(folder: Path) -> Path:
