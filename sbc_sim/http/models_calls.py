@@ -137,6 +137,7 @@ class Call(Out):
     escalation_of: str | None = Field(description="Id of the call that this one gives back.")
     x_headers: dict[str, str] = Field(description="Custom X-headers of the INVITE, captured in the profile extended.")
     voice_call_id: str | None = Field(description="Voice call of the Telephony Integration API that belongs to it.")
+    replica: str = Field(description="Which of several simulators that share a store has the call; empty: the store is not shared.")
 
 
 class Calls(Out):

@@ -14,20 +14,40 @@ from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.latest import Latest, is_voice_call
 from sbc_sim.journal.record import CallRecord, StoreLimits, entry_octets
 from sbc_sim.journal.ring import Ring
+from sbc_sim.journal.share import Share
 from sbc_sim.journal.sharing import SharedFindings
-from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallPage, CallQuery, EntryPage, Listener, StoreHealth, StoreSize, Trace
+from sbc_sim.journal.store import (
+    MOST_PER_PAGE,
+    BadCursor,
+    CallPage,
+    CallQuery,
+    EntryPage,
+    Listener,
+    Missed,
+    StoreHealth,
+    StoreSize,
+    Trace,
+    nothing,
+)
 from sbc_sim.journal.view import CallView
 
 
 class MemoryStore:
     """A `Store` that forgets when the process ends."""
 
-    def __init__(self, limits: StoreLimits | None = None, ordinal: int = 0, live_stay: bool = False) -> None:
+    def __init__(
+        self,
+        limits: StoreLimits | None = None,
+        ordinal: int = 0,
+        live_stay: bool = False,
+        share: Share | None = None,
+    ) -> None:
         """Make an empty store.
 
         `ordinal`: the last one that was given out before. `live_stay`: live calls stay whatever their number; they still have to go when
-        there is no other way to keep the bound on octets.
+        there is no other way to keep the bound on octets. `share`: who this is among several, and how they count.
         """
+        self._share = share or Share()
         self._limits = limits or StoreLimits()
         self._live_stay = live_stay
         self._calls: OrderedDict[str, CallRecord] = OrderedDict()
@@ -54,7 +74,7 @@ class MemoryStore:
 
         `octets`: its `entry_octets`, when they are known already.
         """
-        self.ordinal += 1
+        self.ordinal = self._share.next(self.ordinal)
         entry = self._shared.shared(entry)
         octets = entry_octets(entry) if octets is None else octets
         if entry.call is not None:
@@ -123,8 +143,8 @@ class MemoryStore:
         """Attempts, or what else belongs to no call, with their places, older than the cursor, newest first. Raises BadCursor."""
         return (self._attempts if attempts else self._outside).below(place_of(cursor))
 
-    def subscribe(self, listener: Listener, others: bool = False) -> Callable[[], None]:
-        """Call `listener` with every entry after it is kept; the returned function ends that."""
+    def subscribe(self, listener: Listener, others: bool = False, missed: Missed = nothing) -> Callable[[], None]:
+        """Call `listener` with every entry after it is kept; the returned function ends that. There are no others here."""
         self._listeners.append(listener)
 
         def end() -> None:
@@ -146,6 +166,10 @@ class MemoryStore:
         for call in calls:
             if call in self._calls:
                 self._forget(call)
+
+    def over(self) -> Iterator[CallRecord]:
+        """Calls that are over, for reading only."""
+        return (self._calls[call] for call in self._over)
 
     def clear(self) -> int:
         """Forget what is over and what belongs to no call; return how many calls went."""
@@ -179,7 +203,10 @@ class MemoryStore:
             if call in self._forgotten:  # a call that was evicted must not rise again as a fragment
                 self._dropped += 1
                 return
-            record = self._calls[call] = CallRecord(CallView(call, self.ordinal))
+            if not self._share.may_begin(entry):  # another replica has this call, and all of it
+                return
+            record = self._calls[call] = CallRecord(CallView(call, self.ordinal, replica=self._share.replica))
+        record.newest = self.ordinal
         self._keep(record, entry, octets)
         if record.opened is None and record.view.connection is not None:
             record.opened = self._connections.get(record.view.connection)
@@ -233,6 +260,6 @@ def place_of(cursor: str | None) -> int:
     """Read a cursor: the ordinal that everything on the page is below. Raises BadCursor."""
     if cursor is None:
         return 2**63 - 1
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 19 and int(cursor) < 2**63):
         raise BadCursor(f"{cursor[:40]!r} is no cursor that this interface has given out")
     return int(cursor)

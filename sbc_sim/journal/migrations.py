@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.packing import Words, pack, pack_findings, unpack, unpack_findings
+from sbc_sim.journal.replica_tables import REPLICA_TABLES
 
-VERSION = 3
+VERSION = 4
 """What this sbc-sim writes."""
 
 APPLICATION = 0x5342_4353
@@ -86,7 +87,26 @@ def _voice_calls_once(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM loose WHERE kind = ?", (kind,))
 
 
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _first, 2: _words_once, 3: _voice_calls_once}
+_SHARED = (
+    "ALTER TABLE calls ADD COLUMN replica TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE calls ADD COLUMN newest INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE entries ADD COLUMN ordinal INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE loose ADD COLUMN replica TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE voice_calls ADD COLUMN replica TEXT NOT NULL DEFAULT ''",
+    "CREATE INDEX calls_replica ON calls (replica, newest)",
+    "CREATE INDEX loose_replica ON loose (replica, ordinal)",
+    "CREATE INDEX voice_calls_replica ON voice_calls (replica, ordinal)",
+    *REPLICA_TABLES,
+)
+"""What several writers need: who wrote what, and where each of them has come to."""
+
+
+def _shared(connection: sqlite3.Connection) -> None:
+    for statement in _SHARED:
+        connection.execute(statement)
+
+
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _first, 2: _words_once, 3: _voice_calls_once, 4: _shared}
 """Version -> what leads to it from the version before."""
 
 
@@ -100,8 +120,9 @@ def migrate(connection: sqlite3.Connection, to: int = VERSION) -> None:
     for number in range(version_of(connection) + 1, to + 1):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            STEPS[number](connection)
-            connection.execute(f"PRAGMA user_version = {number}")
+            if version_of(connection) < number:  # another worker may have been quicker
+                STEPS[number](connection)
+                connection.execute(f"PRAGMA user_version = {number}")
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute("COMMIT")
         except BaseException:

@@ -65,13 +65,39 @@ class Lock:
             self._file = None
 
 
-def open_file(path: Path) -> tuple[sqlite3.Connection, Lock]:
-    """Open or make the file, bring it to our version, and keep all other processes out. Raises StoreError."""
+class SqliteConnection(sqlite3.Connection):
+    """A connection to a file, as journal/database wants it."""
+
+    kind = "sqlite"
+    row_lock = ""
+    lost = False
+
+    def begin(self) -> None:
+        """Begin a transaction that writes. Raises sqlite3.Error."""
+        self.execute("BEGIN IMMEDIATE")
+
+    def hold(self, name: str) -> None:
+        """Who writes is alone."""
+
+    def tell(self, replica: str, ordinal: int) -> None:
+        """The others look at PRAGMA data_version."""
+
+    def fileno(self) -> int | None:
+        """Nothing tells: PRAGMA data_version has to be looked at."""
+        return None
+
+    def heard(self) -> bool:
+        """Nothing was told."""
+        return False
+
+
+def open_file(path: Path, alone: bool = True) -> tuple[SqliteConnection, Lock | None]:
+    """Open or make the file, bring it to our version, and keep all other processes out, unless somebody else does. Raises StoreError."""
     lock: Lock | None = None
-    connection: sqlite3.Connection | None = None
+    connection: SqliteConnection | None = None
     try:
         _check_place(path)
-        lock = Lock(path)
+        lock = Lock(path) if alone else None
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # secrets stand in it: nobody else reads it
         connection = connect(path)
         _prepare(connection, path)
@@ -84,9 +110,10 @@ def open_file(path: Path) -> tuple[sqlite3.Connection, Lock]:
     return connection, lock
 
 
-def connect(path: Path, reading: bool = False) -> sqlite3.Connection:
+def connect(path: Path, reading: bool = False) -> SqliteConnection:
     """Connect without implicit transactions. A reader never waits for a lock. Raises sqlite3.Error."""
-    connection = sqlite3.connect(path, timeout=0.0 if reading else BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    seconds = 0.0 if reading else BUSY_SECONDS
+    connection = sqlite3.connect(path, timeout=seconds, isolation_level=None, check_same_thread=False, factory=SqliteConnection)
     try:
         if reading:
             connection.execute("PRAGMA query_only = ON")

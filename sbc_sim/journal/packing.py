@@ -11,13 +11,21 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from sbc_sim.journal.entries import Entry, Kind
 
 Finding: TypeAlias = Mapping[str, Any]
+
+
+class Json(str):
+    """JSON in ASCII: SQLite keeps it as the text it is; for PostgreSQL, whose columns have one type, it becomes octets."""
+
+    __slots__ = ()
+
+
 Packed: TypeAlias = str | bytes
 
 SHAPE = ("rule", "status", "severity", "title", "detail", "evidence", "source", "why", "fix", "platforms")
@@ -44,11 +52,19 @@ def damage_is_an_error() -> Iterator[None]:
         raise sqlite3.DatabaseError(f"a row of it does not hold what was written: {error!r:.200}") from None
 
 
+class Reading(Protocol):
+    """What is needed of a connection."""
+
+    def execute(self, statement: str, values: Sequence[Any] = (), /) -> Any:
+        """Do one statement, with `?` for values."""
+
+
 class Words:
     """The table `words` as one connection sees it."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """Read what is there. Raises sqlite3.Error."""
+    def __init__(self, connection: Reading, before_adding: Callable[[], None] = lambda: None) -> None:
+        """Read what is there. `before_adding`: called in a transaction that is about to add some. Raises sqlite3.Error."""
+        self._before_adding = before_adding
         self._connection = connection
         self._rows: dict[int, list[Any]] = {}
         self._known: dict[tuple[Hashable, str], int] = {}
@@ -107,10 +123,19 @@ class Words:
         words = [finding[name] for name in ("rule", "severity", "title", "source", "why")] + [fix, dict(finding["platforms"])]
         text = _json(words)
         digest = hashlib.sha256(text.encode()).digest()
-        self._connection.execute("INSERT OR IGNORE INTO words (digest, text) VALUES (?, ?)", (digest, text))
-        row = int(self._connection.execute("SELECT id FROM words WHERE digest = ?", (digest,)).fetchone()[0])
+        row = self._id_of(digest)
+        if row is None:
+            self._before_adding()
+            self._connection.execute("INSERT INTO words (digest, text) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", (digest, text))
+            row = self._id_of(digest)
+            assert row is not None
         self._learn(row, words)
         return row
+
+    def _id_of(self, digest: bytes) -> int | None:
+        """Find words that are there, perhaps since another replica added them."""
+        found = self._connection.execute("SELECT id FROM words WHERE digest = ?", (digest,)).fetchone()
+        return None if found is None else int(found[0])
 
     @damage_is_an_error()
     def _learn(self, row: int, words: list[Any]) -> None:
@@ -181,11 +206,12 @@ def _json(value: Any) -> str:
 
 
 def _short(text: str) -> Packed:
-    return zlib.compress(text.encode(), 1) if len(text) > LONG else text
+    return zlib.compress(text.encode(), 1) if len(text) > LONG else Json(text)
 
 
 def _loads(packed: Packed) -> Any:
-    return json.loads(zlib.decompress(packed) if isinstance(packed, bytes) else packed)
+    """Read JSON, compressed or not: what is compressed begins with an x, as no JSON does."""
+    return json.loads(zlib.decompress(packed) if isinstance(packed, bytes) and packed[:1] == b"x" else packed)
 
 
 @damage_is_an_error()

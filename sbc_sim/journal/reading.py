@@ -1,13 +1,13 @@
-"""What stands in the file, read back as calls, entries and records. Each of the two threads reads by a connection of its own."""
+"""What stands in the database, read back as calls, entries and records. Each of the threads reads by a connection of its own."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
+from sbc_sim.journal.database import Connection, newest_name
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.packing import Packed, Words, damage_is_an_error, pack_findings, pack_plain, unpack, unpack_findings, unpack_plain
 from sbc_sim.journal.record import CallRecord, entry_octets
@@ -20,28 +20,45 @@ STATES = ("ringing", "answered", "ended", "rejected")
 
 CALL_COLUMNS = (
     *("ordinal", "id", "over", "region", "partner", "state", "verdict"),
-    *("started_at", "last_at", "octets", "first", "opened", "findings", "view"),
+    *("started_at", "last_at", "octets", "first", "opened", "findings", "view", "replica", "newest"),
 )
+MOST_AT_ONCE = 200
+"""Rows of a list that are fetched at once."""
+
+Wanted = Callable[[str, int, bool], bool]
+"""Asked with id and ordinal of a call, and whether it is over."""
 
 
 class Rows:
-    """Reads by one connection. Every method raises sqlite3.Error, on damage that SQLite does not see as well."""
+    """Reads by one connection. Every method raises sqlite3.Error or DatabaseError, on damage that the database does not see as well."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         """Read the words of the rules."""
         self.connection = connection
-        self.words = Words(connection)
+        self.words = Words(connection, lambda: connection.hold("words"))
 
-    def calls(self, query: CallQuery, below: int, wanted: Callable[[str, int], bool]) -> Iterator[CallView]:
-        """Calls that match with ordinals below this one, newest first, as lists show them; `wanted` is asked with id and ordinal."""
+    def calls(self, query: CallQuery, below: int, wanted: Wanted) -> Iterator[CallView]:
+        """Calls that match with ordinals below this one, newest first, as lists show them; `wanted` says which of them."""
+        most = max(1, min(query.limit, MOST_AT_ONCE)) + 1
+        full = True
+        while full:
+            rows = self._places(query, below)
+            full = len(rows) == MOST_AT_ONCE
+            below = rows[-1][1] if rows else below
+            found = [ordinal for call, ordinal, over in rows if wanted(call, ordinal, bool(over))]
+            for start in range(0, len(found), most):
+                yield from self._views(found[start : start + most])
+
+    def _places(self, query: CallQuery, below: int) -> list[tuple[str, int, int]]:
         where, values = _conditions(query, below)
-        cursor = self.connection.execute(f"SELECT id, ordinal, view FROM calls WHERE {where} ORDER BY ordinal DESC", values)
-        try:
-            for call, ordinal, view in cursor:
-                if wanted(call, ordinal):
-                    yield _view(call, ordinal, view)
-        finally:
-            cursor.close()  # an open read would keep the writer from reusing its log
+        statement = f"SELECT id, ordinal, over FROM calls WHERE {where} ORDER BY ordinal DESC LIMIT {MOST_AT_ONCE}"
+        return self.connection.execute(statement, values).fetchall()
+
+    def _views(self, ordinals: Sequence[int]) -> Iterator[CallView]:
+        marks = ", ".join("?" * len(ordinals))
+        statement = f"SELECT id, ordinal, view FROM calls WHERE ordinal IN ({marks}) ORDER BY ordinal DESC"
+        for row in self.connection.execute(statement, ordinals).fetchall():
+            yield _view(*row)
 
     def call(self, call: str) -> CallView | None:
         """One call with all its findings."""
@@ -51,7 +68,7 @@ class Rows:
         view = _view(*row[:3])
         view.findings = unpack_findings(row[3], self.words) if row[3] is not None else []
         verdict = self.connection.execute(
-            "SELECT kind, data FROM entries WHERE call = ? AND kind = ? ORDER BY seq DESC LIMIT 1", (view.ordinal, Kind.VERDICT)
+            "SELECT kind, data FROM entries WHERE call = ? AND kind = ? ORDER BY seq DESC LIMIT 1", (view.ordinal, str(Kind.VERDICT))
         ).fetchone()
         if verdict is not None:
             view.verdict = unpack(verdict[0], verdict[1], self.words)
@@ -59,34 +76,62 @@ class Rows:
 
     def record(self, call: str) -> CallRecord | None:
         """All that is kept of a call; `octets` as estimated when it was kept."""
+        inside = self.connection.in_transaction
+        if not inside:
+            self.connection.execute("BEGIN")  # another one may write between our questions
+        try:
+            return self._record(call)
+        finally:
+            if not inside:
+                self.connection.rollback()
+
+    def _record(self, call: str) -> CallRecord | None:
         view = self.call(call)
         if view is None:
             return None
-        row = self.connection.execute("SELECT first, octets, opened FROM calls WHERE ordinal = ?", (view.ordinal,)).fetchone()
+        row = self.connection.execute("SELECT first, octets, opened, newest FROM calls WHERE ordinal = ?", (view.ordinal,)).fetchone()
         rows = self.connection.execute("SELECT at, kind, data, raw FROM entries WHERE call = ? ORDER BY seq", (view.ordinal,))
         entries = [self._entry(call, *one) for one in rows]
-        first, octets, opened = row
-        return CallRecord(view, entries[:first], deque(entries[first:]), octets, _opened(opened))
+        first, octets, opened, newest = row
+        return CallRecord(view, entries[:first], deque(entries[first:]), octets, _opened(opened), newest)
 
     def loose(self, attempts: bool, below: int) -> Iterator[tuple[int, Entry]]:
         """Attempts, or other entries of no call, with ordinals below this one, newest first."""
-        cursor = self.connection.execute(
-            "SELECT ordinal, at, kind, data, raw FROM loose WHERE attempt = ? AND ordinal < ? ORDER BY ordinal DESC", (attempts, below)
+        statement = (
+            f"SELECT ordinal, at, kind, data, raw FROM loose WHERE attempt = ? AND ordinal < ? ORDER BY ordinal DESC LIMIT {MOST_AT_ONCE}"
         )
-        try:
-            for ordinal, *rest in cursor:
+        rows: list[Any] = [(below,)]
+        while rows:
+            rows = self.connection.execute(statement, (int(attempts), rows[-1][0])).fetchall()
+            for ordinal, *rest in rows:
                 yield ordinal, self._entry(None, *rest)
-        finally:
-            cursor.close()
 
     def voice_calls(self) -> Iterator[tuple[int, Entry]]:
         """Voice calls with the ordinals of their entries, changed longest ago first."""
-        cursor = self.connection.execute("SELECT ordinal, at, data FROM voice_calls ORDER BY ordinal")
-        try:
-            for ordinal, at, data in cursor:
-                yield ordinal, self._entry(None, at, Kind.VOICE_CALL, data, None)
-        finally:
-            cursor.close()
+        for ordinal, at, data in self.connection.execute("SELECT ordinal, at, data FROM voice_calls ORDER BY ordinal").fetchall():
+            yield ordinal, self._entry(None, at, Kind.VOICE_CALL, data, None)
+
+    def written(self, replica: str, since: int, until: int, most: int) -> list[tuple[int, Entry]]:
+        """The first entries of a replica after one ordinal and up to another, with theirs: of calls, of no call, and of voice calls."""
+        of_calls = (
+            "SELECT e.ordinal, c.id, e.at, e.kind, e.data, e.raw FROM calls c JOIN entries e ON e.call = c.ordinal "
+            "WHERE c.replica = ? AND c.newest > ? AND e.ordinal > ? AND e.ordinal <= ? ORDER BY e.ordinal LIMIT ?"
+        )
+        rest = "WHERE replica = ? AND ordinal > ? AND ordinal <= ? ORDER BY ordinal LIMIT ?"
+        of_no_call = f"SELECT ordinal, at, kind, data, raw FROM loose {rest}"
+        changed = f"SELECT ordinal, at, data FROM voice_calls {rest}"
+        ask = self.connection.execute
+        place, kind = (replica, since, until, most), str(Kind.VOICE_CALL)
+        found = [tuple(row) for row in ask(of_calls, (replica, since, *place[1:])).fetchall()]
+        found += [(ordinal, None, *row) for ordinal, *row in ask(of_no_call, place).fetchall()]
+        found += [(ordinal, None, at, kind, data, None) for ordinal, at, data in ask(changed, place).fetchall()]
+        found.sort(key=lambda row: row[0])
+        return [(row[0], self._entry(*row[1:])) for row in found[:most]]
+
+    def newest(self, replica: str) -> int:
+        """Ordinal up to which the database has everything of a replica."""
+        row = self.connection.execute("SELECT value FROM counters WHERE name = ?", (newest_name(replica),)).fetchone()
+        return 0 if row is None else int(row[0])
 
     @damage_is_an_error()
     def _entry(self, call: str | None, at: float, kind: str, data: Packed, raw: bytes | None) -> Entry:
@@ -110,8 +155,8 @@ def _conditions(query: CallQuery, below: int) -> tuple[str, list[Any]]:
 
 
 def column(text: str) -> str:
-    """Write text so that SQLite takes it: octets that were no text are escaped."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Write text so that the database takes it: octets that were no text are escaped, and so is NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def call_row(record: CallRecord, last_at: float, words: Words) -> tuple[Any, ...]:
@@ -123,7 +168,7 @@ def call_row(record: CallRecord, last_at: float, words: Words) -> tuple[Any, ...
     return (
         view.ordinal,
         column(view.id),
-        view.over,
+        int(view.over),
         *(None if text is None else column(text) for text in (view.region, view.partner, view.state, status)),
         view.started_at,
         last_at,
@@ -132,6 +177,8 @@ def call_row(record: CallRecord, last_at: float, words: Words) -> tuple[Any, ...
         None if record.opened is None else pack_plain([record.opened.at, record.opened.data]),
         pack_findings(view.findings, words) if view.findings else None,
         pack_plain({**listed, "verdict": verdict}),
+        view.replica,
+        record.newest,
     )
 
 

@@ -51,6 +51,8 @@ class CallRecord:
     last: deque[Entry] = field(default_factory=deque)
     octets: int = 0
     opened: Entry | None = None
+    newest: int = 0
+    """Ordinal of the newest entry."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:

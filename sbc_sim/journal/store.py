@@ -95,7 +95,7 @@ class StoreHealth:
     """Whether what is appended also survives."""
 
     kind: str
-    """``memory`` | ``sqlite``"""
+    """``memory`` | ``sqlite`` | ``postgresql``"""
     durable: bool = False
     """What is appended now survives: False for a store that forgets when the process ends, and while there is ``trouble``."""
     trouble: str = ""
@@ -115,6 +115,11 @@ class StoreHealth:
 
 
 Listener = Callable[[Entry], None]
+Missed = Callable[[], None]
+
+
+def nothing() -> None:
+    """Do nothing: for who misses nothing by missing something."""
 
 
 class Store(Protocol):
@@ -147,11 +152,12 @@ class Store(Protocol):
     def voice_calls(self) -> tuple[Entry, ...]:
         """The newest VOICE_CALL entry of each voice call that is kept, of those that belong to no call; changed longest ago first."""
 
-    def subscribe(self, listener: Listener, others: bool = False) -> Callable[[], None]:
+    def subscribe(self, listener: Listener, others: bool = False, missed: Missed = nothing) -> Callable[[], None]:
         """Call `listener` with every entry after it is kept; the returned function ends that.
 
-        `others`: also with those that other replicas append to the same store, those of each in their order.
-        A listener must be quick and must not raise.
+        With `others` it is also told what other replicas appended to a shared store, in the order of each of them, on the thread of the
+        calls, a moment after it was written; `missed` is called when some of that was too much to be told. A listener must be quick and
+        must not raise.
         """
 
     def size(self) -> StoreSize:

@@ -139,6 +139,7 @@ class CallView:
             "escalationOf": self.escalation_of,
             "xHeaders": self.x_headers,
             "voiceCallId": (self.voice_call or {}).get("voiceCallId"),
+            "replica": self.replica,
         }
 
     def _uui_summary(self) -> dict[str, Any] | None:

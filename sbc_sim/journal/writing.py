@@ -1,23 +1,23 @@
-"""The one writer of the file: takes what waits in batches, each of them a transaction, and clears away in between.
+"""The one writer of a database in this process: takes what waits in batches, each of them a transaction, and clears away in between.
 
 `step` does what is due and says when it wants to be called again; `WriterThread` calls it, tests call it with a clock of their own.
-When the disk refuses, everything that waits goes on waiting, and the next try begins from what the file itself says.
+When the database refuses, everything that waits goes on waiting, and the next try begins from what the database itself says, by a new
+connection where the old one is lost.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from typing import NamedTuple
 
 from sbc_sim.journal.batch import Batch
-from sbc_sim.journal.opening import sentence
+from sbc_sim.journal.database import FAILURES, Connection, Database
 from sbc_sim.journal.queue import Totals, WriteQueue
 from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.retention import FileBounds, Retention
+from sbc_sim.journal.share import Share
 
 BATCH = 1000
 BATCH_OCTETS = 4 * 1024 * 1024
@@ -27,6 +27,17 @@ IDLE_SECONDS = 1.0
 """So often it is looked whether something has to go."""
 BETWEEN_STEPS = 0.01
 """Seconds between two steps of clearing away, for others to have the processor."""
+RECOUNT_SECONDS = 2.0
+"""So often it is counted what others wrote to a shared store, and deleted."""
+
+
+class Seen(NamedTuple):
+    """What a shared store held when it was counted."""
+
+    floor: int
+    """Calls that are over and older than this are gone."""
+    newest: int
+    """Ordinal up to which the store had everything of this replica."""
 
 
 class Writing:
@@ -34,32 +45,39 @@ class Writing:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
-        path: Path,
+        connection: Connection,
+        database: Database,
         queue: WriteQueue,
         limits: StoreLimits,
         bounds: FileBounds,
         now: Callable[[], float],
         committed: Callable[[int], None] = lambda ordinal: None,
+        share: Share | None = None,
     ) -> None:
         """`now`: unix seconds, for ages. `committed` is told the newest ordinal that is safe, in the writer's thread.
 
-        Raises sqlite3.Error.
+        Raises sqlite3.Error or DatabaseError.
         """
         self.trouble = ""
         self.cleared = 0
         """The ordinal of the newest clearance that is done."""
+        self.safe = 0
+        """Ordinal up to which the database has everything of this replica."""
         self.gone: deque[str] = deque()
         """Calls that had to go, for the store to forget too."""
-        self._path, self._queue, self._limits, self._now, self._committed = path, queue, limits, now, committed
+        self.seen: Seen | None = None
+        """What others left of a shared store."""
+        self.between: Callable[[], None] = lambda: None
+        """Called in the writer's thread while the database answers."""
+        self._database, self._queue, self._limits, self._now, self._committed = database, queue, limits, now, committed
+        self._share = share or Share()
         self._connection = connection
-        self._retention = Retention(connection, bounds)
-        self._batch: Batch | None = Batch(connection, limits)
+        self._retention = Retention(connection, database, bounds)
+        self._batch: Batch | None = Batch(connection, limits, self._share)
         self._forgotten: Iterable[str] = ()
         self._dropped = 0
         self._failures = 0
-        self._retry_at = self._tidy_at = float("-inf")
-        self._inode = os.stat(path).st_ino
+        self._retry_at = self._tidy_at = self._recount_at = float("-inf")
         queue.publish(self._sum())
 
     @property
@@ -74,8 +92,12 @@ class Writing:
         due = self._queue.due(now)
         if due == 0.0:
             self._attempt(self._flush)
+        if self._share.shared and now >= self._recount_at and not self._failures:
+            self._attempt(self._recount)
+            self._recount_at = now + RECOUNT_SECONDS
         if now >= self._tidy_at and not self._failures:
             more = self._attempt(self._clear_away)
+            self.between()
             self._tidy_at = now + (BETWEEN_STEPS if more else IDLE_SECONDS)
         if self._failures:
             self._retry_at = now + min(RETRY_SECONDS, self._queue.flush_seconds * 2 ** min(self._failures, 10))
@@ -95,9 +117,11 @@ class Writing:
     def _attempt(self, task: Callable[[], bool]) -> bool:
         """Do something in one transaction; False when there was nothing to do, or it failed."""
         try:
-            self._look_for_file()
+            self._database.look()
+            if self._connection.lost:
+                self._connection = self._retention.connection = self._database.connect()
             if self._batch is None:
-                self._batch = Batch(self._connection, self._limits, self._forgotten)
+                self._batch = Batch(self._connection, self._limits, self._share, self._forgotten)
             done = task()
         except Exception as error:  # whatever it is: the calls go on, and health() says what is wrong
             self._failed(error)
@@ -107,37 +131,31 @@ class Writing:
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
-        if isinstance(error, sqlite3.Error | OSError):
-            self.trouble = f"{sentence(error, self._path)}; what happens meanwhile waits in memory, up to store.queue_bytes"
+        if isinstance(error, FAILURES):
+            self.trouble = f"{self._database.sentence(error)}; what happens meanwhile waits in memory, up to store.queue_bytes"
         else:
             self.trouble = f"the store met a fault of its own, please report it: {error!r}"
         if self._batch is not None:
             self._forgotten = tuple(self._batch.forgotten)
         self._batch = None
         try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
+            if not self._connection.lost and self._connection.in_transaction:
+                self._connection.rollback()
+        except FAILURES:
             pass  # the next try says more
-
-    def _look_for_file(self) -> None:
-        try:
-            there = os.stat(self._path).st_ino
-        except FileNotFoundError:
-            there = 0
-        if there != self._inode:
-            raise OSError("it was removed or replaced under a running sbc-sim: put it back, or start again")
 
     def _flush(self) -> bool:
         batch = self._batch
         assert batch is not None
         items = self._queue.batch(BATCH, BATCH_OCTETS)
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.begin()
         for item in items:
             batch.take(item)
         batch.write(items[-1].ordinal if items else 0)
-        self._connection.execute("COMMIT")
-        batch.newest = max([batch.newest, *(item.ordinal for item in items)])
+        if items and self._share.shared:
+            self._connection.tell(self._share.replica, items[-1].ordinal)
+        self._connection.commit()
+        self.safe = batch.newest = max([batch.newest, *(item.ordinal for item in items)])
         batch.tidy()
         self.cleared = max([self.cleared, *(item.ordinal for item in items if item.entry is None)])
         self._queue.written(len(items), self._sum())
@@ -150,23 +168,36 @@ class Writing:
         batch = self._batch
         assert batch is not None
         now = self._now()
-        victims, loose_before = self._retention.victims(batch.calls, now), self._retention.loose_before(now)
+        victims, loose_before = self._retention.victims(batch.calls, batch.octets, now), self._retention.loose_before(now)
         if not victims and loose_before is None:
             gave = self._retention.give_back()
             if gave:
                 self._queue.publish(self._sum())
             return gave
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.begin()
         batch.delete(victims)
         if loose_before is not None:
             batch.delete_loose(loose_before)
-        self._connection.execute("COMMIT")
+        self._connection.commit()
         self._queue.publish(self._sum())
         self.gone.extend(victim.id for victim in victims)
         return True
 
+    def _recount(self) -> bool:
+        """Count what several write together, and keep its bounds."""
+        batch = self._batch
+        assert batch is not None
+        self._connection.begin()
+        batch.recount()
+        batch.trim_loose()
+        floor = self._connection.execute("SELECT min(ordinal) FROM calls WHERE over = 1").fetchone()[0]
+        self._connection.commit()
+        self.seen = Seen(2**63 - 1 if floor is None else int(floor), batch.newest)
+        self._queue.publish(self._sum())
+        return True
+
     def _fold_back(self) -> bool:
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._database.fold_back(self._connection)
         return True
 
     def _sum(self) -> Totals:
@@ -174,7 +205,7 @@ class Writing:
         assert batch is not None
         self._dropped += batch.dropped
         batch.dropped = 0
-        return Totals(batch.calls, batch.octets, self._dropped, self._retention.file_octets())
+        return Totals(batch.calls, batch.octets, self._dropped, self._database.file_octets(self._connection))
 
 
 class WriterThread(threading.Thread):

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sbc_sim.exports.ladder_text import ladder_text
-from sbc_sim.journal import sqlite
+from sbc_sim.journal import kept
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.memory import MemoryStore
 from sbc_sim.journal.record import StoreLimits
@@ -56,7 +56,7 @@ def real() -> list[Entry]:
 @pytest.fixture
 def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ended calls leave the memory but for the newest."""
-    monkeypatch.setattr(sqlite, "HOT_CALLS", 1)
+    monkeypatch.setattr(kept, "HOT_CALLS", 1)
 
 
 def like(data: Any) -> Any:

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from sbc_sim.journal.entries import Entry, Kind
-from sbc_sim.journal.sqlite import SLOW_SECONDS, FileOptions, SqliteStore
+from sbc_sim.journal.kept import SLOW_SECONDS
+from sbc_sim.journal.sqlite import FileOptions, SqliteStore
 from sbc_sim.journal.store import CallQuery, StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,7 +132,7 @@ def test_closing_while_nothing_can_be_written_gives_up_and_counts(tmp_path: Path
 
 def test_a_disk_that_never_answers_is_told_and_closing_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writing thread stands still for real, as it does in a system call that does not return."""
-    monkeypatch.setattr("sbc_sim.journal.sqlite.CLOSING_SECONDS", 0.05)
+    monkeypatch.setattr("sbc_sim.journal.kept.CLOSING_SECONDS", 0.05)
     stands, goes_on = threading.Event(), threading.Event()
 
     def stand(ordinal: int) -> None:
@@ -305,7 +306,7 @@ def test_an_id_that_is_no_text_is_of_no_call_and_of_no_trouble(tmp_path: Path) -
 
 
 def test_a_store_that_closed_while_its_writer_hangs_keeps_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sbc_sim.journal.sqlite.CLOSING_SECONDS", 0.05)
+    monkeypatch.setattr("sbc_sim.journal.kept.CLOSING_SECONDS", 0.05)
     goes_on = threading.Event()
 
     def stand(ordinal: int) -> None:

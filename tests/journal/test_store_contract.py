@@ -8,28 +8,42 @@ from pathlib import Path
 import pytest
 
 from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.kept import KeptStore
 from sbc_sim.journal.memory import MemoryStore
+from sbc_sim.journal.postgres_store import PostgresStore
 from sbc_sim.journal.record import StoreLimits
+from sbc_sim.journal.share import ShareOptions
 from sbc_sim.journal.sqlite import SqliteStore
 from sbc_sim.journal.store import MOST_PER_PAGE, BadCursor, CallQuery, Store
+from tests.support.postgres import Cluster
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "memory": lambda path: MemoryStore(),
-    "sqlite": lambda path: SqliteStore(path / "calls.db", now=900.0, wall=lambda: 900.0),
+SHARE = ShareOptions("one", 7, lambda task: task())
+
+
+def in_postgres(request: pytest.FixtureRequest, path: Path, limits: StoreLimits) -> Store:
+    cluster: Cluster = request.getfixturevalue("postgres")
+    return PostgresStore(cluster.database(), cluster.password, 900.0, SHARE, limits, wall=lambda: 900.0)
+
+
+STORES: dict[str, Callable[[pytest.FixtureRequest, Path, StoreLimits], Store]] = {
+    "memory": lambda request, path, limits: MemoryStore(limits),
+    "sqlite": lambda request, path, limits: SqliteStore(path / "calls.db", 900.0, limits, wall=lambda: 900.0),
+    "sqlite shared": lambda request, path, limits: SqliteStore(path / "calls.db", 900.0, limits, None, SHARE, wall=lambda: 900.0),
+    "postgresql": in_postgres,
 }
+PARAMS = [pytest.param(name, marks=pytest.mark.partners if name == "postgresql" else ()) for name in STORES]
 
 
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=PARAMS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    store = STORES[request.param](tmp_path)
+    store = STORES[request.param](request, tmp_path, StoreLimits())
     yield store
     store.close()
 
 
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=PARAMS)
 def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    limits = StoreLimits(voice_calls=3)
-    store: Store = MemoryStore(limits) if request.param == "memory" else SqliteStore(tmp_path / "small.db", 900.0, limits)
+    store = STORES[request.param](request, tmp_path, StoreLimits(voice_calls=3))
     yield store
     store.close()
 
@@ -267,7 +281,7 @@ def test_the_size_grows_with_what_is_kept(store: Store) -> None:
 
 def flushed(store: Store) -> None:
     """Let a store that has a file write it; the others have nothing to wait for."""
-    if isinstance(store, SqliteStore):
+    if isinstance(store, KeptStore):
         assert store.flush(30)
 
 

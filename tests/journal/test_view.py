@@ -77,6 +77,7 @@ def test_a_whole_call_reads_as_interface_md_says() -> None:
         "escalationOf": None,
         "xHeaders": {},
         "voiceCallId": None,
+        "replica": "",
     }
 
 

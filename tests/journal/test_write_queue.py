@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from sbc_sim.journal.entries import Entry, Kind
-from sbc_sim.journal.opening import open_file
 from sbc_sim.journal.queue import WriteQueue
 from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.retention import FileBounds
+from sbc_sim.journal.sqlite_file import SqliteFile
 from sbc_sim.journal.writing import IDLE_SECONDS, RETRY_SECONDS, Writing
 
 FLUSH = 0.1
@@ -26,9 +26,11 @@ class Clocked:
         self.path = path
         self.safe: list[int] = []
         self.queue = WriteQueue(1_000_000, FLUSH, lambda: self.now)
-        connection, self.lock = open_file(path)
+        self.file = SqliteFile(path)
+        self.file.prepare()
+        connection = self.file.connect()
         connection.execute("PRAGMA busy_timeout = 0")
-        self.writing = Writing(connection, path, self.queue, StoreLimits(), FileBounds(), lambda: 0.0, self.safe.append)
+        self.writing = Writing(connection, self.file, self.queue, StoreLimits(), FileBounds(), lambda: 0.0, self.safe.append)
         self.writing.step(self.now)  # looks at the bounds, for the first time
 
     def put(self, ordinal: int, octets: int = 100) -> bool:
@@ -54,7 +56,7 @@ def clocked(tmp_path: Path) -> Iterator[Clocked]:
     yield clocked
     clocked.queue.close()
     clocked.writing.finish()
-    clocked.lock.free()
+    clocked.file.free()
 
 
 def test_an_entry_is_written_when_the_flush_interval_is_over_and_not_before(clocked: Clocked) -> None:
@@ -130,7 +132,7 @@ def test_what_the_file_has_already_is_not_written_twice(tmp_path: Path) -> None:
     assert clocked.in_file() == 3
     clocked.queue.close()
     clocked.writing.finish()
-    clocked.lock.free()
+    clocked.file.free()
 
 
 def test_with_nothing_to_do_the_writer_looks_once_in_a_while(clocked: Clocked) -> None:
