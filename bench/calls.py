@@ -17,9 +17,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.media import cpu_seconds
@@ -51,11 +52,13 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any], float]]:
-    """Run `serve`; give the process, its ports, and the seconds until /readyz said 200."""
+def serving(
+    folder: Path, more: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any], float]]:
+    """Run `serve`, with further settings; give the process, its ports, and the seconds until /readyz said 200."""
     ports_file = folder / "ports.json"
     ports_file.unlink(missing_ok=True)
-    environment = _environment() | SETTINGS | {"SBC_SIM_TLS__DIR": str(folder / "certs")}
+    environment = _environment() | SETTINGS | {"SBC_SIM_TLS__DIR": str(folder / "certs")} | dict(more)
     command = [sys.executable, "-m", "sbc_sim", "serve", "--ports-file", str(ports_file)]
     began = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
