@@ -74,7 +74,8 @@ def _map_lines() -> Iterator[str]:
 def _choices(schema: dict[str, object]) -> str:
     values = schema.get("enum") or []
     assert isinstance(values, list)
-    return f" One of {', '.join(f'`{value}`' for value in values)}." if len(values) > 1 else ""
+    words = ", ".join(f"`{value}`" if value else "nothing" for value in values)
+    return f" One of {words}." if len(values) > 1 else ""
 
 
 PAGES = {"rules.md": as_markdown, "settings.md": settings_markdown, "cli.md": cli_markdown, "metrics.md": metrics_markdown}
