@@ -171,10 +171,11 @@ $$du = "sip:$address;transport=tls";
 """),
     (known.OPENSIPS, "opensips.cfg", """\
 loadmodule "proto_tls.so"
+loadmodule "tls_openssl.so"
 loadmodule "tls_mgm.so"
 modparam("tls_mgm", "client_domain", "sbcsim")
 modparam("tls_mgm", "match_ip_address", "[sbcsim]*")
-modparam("tls_mgm", "tls_method", "[sbcsim]TLSv1_2-")
+modparam("tls_mgm", "tls_method", "[sbcsim]TLSv1_2")
 modparam("tls_mgm", "verify_cert", "[sbcsim]1")
 modparam("tls_mgm", "ca_list", "[sbcsim]/etc/opensips/$ca")
 
