@@ -50,6 +50,8 @@ class Instance:
     """Value of the User-to-User header that selects the echo test."""
     echo_content: str
     regions: tuple[RegionAddress, ...] = ()
+    worker_ports: tuple[int, ...] = ()
+    """SIP ports of single workers, which their Contact names."""
 
 
 def setup_data(instance: Instance) -> dict[str, Any]:
@@ -79,6 +81,10 @@ def _allow_list(instance: Instance) -> list[dict[str, str]]:
     sip, media = instance.sip_host, instance.media_host
     return [
         _allowed("tcp", sip, str(instance.sip_port), "in", "SIP over TLS from your SBC"),
+        *(
+            _allowed("tcp", sip, str(port), "in", "SIP over TLS from your SBC, on a new connection to our Contact")
+            for port in instance.worker_ports
+        ),
         _allowed("udp", media, ports, "in", "SRTP and SRTCP from your SBC"),
         _allowed("udp", media, ports, "out", "SRTP and SRTCP to the address and port in your SDP (or where yours really comes from)"),
         _allowed("tcp", sip, "any", "out", "SIP over TLS to your Contact, when your SBC has closed the connection of the call"),
