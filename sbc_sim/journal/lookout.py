@@ -148,7 +148,7 @@ class Lookout:
         self._closing.clear()  # who closes them is asked again
         self._let_go()
         self._retry_at = now + self._pause
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE, self._options.lost_seconds / 4)  # others may be back sooner, and judge
 
     def _let_go(self) -> None:
         line, self.line = self.line, None

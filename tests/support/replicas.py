@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from sbc_sim.journal.database import Connection, Database
 from sbc_sim.journal.lookout import Lookout
 from sbc_sim.journal.lost import LostCalls
-from sbc_sim.journal.replica import Member, Order, Replica, ReplicaOptions
+from sbc_sim.journal.replica import Member, Order, ReplicaOptions
 from sbc_sim.journal.replicas import register
 
-OPTIONS = ReplicaOptions(heartbeat_seconds=2.0, lost_seconds=10.0)
+BEAT, LOST = 20.0, 100.0
+OPTIONS = ReplicaOptions(heartbeat_seconds=BEAT, lost_seconds=LOST)
+"""The database's clock is a real one: these are so long that a busy machine makes nobody late."""
 
 
 class Turns:
@@ -88,8 +90,3 @@ def make_older(database: Database, name: str, seconds: float) -> None:
     connection = database.connect()
     connection.execute("UPDATE replicas SET seen_at = seen_at - ? WHERE name = ?", (seconds, name))
     connection.close()
-
-
-def states(lookout: Lookout) -> list[Replica]:
-    """All that it lists."""
-    return list(lookout.listed)
