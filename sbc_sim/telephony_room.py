@@ -16,6 +16,7 @@ from sbc_sim.calls.faults import Fault
 from sbc_sim.calls.record_links import voice_calls_about
 from sbc_sim.http.site import SiteOptions, build_telephony_site
 from sbc_sim.http.telephony_source import TelephonySource, restore
+from sbc_sim.journal.owners import Alone, Fellows
 from sbc_sim.journal.store import Store
 from sbc_sim.net.certificates import Credentials
 from sbc_sim.net.shapes import Listen
@@ -34,8 +35,10 @@ FindFault = Callable[[str, str, float], Fault | None]
 class TelephonyRoom:
     """The model, and what joins it to the other rooms."""
 
-    def __init__(self, settings: Settings, store: Store, clock: Callable[[], float], find_fault: FindFault) -> None:
-        """Build it from the settings and what the store has kept. Raises SettingsError."""
+    def __init__(
+        self, settings: Settings, store: Store, clock: Callable[[], float], find_fault: FindFault, fellows: Fellows | None = None
+    ) -> None:
+        """Build it from the settings and what the store has kept; `fellows`: the other replicas. Raises SettingsError."""
         self._listen = settings.telephony.tls_listen
         self._port: Any = None
         self.told: Callable[[VoiceCall], None] = lambda record: None
@@ -45,8 +48,29 @@ class TelephonyRoom:
             self.model.fault = lambda path, partner, now: _rest_fault(find_fault(path, partner, now))
             self.restored = restore(self.model, store)
             self.source = TelephonySource(
-                self.model, clock, store.append, lambda record: self.told(record), tuple(settings.partners) or ("partner",)
+                self.model,
+                clock,
+                store.append,
+                lambda record: self.told(record),
+                tuple(settings.partners) or ("partner",),
+                fellows or Alone(),
             )
+            if fellows is not None and fellows.name:
+                self._follow(self.source, store)
+
+    def _follow(self, source: TelephonySource, store: Store) -> None:
+        """Take what other replicas do; all of it anew when they did more than could be followed."""
+
+        def missed() -> None:
+            for entry in store.voice_calls():
+                source.follow(entry)
+
+        store.subscribe(source.follow, others=True, missed=missed)
+
+    def share(self, slot: int) -> None:
+        """Let ids tell which of several replicas made them."""
+        if self.model is not None:
+            self.model.share(slot)
 
     def voice_calls(self, first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Give the voice calls that may have to do with one: see `partner_check.VoiceCalls`."""

@@ -228,6 +228,15 @@ class Rehearsals:
         self._kept = dict(sorted(self._kept.items())[-MOST_REHEARSALS:])
         return self.entries(now)
 
+    def read_again(self, newest_first: Iterable[Entry]) -> None:
+        """Read what other replicas told of theirs; our own stay as they are."""
+        for whole, steps in _latest(newest_first):
+            made = self._restored(whole, steps)
+            known = None if made is None else self._kept.get(made.id)
+            if made is not None and made.owner != self.owner and (known is None or known.owner != self.owner):
+                made.known = self.partners
+                self._kept[made.id] = made
+
     # --- of other replicas -------------------------------------------------------------------------------------------------
 
     def follow(self, entry: Entry) -> None:

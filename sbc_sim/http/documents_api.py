@@ -1,6 +1,7 @@
 """Files about one call: ladders, capture, audio, reports, bundle, and the columns that the page draws.
 
 The store and the captures are read on the reactor's thread; the file is made in another (http/work), from values that no longer change.
+Captures are in the memory of the replica that has the call: what needs them is made there (http/elsewhere).
 What makes a file is imported with the first request for one, for few processes ever make one.
 """
 
@@ -10,11 +11,13 @@ import re
 from collections.abc import Callable, Hashable
 from copy import copy
 from dataclasses import replace
+from functools import wraps
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
 from sbc_sim.exports.capture import Capture
+from sbc_sim.http.elsewhere import Elsewhere, Here
 from sbc_sim.http.exchange import Asked, Reply, json_reply
 from sbc_sim.http.problem import Problem, bad_request, not_found
 from sbc_sim.http.ranges import ranged
@@ -46,8 +49,9 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 class DocumentsApi:
     """Routes that give files."""
 
-    def __init__(self, store: Store, capture: Callable[[Trace], Capture], work: Work, views: Work) -> None:
+    def __init__(self, store: Store, capture: Callable[[Trace], Capture], work: Work, views: Work, elsewhere: Elsewhere) -> None:
         """See Sources for the parts. `work`: the lane for files; `views`: that for what a page shows."""
+        self._elsewhere = elsewhere
         self._store = store
         self._capture = capture
         self._work = work
@@ -55,19 +59,21 @@ class DocumentsApi:
 
     def routes(self) -> tuple[Route, ...]:
         """The lines for the route table."""
-        one, redaction, busy = "/api/v1/calls/{id}", ("redaction",), (503,)
+        one, redaction, busy, there = "/api/v1/calls/{id}", ("redaction",), (503,), self._at_owner
+        report, bundle, series = there(self.report_html), there(self.bundle), there(self.series)
         return (
             Route("GET", f"{one}/ladder.svg", self.ladder_svg, "The ladder as a picture", ("embedded", *redaction), SVG, problems=busy),
             Route("GET", f"{one}/ladder.mmd", self.ladder_mermaid, "The ladder for Mermaid", redaction, MERMAID, problems=busy),
-            Route("GET", f"{one}/capture.pcapng", self.capture, "The capture for Wireshark", redaction, PCAPNG, problems=busy),
-            Route("GET", f"{one}/audio.wav", self.audio, "The audio of both directions", redaction, WAV, problems=(416, *busy)),
-            Route("GET", f"{one}/report.html", self.report_html, "The report to read and print", redaction, HTML, problems=busy),
-            Route("GET", f"{one}/report.json", self.report_json, "The report for programs", redaction, response="Report", problems=busy),
+            Route("GET", f"{one}/capture.pcapng", there(self.capture), "The capture for Wireshark", redaction, PCAPNG, problems=busy),
+            Route("GET", f"{one}/audio.wav", there(self.audio), "The audio of both directions", redaction, WAV, problems=(416, *busy)),
+            Route("GET", f"{one}/report.html", report, "The report to read and print", redaction, HTML, problems=busy),
+            Route("GET", f"{one}/report.json", there(self.report_json), "The report for programs", redaction, response="Report",
+                  problems=busy),
             Route("GET", f"{one}/report.xml", self.report_xml, "The report as JUnit XML", redaction, XML, problems=busy),
-            Route("GET", f"{one}/bundle.zip", self.bundle, "All of it, for a support ticket", redaction, ZIP, problems=busy),
-            Route("GET", f"{one}/media/series", self.series, "Its media over time, in columns", response="Series", problems=busy),
+            Route("GET", f"{one}/bundle.zip", bundle, "All of it, for a support ticket", redaction, ZIP, problems=busy),
+            Route("GET", f"{one}/media/series", series, "Its media over time, in columns", response="Series", problems=busy),
             Route("GET", f"{one}/reference", self.reference, "Its INVITE beside a correct one", response="Reference", problems=busy),
-        )
+        )  # fmt: skip
 
     def ladder_svg(self, asked: Asked) -> Deferred[Reply]:
         """Draw the ladder, with its style inside, or with class names only for a page that brings a style."""
@@ -117,6 +123,7 @@ class DocumentsApi:
 
             octets = audio_wav(captured)
             if octets is None:
+                self._elsewhere.no_audio(trace)
                 raise _no_audio(captured)
             return ranged(_file(asked, octets, WAV, "wav"), asked.first("Range"))
 
@@ -190,6 +197,15 @@ class DocumentsApi:
             return json_reply(reference_invite(trace))
 
         return self._views.share(same(asked, trace), compare)
+
+    def _at_owner(self, here: Here) -> Here:
+        """Have a file made by the replica that has the call's capture."""
+
+        @wraps(here)  # a route goes by the name of its function
+        def answer(asked: Asked) -> Deferred[Reply]:
+            return self._elsewhere.answer(asked, self._trace, here)
+
+        return answer
 
     def _parts(self, asked: Asked, default: str = "share") -> tuple[Trace, Capture, Redaction]:
         trace = self._trace(asked)

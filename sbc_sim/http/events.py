@@ -83,7 +83,7 @@ class Events:
         self._turn: Alarm | None = None
         self._breath: Alarm | None = None
         self._health = store.health()
-        self._end = store.subscribe(self._heard)
+        self._end = store.subscribe(self._heard, others=True, missed=self._missed_some)
 
     def __len__(self) -> int:
         """How many listen now."""
@@ -113,6 +113,10 @@ class Events:
         for alarm in (self._turn, self._breath):
             if alarm is not None and alarm.active():
                 alarm.cancel()
+
+    def _missed_some(self) -> None:
+        """Tell that other replicas did more than could be followed: whoever listens reads everything anew."""
+        self._tell(Event("resync", None, {}))
 
     # --- what happened -------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from sbc_sim.http.channel import ChannelLimits, SiteFactory
 from sbc_sim.http.clock import Clock
 from sbc_sim.http.desk import Desk
 from sbc_sim.http.documents_api import DocumentsApi
+from sbc_sim.http.elsewhere import Elsewhere, by_owner
 from sbc_sim.http.escalation_api import EscalationApi, EscalationDesk, NoEscalations
 from sbc_sim.http.events import Events
 from sbc_sim.http.faults_api import FaultDesk, FaultsApi, NoFaults
@@ -42,6 +43,7 @@ from sbc_sim.http.uui_api import UuiApi
 from sbc_sim.http.voice_calls_api import VoiceCallsApi
 from sbc_sim.http.waiting import Waiting
 from sbc_sim.http.work import Pace, Work
+from sbc_sim.journal.owners import Alone, Fellows
 from sbc_sim.journal.replica import Replica
 from sbc_sim.journal.store import Store, Trace
 from sbc_sim.rules.policy import Policy
@@ -52,6 +54,9 @@ MOST_TRACES_WAITING = 3
 VIEWS_AT_ONCE = 1
 MOST_VIEWS_WAITING = 64
 """So has what a page shows of a call, so that no report holds up a page; equal ones are made once."""
+FETCHED_AT_ONCE = 2
+MOST_FETCHED_WAITING = 16
+"""Files that other replicas are asked for: waiting for them holds up nobody here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,10 @@ class Sources:
     """What keeps the faults and knows the test numbers."""
     replicas: Callable[[], Sequence[Replica]] = tuple
     """Who shares the store; none: nobody."""
+    fellows: Fellows = field(default_factory=Alone)
+    """The other replicas."""
+    on_reset: Callable[[Callable[[], None]], object] = lambda tell: None
+    """Is given what tells the listeners that the store was emptied, for when another replica's API has done it."""
     telephony: TelephonySource | None = None
     """The Telephony Integration API; None: it is switched off."""
 
@@ -130,15 +139,18 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
     store, page, pace = sources.store, PageFiles(), Pace()
     work, views = Work(reactor, pace), Work(reactor, pace, "views", VIEWS_AT_ONCE, MOST_VIEWS_WAITING)
     traces = Work(reactor, pace, "traces", TRACES_AT_ONCE, MOST_TRACES_WAITING)
+    fetched = Work(reactor, pace, "files of other replicas", FETCHED_AT_ONCE, MOST_FETCHED_WAITING)
     waiting = Waiting(store, reactor, options.waiters)
     events = Events(store, reactor, token_hex(4), options.listeners)
+    sources.on_reset(events.reset)
+    elsewhere = Elsewhere(sources.fellows, options.token, fetched)
     guard = Guard(options.token, tuple(name.lower() for name in options.hosts), options.origins, options.base_path)
     judge = JudgeApi(store, sources.policy, traces, options.upload_limit)
     parts = (
         ServiceApi(sources.info, sources.unready, sources.metrics, sources.ca_file, sources.setup, store, page.index),
         CallsApi(store, waiting, sources.hang_up, options.longest_wait, views),
         EscalationApi(store, sources.escalations),
-        DocumentsApi(store, sources.capture, work, views),
+        DocumentsApi(store, by_owner(sources.fellows, sources.capture), work, views, elsewhere),
         events,
         UuiApi(sources.policy),
         judge,
@@ -157,7 +169,7 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
     table = RouteTable(route for part in parts for route in part.routes())
     front = Desk(guard, table, waiting, events, options.body_limit)
     limits = ChannelLimits(options.body_limit, options.connections, options.request_time)
-    return SiteFactory(front, limits, options.idle_time, reactor, (work.stop, views.stop, traces.stop, events.close))
+    return SiteFactory(front, limits, options.idle_time, reactor, (work.stop, views.stop, traces.stop, fetched.stop, events.close))
 
 
 def build_telephony_site(source: TelephonySource, options: SiteOptions, reactor: Clock) -> HTTPFactory:

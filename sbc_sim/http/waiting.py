@@ -76,7 +76,7 @@ class Waiting:
         self._most = most
         self._waiters: list[_Waiter] = []
         self._news: dict[str, None] = {}
-        store.subscribe(self._heard)
+        store.subscribe(self._heard, others=True, missed=self._look_anew)
 
     def __len__(self) -> int:
         """How many wait now."""
@@ -127,6 +127,14 @@ class Waiting:
             for waiter in [w for w in self._waiters if w.wish.fits(view) and w.wish.reached(view)]:
                 self._take(waiter)
                 waiter.deferred.callback(view)
+
+    def _look_anew(self) -> None:
+        """Look at all calls again: other replicas did more than could be followed."""
+        for waiter in tuple(self._waiters):
+            found = self._look_back(waiter.wish)
+            if found is not None:
+                self._take(waiter)
+                waiter.deferred.callback(found)
 
     def _give_up(self, deferred: Deferred[CallView], timeout: float) -> None:
         waiter = next(w for w in self._waiters if w.deferred is deferred)

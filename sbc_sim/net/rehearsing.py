@@ -62,7 +62,7 @@ class Rehearsing:
         """Go on with what a process before this one left, and listen."""
         if self._store.health().kind != "memory":
             self._append(self.rehearsals.restore(_outside(self._store), self._now(), self._fellows.lives))
-        self._end = self._store.subscribe(self._heard, others=True)
+        self._end = self._store.subscribe(self._heard, others=True, missed=self._missed)
         self._wake_later()
 
     def stop(self) -> None:
@@ -152,6 +152,10 @@ class Rehearsing:
         self._copy_due |= self.rehearsals.kept_outside(entry)
         if (wanted or self._copy_due) and self._turn is None:
             self._turn = self._reactor.callLater(0, self._take_turn)
+
+    def _missed(self) -> None:
+        """Read again how the rehearsals of other replicas are: they told more than could be followed."""
+        self.rehearsals.read_again(_outside(self._store))
 
     def _take_turn(self) -> None:
         self._turn = None

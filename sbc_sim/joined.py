@@ -1,0 +1,183 @@
+"""This process as one of several that share a store: who it is, whose a call is, what it asks of the others and does for them.
+
+joined = Joined(replicas)                       # journal/replicas, registered but not started
+joined.on(RESET, lambda data: ...)              # what is done when another replica orders it
+joined.start()
+joined.order("pod-2", HANG_UP, {"call": call})
+joined.stop()
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from twisted.logger import Logger
+
+from sbc_sim.addresses import Addresses
+from sbc_sim.calls.faults import BadFault
+from sbc_sim.calls.rehearsals import TooMany
+from sbc_sim.journal.owners import OwnerGone, TooManyOrders
+from sbc_sim.journal.replica import MOST_NAME, Order, Replica, ReplicaOptions, ReplicaState
+from sbc_sim.journal.replicas import Replicas
+from sbc_sim.net.pem_files import CertificateError
+from sbc_sim.settings import Settings
+from sbc_sim.sip.errors import InvalidInput
+from sbc_sim.telephony.keys import BadKey
+
+HANG_UP, RESET, NEWCOMER = "hang-up", "reset", "newcomer"
+"""Orders: ``{call}`` to its owner, ``{}`` to all others, ``{}`` to all others by who has just begun."""
+_EXPECTED = (BadFault, BadKey, CertificateError, InvalidInput, TooMany, TooManyOrders, KeyError, TypeError, ValueError, AttributeError)
+"""What may come of an order that is too late, or that another version of the simulator wrote."""
+
+Act = Callable[[Mapping[str, Any]], object]
+Standing = Callable[[], Iterable[tuple[str, Mapping[str, Any]]]]
+"""Orders that bring a new replica to where the others are."""
+
+
+class Joined:
+    """The other replicas, as those know them who want something done: a `Fellows`."""
+
+    _log = Logger()
+
+    def __init__(self, replicas: Replicas) -> None:
+        """Nothing is heard yet."""
+        self._replicas = replicas
+        self._acts: dict[str, Act] = {}
+        self.standing: Standing = tuple
+        """What somebody must do who has just begun."""
+        self.on_left: Callable[[str, bool], object] = lambda name, ours: None
+        """Told that a replica is there no more, and whether we go on with what it had."""
+        self.on_renamed: Callable[[str], object] = lambda name: None
+        """Told our name when the others had taken us for lost."""
+        replicas.on_order = self._ordered
+        replicas.on_left = lambda replica, ours: self._guarded("on_left", lambda: self.on_left(replica.name, ours))
+        replicas.on_rejoined = lambda member: self._guarded("on_rejoined", lambda: self._rejoined(member.name))
+
+    @property
+    def replicas(self) -> Replicas:
+        """The thread behind it."""
+        return self._replicas
+
+    @property
+    def slot(self) -> int:
+        """Unlike that of every other replica."""
+        return self._replicas.member.slot
+
+    def on(self, what: str, act: Act) -> None:
+        """Have `act` done with the data of an order when another replica gives it."""
+        self._acts[what] = act
+
+    def start(self) -> None:
+        """Say that we are there, and ask for what others were told before."""
+        self._acts.setdefault(NEWCOMER, lambda data: None)
+        self._replicas.start()
+        self._replicas.order("", NEWCOMER, {})
+
+    def stop(self) -> None:
+        """Say that we are gone: after the store was closed, which has written our last entries."""
+        self._replicas.stop()
+
+    # --- a Fellows -----------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Of this replica."""
+        return self._replicas.member.name
+
+    def listed(self) -> Sequence[Replica]:
+        """All that are known, this one too."""
+        return self._replicas.listed()
+
+    def owner(self, replica: str) -> Replica | None:
+        """Give the replica that owns what is marked with this name; None: this process. Raises OwnerGone."""
+        if replica in ("", self.name):
+            return None
+        found = next((one for one in self.listed() if one.name == replica), None)
+        if found is None or found.state is not ReplicaState.LIVE:
+            raise OwnerGone(replica)
+        return found
+
+    def lives(self, replica: str) -> bool:
+        """Tell whether a replica of this name is there."""
+        return replica == self.name or self._replicas.state(replica) is ReplicaState.LIVE
+
+    def order(self, target: str, what: str, data: Mapping[str, Any]) -> None:
+        """Ask something of a replica by its name, empty: of all others. Raises TooManyOrders."""
+        if not self._replicas.order(target, what, data):
+            raise TooManyOrders
+
+    # --- what others want ----------------------------------------------------------------------------------------------
+
+    def _ordered(self, order: Order) -> None:
+        if order.what == NEWCOMER:
+            self._guarded(NEWCOMER, lambda: self._welcome(order.sender))
+            return
+        act = self._acts.get(order.what)
+        if act is None:
+            self._log.warn("the replica {sender} orders {what!r}, which this version does not know", sender=order.sender, what=order.what)
+            return
+        self._guarded(f"{order.what} of {order.sender}", lambda: act(order.data))
+
+    def _guarded(self, what: str, do: Callable[[], object]) -> None:
+        """Do it. Nothing that others want may stop this process."""
+        try:
+            do()
+        except _EXPECTED as error:
+            self._log.warn("an order of another replica came to nothing ({what}): {why}", what=what, why=str(error) or repr(error))
+        except Exception:
+            self._log.failure("an order of another replica met a fault of ours ({what}), please report it", what=what)
+
+    def _welcome(self, newcomer: str) -> None:
+        """Bring a new replica to where the others are: the oldest of them does."""
+        living = [one for one in self.listed() if one.state is ReplicaState.LIVE and one.name != newcomer]
+        oldest = min(living, key=lambda one: (one.started_at, one.id), default=None)
+        if oldest is not None and oldest.own:
+            for what, data in self.standing():
+                self.order(newcomer, what, data)
+
+    def _rejoined(self, name: str) -> None:
+        self._log.warn("the other replicas had taken this one for lost and ended its calls; it is there again, as {name}", name=name)
+        self.on_renamed(name)
+
+
+def replica_name(settings: Settings) -> str:
+    """Give the name that this process wants: as set, or that of the machine or pod, with the process's number where it is not the first."""
+    if settings.replicas.name is not None:
+        return settings.replicas.name
+    host = os.environ.get("HOSTNAME") or socket.gethostname() or "sbc-sim"
+    number = "" if os.getpid() == 1 or "KUBERNETES_SERVICE_HOST" in os.environ else f"-{os.getpid()}"
+    return host[: MOST_NAME - len(number) - 4] + number
+
+
+def replica_options(settings: Settings) -> ReplicaOptions:
+    """Give what the settings say of heartbeats."""
+    return ReplicaOptions(settings.replicas.heartbeat_seconds, settings.replicas.lost_seconds)
+
+
+def about(settings: Settings, addresses: Addresses, version: str, door: int | None) -> dict[str, Any]:
+    """What others are told of this process. `door`: port of a listener of its own on this machine's loopback, for HTTP."""
+    return {
+        "version": version,
+        "sip": settings.sip.advertised or None,
+        "http": f"http://127.0.0.1:{door}" if door else http_address(settings, addresses),
+    }
+
+
+def http_address(settings: Settings, addresses: Addresses) -> str:
+    """Give the address by which other replicas reach our HTTP interface."""
+    if settings.replicas.http is not None:
+        return settings.replicas.http
+    listen = settings.http.listen
+    host = (addresses.sip_host or addresses.local) if listen.wildcard else listen.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{listen.port}{settings.http.base_path}"
+
+
+def told(fellows: Sequence[Replica]) -> list[dict[str, Any]]:
+    """Tell of the replicas in /api/v1/info: who there is and where."""
+    return [
+        {"name": one.name, "state": one.state.value, "own": one.own, "sip": one.about.get("sip"), "http": one.about.get("http")}
+        for one in fellows
+    ]
