@@ -31,8 +31,6 @@ from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.http.metrics import Gauges, Metrics
 from sbc_sim.http.rehearsal_documents import form_flags
 from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
-from sbc_sim.journal.memory import MemoryStore
-from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.store import Store, StoreError
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
@@ -72,6 +70,7 @@ from sbc_sim.sip.connections import Identity
 from sbc_sim.telephony.record import VoiceCall
 from sbc_sim.telephony_room import TelephonyRoom
 from sbc_sim.worker_plan import WorkerPart, all_ports
+from sbc_sim.stores import database_of, store_of
 
 FAREWELL = 0.05
 """Seconds in which the last octets of HTTP answers leave."""
@@ -100,22 +99,8 @@ def certificate_files(settings: Settings) -> CertificateFiles:
 
 def open_store(settings: Settings, now: float) -> Store:
     """Open what store.url names; `now`: unix seconds. Raises ServiceError."""
-    kept = settings.store
-    limits = StoreLimits(
-        calls=kept.max_calls,
-        octets=kept.max_bytes,
-        voice_calls=settings.telephony.max_calls,
-        voice_call_octets=max(1, kept.max_file_bytes // 4),
-    )
-    if kept.url == "memory:":
-        return MemoryStore(limits)
-    from sbc_sim.journal.opening import file_of  # only who wants a file pays for these imports
-    from sbc_sim.journal.retention import FileBounds
-    from sbc_sim.journal.sqlite import FileOptions, SqliteStore
-
-    bounds = FileBounds(kept.max_calls, kept.max_file_bytes, kept.max_age_days * 86400)
     try:
-        return SqliteStore(file_of(kept.url), now, limits, FileOptions(bounds, kept.flush_ms / 1000, kept.queue_bytes))
+        return store_of(settings, now, database_of(settings))
     except StoreError as error:
         raise ServiceError(str(error)) from None
 

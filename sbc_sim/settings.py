@@ -53,6 +53,7 @@ from sbc_sim.settings_values import (
     Ports,
     Section,
     Suites,
+    StoreUrl,
     Words,
     number,
 )
@@ -205,16 +206,23 @@ class Http(Section):
 class Store(Section):
     """What the journal keeps."""
 
-    url: str = Field(
-        "memory:", pattern=r"^(memory:|sqlite:.+)$", description="Where calls are kept: `memory:`, or `sqlite:FILE` to survive a restart."
+    url: StoreUrl = Field(
+        "memory:",
+        description="Where calls are kept: `memory:`, `sqlite:FILE` to survive a restart, or `postgresql://USER@HOST:PORT/DATABASE`, which "
+        "several replicas may share.",
     )
     max_calls: int = Field(10_000, ge=1, description="Calls kept; the oldest go first.")
+    password: SecretStr | None = Field(None, description="Password for PostgreSQL. Default: as libpq finds one (PGPASSWORD, ~/.pgpass).")
     max_bytes: int = Field(64 * 1024 * 1024, ge=65536, description="Octets kept in memory, about; the oldest calls go first.")
-    max_file_bytes: int = Field(1024 * 1024 * 1024, ge=1024 * 1024, description="Largest file; the oldest calls go first.")
-    max_age_days: float = Field(30.0, gt=0, description="Calls in a file are forgotten after this.")
-    flush_ms: int = Field(100, ge=1, le=60_000, description="Entries are written to the file at least so often; a crash loses no more.")
+    max_file_bytes: int = Field(
+        1024 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Largest file, in PostgreSQL the octets of what is kept, about; the oldest calls go first.",
+    )
+    max_age_days: float = Field(30.0, gt=0, description="Calls in a file or database are forgotten after this.")
+    flush_ms: int = Field(100, ge=1, le=60_000, description="Entries are written to it at least so often; a crash loses no more.")
     queue_bytes: int = Field(
-        32 * 1024 * 1024, ge=65536, description="Octets that may wait for a disk that is slow or full; more are counted as lost."
+        32 * 1024 * 1024, ge=65536, description="Octets that may wait for a disk or database that is slow, full or away; more are lost."
     )
 
 

@@ -1,10 +1,11 @@
 """Values of settings: the types that check them, and how they are written. Lower than `settings`, so that its parts share them."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from sbc_sim.sip.uri import host_port
 
@@ -120,6 +121,25 @@ ALL_SUITES: tuple[Suite, ...] = get_args(Suite)
 Suites: TypeAlias = Annotated[tuple[Suite, ...], BeforeValidator(words), Field(min_length=1)]
 
 
+_PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@")
+"""One in a URL."""
+
+
+def _store_url(url: str) -> str:
+    """Check what store.url names, as far as it can be seen from here. A password has no place in it, for it is shown."""
+    scheme, _, rest = url.partition(":")
+    if url == "memory:" or (scheme == "sqlite" and rest):
+        return url
+    if scheme not in ("postgresql", "postgres") or not rest.startswith("//") or len(rest) == 2:
+        raise ValueError("write memory:, sqlite:FILE or postgresql://USER@HOST:PORT/DATABASE")
+    if _PASSWORD.search(url) or re.search(r"[?&]password=", url):
+        raise ValueError("a password has no place in it, for it is shown: set store.password, or SBC_SIM_STORE__PASSWORD_FILE")
+    return url
+
+
+StoreUrl: TypeAlias = Annotated[str, AfterValidator(_store_url)]
+
+
 class Section(BaseModel):
     """One group of settings."""
 
@@ -137,4 +157,4 @@ def shown(value: object) -> str:
         return ",".join(map(str, value))
     if isinstance(value, dict):
         return ",".join(f"{k}={v}" for k, v in value.items())
-    return str(value)
+    return _PASSWORD.sub(r"\1:***@", str(value)) if isinstance(value, str) else str(value)
