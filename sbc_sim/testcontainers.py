@@ -1,1 +1,215 @@
-"""The simulator as a container of a test suite, by the library Testcontainers: pip install "sbc-sim[testcontainers]"."""
+"""The simulator as a container of a test suite, by the library Testcontainers: pip install "sbc-sim[testcontainers]".
+
+with SbcSimContainer("sbc-sim:latest") as container:
+    sbc_sim = container.sbc_sim                      # the same handle as the pytest fixture gives
+    place_a_call(sbc_sim.sip_uri, ca=sbc_sim.ca_pem)
+    sbc_sim.wait_for_call().assert_passed()
+
+SDP and Contact name ports, so a port must have the same number in the container and on the host: SIP and media are published 1 to 1, on
+ports that are free when the container is made, or on those that you name.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from testcontainers.core.container import DockerContainer
+
+from sbc_sim.client import ApiError, Client
+from sbc_sim.testing.instance import Died, NotStarted, died, nested
+from sbc_sim.testing.simulator import SbcSim
+
+HTTP_PORT = 8061
+"""In the container; on this machine it is any free one."""
+ANYWHERE = ("", "0.0.0.0", "::")
+FIRST_PORT, LAST_PORT = 20000, 32000
+"""Where free ports are looked for: below those that the system gives away by itself (32768 and up), so that none is taken meanwhile."""
+READY_SECONDS = 60.0
+LOOK = 0.05
+LINES = 40
+"""Lines of the log in a message."""
+MAPS = ("regions", "partners", "scenarios", "faults")
+
+
+class SbcSimContainer(DockerContainer):
+    """A simulator in a container, ready for calls from this machine."""
+
+    def __init__(
+        self,
+        image: str = "sbc-sim:latest",
+        settings: Mapping[str, object] | None = None,
+        *,
+        calls: int = 10,
+        sip_port: int | None = None,
+        media_start: int | None = None,
+        advertised: str = "127.0.0.1",
+        bind: str = "127.0.0.1",
+        **more: Any,
+    ) -> None:
+        """`settings` by their names; `calls` at the same time, two UDP ports each.
+
+        `sip_port`, `media_start`: ports of your choice instead of free ones. `advertised`: the address at which your SBC reaches this
+        machine, and `bind` the one where the ports are published; another one than loopback lets others in. `more` is for DockerContainer.
+        """
+        super().__init__(image, **more)
+        self._bind = bind
+        media = media_start or _free(socket.SOCK_DGRAM, 2 * calls)
+        self._ports = _Ports(sip_port or _free(socket.SOCK_STREAM, 1), _free(socket.SOCK_STREAM, 1), range(media, media + 2 * calls))
+        self._api_token = secrets.token_urlsafe(18)
+        self._marked = 0.0
+        self._folder = tempfile.TemporaryDirectory(prefix="sbc-sim-")
+        for name, value in environment({**self._own(advertised), **(settings or {})}).items():
+            self.with_env(name, value)
+        for port in (f"{self._ports.sip}/tcp", *(f"{port}/udp" for port in self._ports.media)):
+            self.ports[port] = (bind, int(port.partition("/")[0]))  # type: ignore[assignment]
+        self.ports[f"{HTTP_PORT}/tcp"] = (bind, self._ports.http)  # type: ignore[assignment]
+
+    def _own(self, advertised: str) -> dict[str, object]:
+        media = self._ports.media
+        return {
+            "sip.listen": f"0.0.0.0:{self._ports.sip}",
+            "sip.advertised": f"{advertised}:{self._ports.sip}",
+            "media.listen": "0.0.0.0",
+            "media.advertised": advertised,
+            "media.ports": f"{media.start}-{media.stop - 1}",
+            "http.listen": f"0.0.0.0:{HTTP_PORT}",
+            "http.token": self._api_token,
+            "log.format": "console",
+        }
+
+    @cached_property
+    def sbc_sim(self) -> SbcSim:
+        """The handle, as the fixture `sbc_sim` gives it (docs/pytest.md)."""
+        return SbcSim(self)
+
+    @property
+    def api(self) -> str:
+        """URL of its API, as seen from this machine."""
+        host = self._bind if self._bind not in ANYWHERE else str(self.get_container_host_ip())
+        return f"http://{host}:{self._ports.http}"
+
+    @property
+    def token(self) -> str:
+        """Token of its API."""
+        return self._api_token
+
+    @cached_property
+    def ca_pem(self) -> Path:
+        """File with the CA to trust (PEM), fetched from the container."""
+        file = Path(self._folder.name) / "ca.pem"
+        with file.open("wb") as target:
+            Client(self.api, environment={}).download("/api/v1/tls/ca.pem", target)
+        return file
+
+    @property
+    def alive(self) -> bool:
+        """True while the container runs."""
+        container = self.get_wrapped_container()
+        if container is None:
+            return False
+        container.reload()
+        return bool(container.status == "running")
+
+    def start(self) -> SbcSimContainer:
+        """Start it and wait until it takes calls. Raises NotStarted with its log."""
+        super().start()
+        until = time.monotonic() + READY_SECONDS
+        while not self._ready():
+            if not self.alive or time.monotonic() > until:
+                why = "was not ready in time" if self.alive else "ended at once"
+                raise NotStarted(f"the simulator in {self.image} {why}.\n{self.last_words()}")
+            time.sleep(LOOK)
+        return self
+
+    def stop(self, force: bool = True, delete_volume: bool = True) -> None:
+        """End it: calls get BYE, and the container is removed."""
+        if (container := self.get_wrapped_container()) is not None and self.alive:
+            container.stop(timeout=10)
+        super().stop(force, delete_volume)
+        self._folder.cleanup()
+
+    def mark(self) -> None:
+        """Begin a new chapter of its log."""
+        self._marked = time.time()
+
+    def last_words(self) -> str:
+        """The end of its log, since the last mark."""
+        container = self.get_wrapped_container()
+        said = b"" if container is None else container.logs(since=int(self._marked) or None, tail=LINES)
+        return said.decode("utf-8", "replace").rstrip() or "It said nothing."
+
+    def obituary(self) -> Died | None:
+        """Tell how it ended, None while it lives."""
+        if self.alive:
+            return None
+        container = self.get_wrapped_container()
+        how = "by being removed" if container is None else f"with exit code {container.attrs['State'].get('ExitCode')}"
+        return Died(died(how, self.last_words()))
+
+    def _ready(self) -> bool:
+        try:
+            return bool(Client(self.api, self._api_token, 2.0, environment={}).get("/readyz").get("ready"))
+        except (ApiError, ConnectionError, ValueError):
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """Ports on this machine; but for that of HTTP they have the same number in the container."""
+
+    sip: int
+    http: int
+    media: range
+
+
+def environment(settings: Mapping[str, object]) -> dict[str, str]:
+    """Write settings, by their names, as the variables that the simulator reads."""
+    return {f"SBC_SIM_{section}__{name}".upper().replace("-", "_"): text for section, name, text in _flat(settings)}
+
+
+def _flat(settings: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+    for section, members in nested(settings).items():
+        for name, value in members.items():
+            yield section, name, _text(section, value)
+
+
+def _text(section: str, value: object) -> str:
+    import json
+
+    if section in MAPS:
+        return json.dumps(value)
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={inner}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _free(kind: socket.SocketKind, count: int) -> int:
+    """Find the first of `count` neighbouring ports that nobody has. Raises NotStarted."""
+    span = (LAST_PORT - FIRST_PORT) // count
+    begin = secrets.randbelow(span)
+    for step in range(span):
+        first = FIRST_PORT + (begin + step) % span * count
+        if _all_free(kind, range(first, first + count)):
+            return first
+    raise NotStarted(f"there are no {count} neighbouring free ports between {FIRST_PORT} and {LAST_PORT} on this machine")
+
+
+def _all_free(kind: socket.SocketKind, ports: range) -> bool:
+    with ExitStack() as opened:
+        try:
+            for port in ports:
+                opened.enter_context(socket.socket(socket.AF_INET, kind)).bind(("0.0.0.0", port))
+        except OSError:
+            return False
+    return True

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 PREFIX = "SBC_SIM_"
 NOT_INHERITED = ("PYTHONWARNINGS", "PYTHONSTARTUP", "PYTHONINSPECT")
@@ -40,6 +40,41 @@ class NotStarted(Exception):
 
 class Died(Exception):
     """The simulator ended while it was needed: how, and its last words."""
+
+
+class Home(Protocol):
+    """Where a simulator runs: a process (Instance), or a container (sbc_sim.testcontainers)."""
+
+    @property
+    def api(self) -> str:
+        """URL of its API."""
+
+    @property
+    def token(self) -> str | None:
+        """Token of its API, None where none is needed."""
+
+    @property
+    def ca_pem(self) -> Path:
+        """File with the CA of its certificate (PEM)."""
+
+    @property
+    def alive(self) -> bool:
+        """True while it runs."""
+
+    def start(self) -> object:
+        """Start it, and wait until it takes calls."""
+
+    def stop(self) -> object:
+        """End it."""
+
+    def mark(self) -> None:
+        """Begin a new chapter of its log."""
+
+    def last_words(self) -> str:
+        """The end of its log, since the last mark."""
+
+    def obituary(self) -> Died | None:
+        """Tell how it ended, None while it lives."""
 
 
 class Instance:
@@ -72,6 +107,11 @@ class Instance:
     def api(self) -> str:
         """URL of its API."""
         return f"http://{self.host}:{self.ports['http']}{self.settings.get('http.base_path') or ''}"
+
+    @property
+    def ca_pem(self) -> Path:
+        """File with the CA of its certificate (PEM)."""
+        return self.folder / "certs" / "ca.pem"
 
     @property
     def alive(self) -> bool:
@@ -122,7 +162,7 @@ class Instance:
         with contextlib.suppress(subprocess.TimeoutExpired):
             if self._process is not None:
                 self._process.wait(patience)
-                return Died(f"the simulator ended {_how(self._process.returncode)} while the test needed it.\n{self.last_words()}")
+                return Died(died(_how(self._process.returncode), self.last_words()))
         return None
 
     def mark(self) -> None:
@@ -168,6 +208,11 @@ class Instance:
     def _refusal(self, what: str) -> str:
         own = {name: "..." if name.endswith(("token", "password")) else value for name, value in self.settings.items()}
         return f"{what}\n{self.last_words()}\nsettings: {json.dumps(own, default=str)}"
+
+
+def died(how: str, last_words: str) -> str:
+    """Say how a simulator ended that was needed."""
+    return f"the simulator ended {how} while the test needed it.\n{last_words}"
 
 
 def nested(settings: Mapping[str, object]) -> dict[str, Any]:

@@ -32,18 +32,19 @@ class Running:
         """`folders` makes folders as pytest's TempPathFactory does; `settings` hold for all."""
         self._folders = folders
         self._settings = settings
-        self._all: list[SbcSim] = []
+        self._all: list[tuple[SbcSim, Instance]] = []
         self._begun = time.time()
 
     def start(self, settings: Mapping[str, object] | None = None) -> SbcSim:
         """Start one more; its `settings` go before those of the session."""
-        simulator = SbcSim(Instance(self._folders.mktemp("sbc-sim"), {**self._settings, **(settings or {})}))
-        self._all.append(simulator)
+        instance = Instance(self._folders.mktemp("sbc-sim"), {**self._settings, **(settings or {})})
+        simulator = SbcSim(instance)
+        self._all.append((simulator, instance))
         return simulator
 
     def stop(self) -> None:
         """End all."""
-        for simulator in self._all:
+        for simulator, _ in self._all:
             simulator.stop()
 
     def test_begins(self) -> None:
@@ -55,13 +56,13 @@ class Running:
 
         `keep`: folder in which the files of the `test` are left.
         """
-        for simulator in self._all:
+        for simulator, instance in self._all:
             try:
-                yield from self._of(simulator, said, keep and keep / _folder_name(test))
+                yield from self._of(simulator, instance, said, keep and keep / _folder_name(test))
             except (ApiError, Died) as error:
                 yield "sbc-sim", str(error)
 
-    def _of(self, simulator: SbcSim, said: str, folder: Path | None) -> Iterator[tuple[str, str]]:
+    def _of(self, simulator: SbcSim, instance: Instance, said: str, folder: Path | None) -> Iterator[tuple[str, str]]:
         if not simulator.instance.alive:
             if not simulator.stopped and "the simulator ended" not in said:
                 yield "sbc-sim has died", simulator.instance.last_words()
@@ -77,18 +78,18 @@ class Running:
         if "Traceback" in (log := simulator.instance.last_words()):
             yield "sbc-sim log", log
         if folder is not None and (calls or attempts):
-            yield "sbc-sim files", "\n".join(map(str, _kept(simulator, calls, folder)))
+            yield "sbc-sim files", "\n".join(map(str, _kept(instance, calls, folder)))
 
 
-def _kept(simulator: SbcSim, calls: list[Call], folder: Path) -> Iterator[Path]:
+def _kept(instance: Instance, calls: list[Call], folder: Path) -> Iterator[Path]:
     """Write the files of the calls, and the log."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, call in enumerate(calls[-20:], 1):
         for ending in KEPT:
             with contextlib.suppress(ApiError):  # a call that is up has no report yet, one without audio no capture
                 yield call.save(folder / f"call-{number}-{call.id}{ending}")
-    log = folder / f"sbc-sim-{simulator.instance.pid}.log"
-    shutil.copyfile(simulator.instance.log, log)
+    log = folder / f"sbc-sim-{instance.pid}.log"
+    shutil.copyfile(instance.log, log)
     yield log
 
 

@@ -19,7 +19,7 @@ from sbc_sim.testing import telling
 from sbc_sim.testing.awaiting import Patience, in_thread
 from sbc_sim.testing.call import LOOK, Call, CallFailed
 from sbc_sim.testing.faults import Faults
-from sbc_sim.testing.instance import Died, Instance
+from sbc_sim.testing.instance import Died, Home
 from sbc_sim.testing.rehearsal import Rehearsal
 
 __tracebackhide__ = True  # a failure is shown at the line of the test, not here
@@ -40,7 +40,7 @@ class NoSuchCall(AssertionError):
 class WatchedClient(Client):
     """Asks a simulator of our own, and knows when it has died."""
 
-    def __init__(self, instance: Instance, timeout: float = 30.0) -> None:
+    def __init__(self, instance: Home, timeout: float = 30.0) -> None:
         """`instance` runs; `timeout` of one answer in seconds."""
         super().__init__(instance.api, instance.token, timeout, environment={})
         self._instance = instance
@@ -71,10 +71,10 @@ class WatchedClient(Client):
 class SbcSim:
     """One running simulator. All its calls block for milliseconds, but those that wait; these have a twin that ends in ``_async``."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Home) -> None:
         """`instance` is started when it is not."""
         self.instance = instance
-        """The process: its folder, log and pid."""
+        """The process with its folder, log and pid; or the container."""
         self.after = BEFORE_ALL
         """Id of the newest call of the time before the last reset: only later ones are this test's."""
         self.stopped = False
@@ -115,7 +115,7 @@ class SbcSim:
     @property
     def ca_pem(self) -> Path:
         """File with the CA to trust (PEM)."""
-        return self.instance.folder / "certs" / "ca.pem"
+        return self.instance.ca_pem
 
     @property
     def api_url(self) -> str:
