@@ -68,6 +68,29 @@ def certificate_names(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*settings.tls.names, own.sip_host or own.local, *listens)))
 
 
+def in_container() -> bool:
+    """Tell whether this looks like a container."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ or any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
+
+
+def bridged() -> bool:
+    """Tell whether this is a container with a network of its own: the address that it sees of itself is then not what partners reach.
+
+    One end of a veth pair has another interface behind it (iflink), a real one has not; ``tap0`` is what containers without root have.
+    """
+    if not in_container():
+        return False
+    own = [path for path in Path("/sys/class/net").glob("*") if path.name != "lo"]
+    return bool(own) and all(path.name == "tap0" or _text(path / "iflink") != _text(path / "ifindex") for path in own)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
 def in_uri(host: str) -> str:
     """Give a host as URIs, Via and Warning have it: an IPv6 address in brackets (RFC 3261 section 25.1)."""
     return f"[{host}]" if ":" in host else host

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sbc_sim import settings_data
-from sbc_sim.addresses import Addresses, Ports, reachable, split_host_port
+from sbc_sim.addresses import Addresses, Ports, bridged, reachable, split_host_port
 from sbc_sim.calls.numbers import OTHER_NUMBERS
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.net import certificates
@@ -42,6 +42,8 @@ class Announcement:
     restarted: int
     """Calls that the last stop cut off."""
     key_log_paths: Sequence[Path]
+    cramped: Sequence[str] = ()
+    """What there is less of than the settings allow, and why."""
     regions: Sequence[Mapping[str, Any]] = ()
     """As GET /api/v1/regions tells them."""
     partners: Sequence[str] = ()
@@ -161,20 +163,29 @@ class Announcement:
         return f"sbc-sim call tls:{Endpoint(reachable(self.settings.sip.listen.host), ports.sip)}{ca}"
 
     def _notes(self) -> tuple[str, ...]:
-        notes = [*self._not_kept(), *self.credentials.warnings]
+        notes = [*self._not_kept(), *self.cramped, *self.credentials.warnings]
         if self.restarted:
             were = "call was" if self.restarted == 1 else "calls were"
             notes.append(f"{self.restarted} {were} up when the simulator stopped the last time; the list has them as ended by restart")
         if self.addresses.by_connection:
-            notes.append(
-                "Contact and SDP carry the address by which each partner reached this machine; behind NAT or in a container "
-                "set sip.advertised and media.advertised"
-            )
+            notes.append(self._unadvertised())
         if self.settings.tls.flaw != "none":
             notes.append(f"the server certificate is flawed on purpose (tls.flaw: {self.settings.tls.flaw}); a careful partner refuses it")
         for path in self.key_log_paths:
             notes.append(f"TLS secrets are appended to {path}: whoever has that file can read captures of these calls")
         return tuple(notes)
+
+    def _unadvertised(self) -> str:
+        """Say what follows from an address that nobody set: right on a desk, wrong in a container."""
+        if not bridged():
+            return (
+                "Contact and SDP carry the address by which each partner reached this machine; behind NAT or in a container "
+                "set sip.advertised and media.advertised"
+            )
+        return (
+            f"this is a container, and Contact and SDP carry its own address, {self.addresses.local}, which its host alone knows: set "
+            "SBC_SIM_SIP__ADVERTISED (HOST:PORT) and SBC_SIM_MEDIA__ADVERTISED (ADDRESS) to what partners reach (docs/containers.md)"
+        )
 
     def _not_kept(self) -> list[str]:
         """Warn of a `data.dir` that nothing can be written in."""

@@ -28,15 +28,18 @@ from sbc_sim.calls.outputs import Environment
 from sbc_sim.calls.production import DIAL_WORDS
 from sbc_sim.calls.rehearsals import Rehearsals, rehearsed
 from sbc_sim.calls.switchboard import Switchboard
+from sbc_sim.capacity import TooFewFiles, fitted
 from sbc_sim.http.metrics import Gauges, Metrics
 from sbc_sim.http.rehearsal_documents import form_flags
 from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
 from sbc_sim.journal.store import Store, StoreError
+from sbc_sim.journal.view import rfc3339
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
 from sbc_sim.net.escalating import Escalating
 from sbc_sim.net.faulting import Faulting
 from sbc_sim.net.key_log import key_log_files
+from sbc_sim.net.listen_errors import cannot_listen
 from sbc_sim.net.listeners import Listeners, Rotation
 from sbc_sim.net.media_regions import RegionalMedia
 from sbc_sim.net.media_udp import MediaPlane
@@ -78,8 +81,6 @@ WRITE_SECONDS = 1.0
 """From one writing of the metrics for other workers to the next."""
 DRAIN_LOOK = 0.1
 """Seconds from one look whether calls are still live to the next."""
-OTHER_CONNECTIONS = 200
-"""HTTP connections beside those that follow the events."""
 
 if TYPE_CHECKING:
     from sbc_sim.net.hep_sender import HepSender
@@ -145,12 +146,20 @@ def token_of(settings: Settings) -> str | None:
     return secrets.token_urlsafe(18) if token_needed(http.listen.host) else None
 
 
+def _fitted(settings: Settings) -> tuple[Settings, int, str]:
+    try:
+        found = fitted(settings)
+    except TooFewFiles as problem:
+        raise ServiceError(str(problem)) from None
+    return found.settings, found.http, found.note
+
+
 class Service:
     """All rooms of one process."""
 
     def __init__(self, settings: Settings, reactor: Any, version: str, worker: WorkerPart | None = None) -> None:
         """Build and join; nothing is listened on yet. `worker`: what is ours when we are one of several. Raises ServiceError."""
-        self.settings = settings
+        self.settings, self._http_room, self.short_of_files = _fitted(settings)
         self.worker = worker
         self._listen_tcp: Listen = reactor.listenTCP if worker is None else listen_shared(reactor)
         self.version = version
@@ -169,6 +178,28 @@ class Service:
         except (CertificateError, SettingsError, ValueError) as error:
             self.store.close()
             raise ServiceError(str(error)) from None
+
+    def _open_store(self) -> Store:
+        """Open what store.url names; where others write to it too, say first that we are there. Raises ServiceError."""
+        settings, now = self.settings, self.clock()
+        try:
+            database = database_of(settings, self.worker is None)
+            if database is None or (database.kind == "sqlite" and self.worker is None):
+                return store_of(settings, now, database)
+            database.prepare()
+            self.fellows = self._joined = self._join(database)
+            return store_of(settings, now, database, ShareOptions(self._joined.name, self._joined.slot, self._reactor.callFromThread))
+        except StoreError as error:
+            raise ServiceError(str(error)) from None
+
+    def _join(self, database: Database) -> Joined:
+        """Become one of those that share a store. Raises StoreError."""
+        from sbc_sim.joined import Door, about, registered  # only who shares a store pays for it
+
+        settings, turn = self.settings, self._reactor.callFromThread
+        self._door = Door() if self.worker is not None or settings.http.listen.port == 0 else None
+        told = about(settings, self.addresses, self.version, self._door.port if self._door else None)
+        return registered(settings, database, told, turn, limits_of(settings))
 
     def _build(self) -> None:
         settings = self.settings
@@ -358,10 +389,10 @@ class Service:
         except ListenError as error:
             raise ServiceError(str(error)) from None
         except CannotListenError as error:
-            reason = getattr(error.socketError, "strerror", None) or error.socketError
-            raise ServiceError(f"cannot listen for HTTP on {http.host} port {http.port}: {reason}") from None
+            raise ServiceError(cannot_listen("HTTP", http.host, http.port, "http.listen", error)) from None
         except OSError as error:
-            raise ServiceError(f"cannot listen for media on {self.settings.media.listen}: {error.strerror or error}") from None
+            media = self.settings.media
+            raise ServiceError(cannot_listen("media", media.listen, str(media.ports), "media.ports", error, kind="udp")) from None
         self._listen_for_telephony()
         try:
             if self.hep is not None:
@@ -388,8 +419,8 @@ class Service:
         try:
             self.telephony.listen(self._reactor, self._site_options(), self.credentials, self._listen_tcp)
         except CannotListenError as error:
-            reason = getattr(error.socketError, "strerror", None) or error.socketError
-            raise ServiceError(f"cannot listen for telephony.tls_listen {self.settings.telephony.tls_listen}: {reason}") from None
+            at: Any = self.settings.telephony.tls_listen
+            raise ServiceError(cannot_listen("HTTPS", at.host, at.port, "telephony.tls_listen", error)) from None
 
     def _site(self) -> Any:
         sources = Sources(
@@ -420,13 +451,18 @@ class Service:
             http.hosts,
             http.origins,
             http.base_path,
-            connections=OTHER_CONNECTIONS + http.listeners,
+            connections=self._http_room,
             listeners=http.listeners,
             upload_limit=http.upload_bytes,
         )
 
     def _unready(self) -> list[str]:
-        return [] if self._running else ["the simulator is shutting down"]
+        if not self._running:
+            return ["the simulator is shutting down"]
+        expired = self.credentials.not_after.timestamp()
+        if expired < self.clock() and self.shown.on_purpose is None:
+            return [f"the server certificate expired on {rfc3339(expired)}: renew it (tls.cert_file), and start again"]
+        return []
 
     def _hang_up(self, call: str) -> bool:
         view = self.store.call(call)
@@ -535,7 +571,9 @@ class Service:
             survives=self.store.health().kind != "memory",
             restarted=len(getattr(self.store, "restarted", ())),
             key_log_paths=self.recordings.key_log_paths,
+            cramped=tuple(filter(None, [self.short_of_files, *self.plane.taken])),
             regions=self.regional.regions(),
             partners=tuple(self.directory.partners),
+            worker_ports=() if self.worker is None else self.worker.sip_ports,
             shown=self.shown.change_of("").how.value,
         )

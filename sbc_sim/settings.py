@@ -40,6 +40,7 @@ from sbc_sim.settings_maps import (
     published_regions,
     same_listener,
     strangers,
+    too_few_ports,
 )
 from sbc_sim.settings_replicas import Replicas
 from sbc_sim.settings_sources import Known, Setting, Source, from_environment, from_file, from_flags
@@ -481,6 +482,8 @@ def _checked(values: Mapping[str, object], origins: Mapping[str, str], known: Kn
     listeners = same_listener(str(settings.sip.listen), settings.regions)
     nobody = strangers(agents, settings.faults, settings.regions, settings.partners)
     wrong = [*against, *listeners, *nobody, *overlaps(settings.media.ports, settings.regions)]
+    if settings.limits.calls != Limits.model_fields["calls"].default and settings.media.mode == "ports":  # somebody counts on so many
+        wrong += too_few_ports(settings.limits.calls, settings.media.ports, settings.regions)
     if not settings.sip.dial_production:
         wrong += production_targets(settings.escalation.return_uri, settings.partners)
     for key, reason in wrong:

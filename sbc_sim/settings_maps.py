@@ -188,6 +188,16 @@ def overlaps(common: PortRange, regions: Mapping[str, RegionSettings]) -> Iterat
         ranges[f"regions.{name}.media_ports"] = ports
 
 
+def too_few_ports(calls: int, common: PortRange, regions: Mapping[str, RegionSettings]) -> Iterator[tuple[str, str]]:
+    """Say when `calls`, which somebody asked for, can never be up at the same time: each takes an even port and the one above it."""
+    ranges = {common, *(own.media_ports for own in regions.values() if own.enabled and own.media_ports is not None)}
+    room = sum((ports.end + 1) // 2 - (ports.start + 1) // 2 for ports in ranges)
+    if calls > room and all(ports.start for ports in ranges):
+        first = common.start + common.start % 2
+        cure = f"set media.ports: {first}-{first + 2 * calls - 1}, media.mode: mux (one port for all calls), or limits.calls: {room}"
+        yield "limits.calls", f"{calls} calls need {2 * calls} media ports, but {common} (media.ports) has room for {room}: {cure}"
+
+
 def same_listener(common: str, regions: Mapping[str, RegionSettings]) -> Iterator[tuple[str, str]]:
     """Name each region whose listener is that of another, or of all: only one of them could have it. Port 0 is always a free one."""
     taken = {common: "sip.listen"}

@@ -128,12 +128,13 @@ def _with_ports(settings: Settings, held: ExitStack) -> Settings:
 
 def _reserved(held: ExitStack, what: str, key: str, host: str, port: int) -> int:
     """Hold a port, any for 0; give its number."""
+    from sbc_sim.net.listen_errors import cannot_listen
     from sbc_sim.net.shared_ports import reserve
 
     try:
         sock = held.enter_context(reserve(host, port))
     except OSError as error:
-        raise CannotRun(f"cannot listen for {what} on {host} port {port} ({key}): {error.strerror or error}") from None
+        raise CannotRun(cannot_listen(what, host, port, key, error)) from None
     return int(sock.getsockname()[1])
 
 
