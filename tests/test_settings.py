@@ -106,7 +106,8 @@ def test_every_field_of_the_policy_can_be_set():
 def test_the_defaults_give_the_default_limits_and_every_one_can_be_set():
     assert loaded().settings.call_limits() == Limits()
     owners = {f.name: "sip" if f.name == "ring_seconds" else "limits" for f in dataclasses.fields(Limits)}
-    changed = loaded({f"{owner}.{name}": str(int(getattr(Limits(), name)) + 1) for name, owner in owners.items()}).settings.call_limits()
+    flags = {f"{owner}.{name}": str(int(getattr(Limits(), name)) + 1) for name, owner in owners.items()}
+    changed = loaded({**flags, "media.mode": "mux"}).settings.call_limits()
     assert all(getattr(changed, name) != getattr(Limits(), name) for name in owners)
 
 

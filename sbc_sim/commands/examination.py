@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 SOON_DAYS = 30
 OLDEST_TIME = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 """Before this the clock is wrong: the program is younger."""
-OTHER_DESCRIPTORS = 64
-"""Files and sockets beside connections and media."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,24 +279,21 @@ def _store_trouble(file: Path) -> str:
 
 
 def check_descriptors(settings: Settings) -> Check:
-    """Whether the limits fit under the limit of open files."""
+    """Whether the limits fit under the limit of open files, up to which `serve` raises its own."""
     import resource
 
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limits, media = settings.limits, settings.media
-    ports = 1 if media.mode == "mux" else 2 * limits.calls
-    if media.mode == "ports" and media.ports.start:
-        ports = min(ports, media.ports.end - media.ports.start + 1)
-    needed = limits.connections + ports + 200 + settings.http.listeners + OTHER_DESCRIPTORS
-    if soft >= needed:
-        return Check("open files", "pass", f"{soft} allowed, at most {needed} needed with these limits")
-    cure = f"`ulimit -n {needed}`, LimitNOFILE={needed} for systemd, --ulimit nofile={needed} for a container; or lower limits.connections"
-    return Check(
-        "open files",
-        "warn",
-        f"{soft} allowed, but the limits can need {needed}: connections would be refused before they are reached",
-        cure,
-    )
+    from sbc_sim.capacity import TooFewFiles, fitted, wanted
+
+    needed = wanted(settings).files
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= needed:
+        return Check("open files", "pass", f"{'any number' if hard < 0 else hard} allowed, at most {needed} needed with these limits")
+    try:
+        status, told = "warn", fitted(settings, hard).note
+    except TooFewFiles as problem:
+        status, told = "fail", str(problem)
+    seen, _, cure = told.partition(": ")
+    return Check("open files", status, seen, f"{cure}; or lower limits.connections")
 
 
 def check_settings(origins: dict[str, str]) -> Check:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from pathlib import Path
 
+from sbc_sim.addresses import bridged
 from sbc_sim.calls.production import is_production
 from sbc_sim.commands.examination import Check
 
@@ -68,17 +67,13 @@ def check_unset(what: str, key: str, local: str) -> Check:
     """Judge listening everywhere without an address to tell: right on a desk, wrong behind NAT."""
     seen = "each partner is told the address that it reached"
     reach = reach_of(ip_address(local))
-    if in_container():
-        return Check(what, "warn", f"{seen}; this is a container, whose address partners do not know", f"set {key} to the host's address")
+    if bridged():
+        cure = f"set {key} to an address of its host by which partners come, or run it with the host's network (docs/containers.md)"
+        return Check(what, "warn", f"{seen}; this is a container, and {local} is known to its host alone", cure)
     if reach.status == "pass" and ip_address(local).is_private:
         cure = f"when partners come from outside of it, set {key} to the address that is forwarded here"
         return Check(what, "warn", f"{seen}; this machine is {local}, in a private network: right inside of it, wrong behind NAT", cure)
     return Check(what, "pass", f"{seen}; this machine is {local}")
-
-
-def in_container() -> bool:
-    """Tell whether this looks like a container."""
-    return "KUBERNETES_SERVICE_HOST" in os.environ or any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
 
 
 def is_ours(address: IPv4Address | IPv6Address) -> bool:

@@ -214,7 +214,10 @@ def load_own(cert_file: Path, key_file: Path, now: dt.datetime | None = None) ->
     leaf, *chain = pem_files.read_certificates(cert_file)
     key = pem_files.read_key(key_file)
     if not pem_files.fits(key, leaf):
-        raise CertificateError(f"the key in {key_file} does not belong to the certificate in {cert_file} ({leaf.subject.rfc4514_string()})")
+        raise CertificateError(
+            f"the key in {key_file} does not belong to the certificate in {cert_file} ({leaf.subject.rfc4514_string()}): "
+            "name the two that were made together"
+        )
     _check_dates(cert_file, leaf, now or _now())
     _check_order(cert_file, leaf, chain)
     return Credentials(leaf, tuple(chain), key, _weaknesses(leaf, chain))
@@ -401,7 +404,7 @@ def _check_dates(path: Path, leaf: x509.Certificate, now: dt.datetime) -> None:
     if last <= now:
         raise CertificateError(f"the certificate in {path} expired on {last:%Y-%m-%d %H:%M} UTC: put a renewed one there")
     if first > now:
-        raise CertificateError(f"the certificate in {path} is not valid before {first:%Y-%m-%d %H:%M} UTC: check the clock")
+        raise CertificateError(f"the certificate in {path} is not valid before {first:%Y-%m-%d %H:%M} UTC: check the clock, or wait")
 
 
 def _check_order(path: Path, leaf: x509.Certificate, chain: Sequence[x509.Certificate]) -> None:

@@ -112,6 +112,23 @@ class PortPairs:
                 return pair
         return None
 
+    def look(self, most: int = 256) -> int:
+        """Count pairs that other programs hold, among the first `most`. Raises OSError, the last one, when no pair at all is to be had."""
+        if self._any:
+            return 0
+        taken, last = 0, OSError()
+        for number, port in enumerate(self._free):
+            try:
+                for one in (port, port + 1):
+                    bind(self._host, one, self._receive_buffer).close()
+            except OSError as error:
+                taken, last = taken + 1, error
+            if number >= most and taken <= number:
+                break
+        if taken == len(self._free):
+            raise last
+        return taken
+
     def give_back(self, port: int) -> None:
         """Take note that the pair of this RTP port has been closed."""
         if not self._any:

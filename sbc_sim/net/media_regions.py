@@ -27,6 +27,11 @@ class RegionalMedia:
         for plane in self._planes:
             plane.listen()
 
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """What to say of ports that other programs held when it began."""
+        return tuple(words for plane in self._planes for words in plane.taken)
+
     def close_all(self, now: float) -> None:
         """Say goodbye on every leg and close every socket."""
         for plane in self._planes:

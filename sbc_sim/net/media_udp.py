@@ -105,6 +105,8 @@ class MediaPlane:
         self._lines: dict[str, _Line] = {}
         self._reports: OrderedDict[str, LegReport] = OrderedDict()
         self._without_leg = 0
+        self.taken: tuple[str, ...] = ()
+        """What to say of ports that other programs held when it began."""
         self._watch: GatheredPorts | SinglePorts | None = None
         self._mux_port: MediaPort | None = None
         self._router: MuxRouter | None = None
@@ -115,7 +117,11 @@ class MediaPlane:
     # --- the life of the plane ---------------------------------------------------------------------------------------
 
     def listen(self) -> None:
-        """Begin. Raise OSError when the one port of mux mode is taken; in ports mode the ports are bound call by call."""
+        """Begin. Raise OSError when the one port of mux mode is taken, or every pair of ports mode, which are bound call by call."""
+        others = 0 if self._pairs is None else self._pairs.look()
+        if others:
+            first, last = self._range
+            self.taken = (f"other programs hold ports of {first}-{last}/udp: room for {others} calls less until they end (`ss -lunp`)",)
         self._watch = GatheredPorts(self._reactor, self._clock) if self._gather and self._pairs is not None else SinglePorts(self._reactor)
         if self._pairs is None:
             try:

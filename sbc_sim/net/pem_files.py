@@ -99,7 +99,7 @@ def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as problem:
-        raise CertificateError(f"{path} cannot be written: {problem.strerror}") from problem
+        raise CertificateError(f"{path} cannot be written: {problem.strerror}; let this user write there, or set tls.dir") from problem
 
 
 @contextmanager
@@ -109,7 +109,9 @@ def locked(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as problem:
-        raise CertificateError(f"the certificate directory {directory} cannot be used: {problem.strerror}") from problem
+        raise CertificateError(
+            f"the certificate directory {directory} cannot be used: {problem.strerror}; set tls.dir to a folder that this user may write"
+        ) from problem
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

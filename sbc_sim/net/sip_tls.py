@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IAddress
 from sbc_sim.calls.production import is_production, not_dialled
 from sbc_sim.net.certificates import Credentials
 from sbc_sim.net.key_log import KeyLog
+from sbc_sim.net.listen_errors import cannot_listen
 from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.net.shapes import Listen, ListeningPort, Reactor
 from sbc_sim.net.sip_connection import ConnectionLimits, ConnectionOwner, SipConnection, ends
@@ -82,9 +83,8 @@ class SipListener:
         try:
             self._port = self._listen_tcp(port, self._taps, backlog=backlog, interface=_numeric(host))
         except (CannotListenError, OSError) as problem:
-            reason = getattr(problem, "socketError", problem)
-            text = getattr(reason, "strerror", None) or str(reason)
-            raise ListenError(f"cannot listen for SIP on {host} port {port}: {text}") from problem
+            setting = f"regions.{self.name}.listen" if self.name not in ("", "default") else "sip.listen"
+            raise ListenError(cannot_listen("SIP", host, port, setting, problem)) from problem
         address = self._port.getHost()
         self.host, self.port = str(address.host), int(address.port)
 

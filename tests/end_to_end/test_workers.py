@@ -84,6 +84,12 @@ def test_contact_names_the_port_of_the_worker_that_has_the_call_whichever_port_t
         assert call_up(raw, "common")[1] in workers.sip
 
 
+def test_firewall_lines_name_the_port_of_each_worker_and_the_media_ports_of_all(workers: Workers) -> None:
+    lines = workers.server.get("/api/v1/setup")["allowList"]
+    tcp = [line["ports"] for line in lines if (line["protocol"], line["direction"]) == ("tcp", "in")]
+    assert tcp == [str(port) for port in (workers.server.sip_port, *workers.sip)]
+
+
 def test_a_bye_on_a_new_connection_to_the_contact_ends_the_call(workers: Workers) -> None:
     with connected(workers.server.sip_port, workers.server.ca) as raw:
         tag, port = call_up(raw, "moved")
@@ -203,8 +209,8 @@ def test_a_port_that_another_program_has_is_named_with_its_setting(tmp_path: Pat
         for flag, key, what in (("--sip-listen", "sip.listen", "SIP"), ("--http-listen", "http.listen", "HTTP")):
             ended = start(tmp_path, flag, f"127.0.0.1:{port}")
             assert ended.returncode == 3, ended.stderr
-            words = f"sbc-sim: cannot listen for {what} on 127.0.0.1 port {port} ({key}): Address already in use"
-            assert words in ended.stderr.splitlines()
+            assert f"sbc-sim: cannot listen for {what} on 127.0.0.1 port {port}: Address already in use; " in ended.stderr
+            assert f"or set {key} to another port" in ended.stderr
 
 
 def test_what_keeps_the_workers_from_beginning_is_said_once(tmp_path: Path) -> None:
@@ -213,5 +219,5 @@ def test_what_keeps_the_workers_from_beginning_is_said_once(tmp_path: Path) -> N
         port = other.getsockname()[1] & ~1
         ended = start(tmp_path, "--media-mode", "mux", "--media-ports", f"{port}-{port + 1}")
     assert ended.returncode == 3, ended.stderr
-    assert ended.stderr.count("cannot listen for media on 127.0.0.1: Address already in use") == 1
+    assert ended.stderr.count("cannot listen for media on 127.0.0.1 port") == 1
     assert "Traceback" not in ended.stderr
