@@ -6,12 +6,13 @@
 #   make ladder  the README's picture anew, from a real call
 #   make prompts the agent's prompts spoken anew by espeak-ng (they are in the repository: only after a change of their texts)
 #   make lock    new requirements/*.txt after a change in pyproject.toml
+#   make test-kubernetes   the chart on a real cluster of two nodes on this machine, called by a real SIP client: root, ten minutes (docs/kubernetes.md)
 #   make release-check   sdist, wheel, list of parts (SBOM), audit; dist, sbom and audit do one of them (docs/release.md)
 # Variables: PYTHON (interpreter for .venv), VENV (another place), ARGS (passed on).
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench serve docs links ladder prompts lock dist sbom audit release-check clean
+.PHONY: help demo test test-kubernetes check bench serve docs links ladder prompts lock dist sbom audit release-check clean
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -53,6 +54,13 @@ serve: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	@$(PY) -m pytest -n auto $(ARGS)
+
+# Not part of CI: it needs root and, once, ten minutes to build Kubernetes.
+test-kubernetes: $(VENV)/dev.stamp
+	@.ci/install-partners $(VENV)
+	@tests/kubernetes/build.sh
+	@tests/image/build.sh >/dev/null
+	@$(PY) -m pytest -n 0 -v --durations=0 --durations-min=1 tests/kubernetes/on_a_cluster.py $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(PY) -m ruff check .
