@@ -87,9 +87,13 @@ class Lookout:
         options: ReplicaOptions,
         closer: Closer,
         tell: Callable[[Callable[[], None]], None],
+        sentence: Callable[[Exception], str] = str,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`connect` may raise what a database raises. `tell` has something called on the thread of the calls. `wall`: unix seconds."""
+        """`connect` may raise what a database raises, `sentence` says it in words. `tell` has something called on the thread of the calls.
+
+        `wall`: unix seconds.
+        """
         self.member = member
         self.listeners = Listeners()
         self.outbox = Outbox()
@@ -99,6 +103,7 @@ class Lookout:
         self.line: Connection | None = None
         """The connection, while there is one."""
         self._connect, self._options, self._closer, self._tell, self._wall = connect, options, closer, tell, wall
+        self._sentence = sentence
         self._wellness = Wellness(options)
         self._numbers = OrderNumbers(member.slot)
         self._heard = Heard()
@@ -134,17 +139,19 @@ class Lookout:
             if self.line is None:
                 self.line = self._connect()
             rows = ReplicaRows(self.line)
-            self._send(self.line, rows, float("-inf"))
+            while self.outbox:
+                self._send(self.line, rows, float("-inf"))
             with transaction(self.line):
                 rows.leave(self.member.id)
                 ring(self.line)
         except Exception as error:  # then the others find out by the silence
-            self.trouble = str(error)
+            self.trouble = self._sentence(error)
         self._let_go()
 
     def _failed(self, error: Exception, now: float) -> None:
-        self.trouble = str(error) or repr(error)
-        self._wellness.failed()
+        self.trouble = self._sentence(error)
+        if not _is_busy(error):
+            self._wellness.failed()
         self._closing.clear()  # who closes them is asked again
         self._let_go()
         self._retry_at = now + self._pause
@@ -269,6 +276,11 @@ class Lookout:
 
     def _tell_order(self, order: Order) -> None:
         self._tell(lambda: self.listeners.on_order(order))
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether another process was only writing for long: the database is there."""
+    return str(getattr(error, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
 
 
 @contextmanager

@@ -53,11 +53,13 @@ class Replicas:
         options: ReplicaOptions | None = None,
         closer: Closer | None = None,
         *,
+        sentence: Callable[[Exception], str] = str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is done before `start`; `turn` has all callbacks called on the thread of the calls.
 
-        `closer` ends the calls of those that are lost; None: as journal/lost does by default. `clock`: steady seconds.
+        `closer` ends the calls of those that are lost; None: as journal/lost does by default. `sentence` says in words
+        what the database could not do (`Database.sentence`). `clock`: steady seconds.
         """
         if closer is None:
             from sbc_sim.journal.lost import LostCalls
@@ -66,7 +68,7 @@ class Replicas:
         self._clock = clock
         self._bell = Bell()
         self._stopping = False
-        self._lookout = Lookout(connect, member, options or ReplicaOptions(), closer, turn)
+        self._lookout = Lookout(connect, member, options or ReplicaOptions(), closer, turn, sentence)
         self._thread = threading.Thread(target=self._run, name="sbc-sim replicas", daemon=True)
 
     @property

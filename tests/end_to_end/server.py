@@ -36,6 +36,16 @@ class Server:
     region_ports: Mapping[str, int] = field(default_factory=dict)
     """Of regions with a listener of their own."""
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self.conversation.process.pid
+
+    def text(self, path: str) -> str:
+        """GET a document that is no JSON."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=PATIENCE) as answer:
+            return str(answer.read().decode())
+
     def get(self, path: str) -> Any:
         """GET a JSON document."""
         return self._ask(urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}"))

@@ -181,6 +181,23 @@ def test_who_was_cut_off_itself_does_not_judge_the_others(database: Database) ->
     assert first.left == [("pod-b", "lost", True)]
 
 
+def test_a_process_that_writes_to_the_file_for_long_keeps_nobody_from_judging(tmp_path: Path) -> None:
+    database = SqliteFile(tmp_path / "calls.db", alone=False)
+    database.prepare()
+    first, _ = turned(database, "pod-a"), turned(database, "pod-b")
+    make_well(first)
+    make_older(database, "pod-b", LOST + 1)
+    writing = database.connect()
+    writing.begin()
+    first.now += BEAT
+    first.lookout.step(first.now)
+    assert "locked" in first.lookout.trouble
+    writing.rollback()
+    writing.close()
+    first.step(1.0)
+    assert first.left == [("pod-b", "lost", True)]
+
+
 def test_who_finds_itself_declared_lost_registers_anew(database: Database) -> None:
     first, second = turned(database, "pod-a"), turned(database, "pod-b")
     before = second.lookout.member
