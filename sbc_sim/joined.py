@@ -12,27 +12,57 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from twisted.logger import Logger
 
 from sbc_sim.addresses import Addresses
 from sbc_sim.calls.faults import BadFault
 from sbc_sim.calls.rehearsals import TooMany
-from sbc_sim.journal.owners import OwnerGone, TooManyOrders
+from sbc_sim.journal.database import FAILURES, Database, Turn
+from sbc_sim.journal.lost import LostCalls
+from sbc_sim.journal.owners import NEWCOMER, OwnerGone, TooManyOrders
+from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.replica import MOST_NAME, Order, Replica, ReplicaOptions, ReplicaState
-from sbc_sim.journal.replicas import Replicas
+from sbc_sim.journal.replicas import Replicas, register
+from sbc_sim.journal.store import StoreError
 from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.settings import Settings
 from sbc_sim.sip.errors import InvalidInput
 from sbc_sim.telephony.keys import BadKey
 
-HANG_UP, RESET, NEWCOMER = "hang-up", "reset", "newcomer"
-"""Orders: ``{call}`` to its owner, ``{}`` to all others, ``{}`` to all others by who has just begun."""
 _EXPECTED = (BadFault, BadKey, CertificateError, InvalidInput, TooMany, TooManyOrders, KeyError, TypeError, ValueError, AttributeError)
 """What may come of an order that is too late, or that another version of the simulator wrote."""
 
 Act = Callable[[Mapping[str, Any]], object]
+
+
+class Door:
+    """A listener on this machine's loopback that leads to this process alone: workers share http.listen, so nobody can choose there."""
+
+    def __init__(self) -> None:
+        """Take a free port; nobody is answered before `open`. Raises OSError."""
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setblocking(False)
+        self.port = int(self._socket.getsockname()[1])
+
+    def open(self, reactor: Any, factory: Any) -> Any:
+        """Begin to answer; gives an IListeningPort."""
+        self._socket.listen(64)
+        port = reactor.adoptStreamPort(self._socket.fileno(), socket.AF_INET, factory)
+        self._socket.close()  # the port has a descriptor of its own
+        return port
+
+
+class Ordered(Protocol):
+    """A desk that does what another replica has done."""
+
+    def ordered(self, what: str, data: Mapping[str, Any]) -> None:
+        """Do it; `what`: one of its orders."""
+
+
 Standing = Callable[[], Iterable[tuple[str, Mapping[str, Any]]]]
 """Orders that bring a new replica to where the others are."""
 
@@ -70,6 +100,11 @@ class Joined:
         """Have `act` done with the data of an order when another replica gives it."""
         self._acts[what] = act
 
+    def on_each(self, orders: Iterable[str], desk: Ordered) -> None:
+        """Have a desk do each of its orders."""
+        for what in orders:
+            self.on(what, partial(desk.ordered, what))
+
     def start(self) -> None:
         """Say that we are there, and ask for what others were told before."""
         self._acts.setdefault(NEWCOMER, lambda data: None)
@@ -90,6 +125,10 @@ class Joined:
     def listed(self) -> Sequence[Replica]:
         """All that are known, this one too."""
         return self._replicas.listed()
+
+    def living(self) -> int:
+        """How many are there, this one too."""
+        return max(1, sum(one.state is ReplicaState.LIVE for one in self.listed()))
 
     def owner(self, replica: str) -> Replica | None:
         """Give the replica that owns what is marked with this name; None: this process. Raises OwnerGone."""
@@ -175,9 +214,10 @@ def http_address(settings: Settings, addresses: Addresses) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listen.port}{settings.http.base_path}"
 
 
-def told(fellows: Sequence[Replica]) -> list[dict[str, Any]]:
-    """Tell of the replicas in /api/v1/info: who there is and where."""
-    return [
-        {"name": one.name, "state": one.state.value, "own": one.own, "sip": one.about.get("sip"), "http": one.about.get("http")}
-        for one in fellows
-    ]
+def registered(settings: Settings, database: Database, told: Mapping[str, Any], turn: Turn, limits: StoreLimits) -> Joined:
+    """Write down that we are there: `told` as of `about`. The database has its layout. Raises StoreError."""
+    try:
+        member = register(database.connect, replica_name(settings), told)
+    except FAILURES as error:
+        raise StoreError(database.sentence(error)) from None
+    return Joined(Replicas(database.connect, member, turn, replica_options(settings), LostCalls(limits)))

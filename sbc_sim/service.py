@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,17 +26,24 @@ from sbc_sim.calls.choosing import Choosing
 from sbc_sim.calls.keepalive import KeepalivePlan
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.calls.production import DIAL_WORDS
+from sbc_sim.calls.rehearsal import Rehearsal
 from sbc_sim.calls.rehearsals import Rehearsals, rehearsed
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.capacity import TooFewFiles, fitted
 from sbc_sim.http.metrics import Gauges, Metrics
 from sbc_sim.http.rehearsal_documents import form_flags
+from sbc_sim.http.replicas_api import replicas_info
 from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
+from sbc_sim.http.telephony_source import KEY_DELETE, KEY_PUT
+from sbc_sim.journal.owners import HANG_UP, RESET, Alone, Fellows
+from sbc_sim.journal.share import ShareOptions
 from sbc_sim.journal.store import Store, StoreError
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
-from sbc_sim.net.escalating import Escalating
+from sbc_sim.net.escalating import ESCALATE, PARTNER_SAYS, Escalating
+from sbc_sim.net.faulting import ORDERS as FAULT_ORDERS
+from sbc_sim.net.faulting import PUT as FAULT_PUT
 from sbc_sim.net.faulting import Faulting
 from sbc_sim.net.key_log import key_log_files
 from sbc_sim.net.listen_errors import cannot_listen
@@ -45,7 +52,7 @@ from sbc_sim.net.media_regions import RegionalMedia
 from sbc_sim.net.media_udp import MediaPlane
 from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.net.recordings import RecordingLimits, Recordings
-from sbc_sim.net.rehearsing import Rehearsing
+from sbc_sim.net.rehearsing import REHEARSAL, Rehearsing
 from sbc_sim.net.shapes import Listen
 from sbc_sim.net.shared_ports import listen_shared
 from sbc_sim.net.shell import Shell, unix_clock
@@ -63,17 +70,17 @@ from sbc_sim.places import (
     partners_of,
     regions_of,
 )
-from sbc_sim.region_desk import Regional
+from sbc_sim.region_desk import ROTATE, Regional
 from sbc_sim.rtp.leg import LegDescription, LegEvent, Prompt
 from sbc_sim.rtp.legs import make_leg
 from sbc_sim.rtp.seeded import seeded_tokens
 from sbc_sim.rules.catalogue import RULE_SET_VERSION
 from sbc_sim.settings import PortRange, Settings, SettingsError
 from sbc_sim.sip.connections import Identity
+from sbc_sim.stores import database_of, limits_of, store_of
 from sbc_sim.telephony.record import VoiceCall
 from sbc_sim.telephony_room import TelephonyRoom
 from sbc_sim.worker_plan import WorkerPart, all_ports
-from sbc_sim.stores import database_of, store_of
 
 FAREWELL = 0.05
 """Seconds in which the last octets of HTTP answers leave."""
@@ -83,6 +90,8 @@ DRAIN_LOOK = 0.1
 """Seconds from one look whether calls are still live to the next."""
 
 if TYPE_CHECKING:
+    from sbc_sim.joined import Door, Joined
+    from sbc_sim.journal.database import Database
     from sbc_sim.net.hep_sender import HepSender
 
 
@@ -95,14 +104,6 @@ def certificate_files(settings: Settings) -> CertificateFiles:
     try:
         return certificates.ensure(settings.tls.dir, certificate_names(settings))
     except CertificateError as error:
-        raise ServiceError(str(error)) from None
-
-
-def open_store(settings: Settings, now: float) -> Store:
-    """Open what store.url names; `now`: unix seconds. Raises ServiceError."""
-    try:
-        return store_of(settings, now, database_of(settings))
-    except StoreError as error:
         raise ServiceError(str(error)) from None
 
 
@@ -171,7 +172,12 @@ class Service:
         self._web: Any = None
         self._metrics_writer: LoopingCall | None = None
         self.clock = unix_clock()
-        self.store = open_store(settings, self.clock())
+        self.fellows: Fellows = Alone()
+        self._joined: Joined | None = None
+        self._door: Door | None = None
+        self._door_port: Any = None
+        self._tell_reset: Callable[[], None] = lambda: None
+        self.store = self._open_store()
         self._store_watch = StoreWatch(self.store, reactor)
         try:
             self._build()
@@ -211,7 +217,7 @@ class Service:
         self.agents.check()
         self.rehearsing = self._rehearsing()
         self.faulting = self._faulting()
-        self.telephony = TelephonyRoom(settings, self.store, self.clock, self.faulting.table.telephony)
+        self.telephony = TelephonyRoom(settings, self.store, self.clock, self.faulting.table.telephony, self.fellows)
         self.telephony.told = self._voice_call_changed
         choose = Choosing(self.faulting.number_table, self.faulting.table, self.agents, settings.uui.echo_org)
         environment = Environment(
@@ -249,9 +255,12 @@ class Service:
         self.rotation = Rotation(self.shown, self.listeners, hosts, self._reactor, self.clock)
         self.rotation.on_entry = self.store.append
         self.faulting.rotate = self.rotation.rotate
-        self.regional = Regional(
-            settings, self.directory, self.rotation, self.addresses, lambda: self.ports, self.switchboard.keepalive.states
-        )
+        options = self.switchboard.keepalive.states
+        self.regional = Regional(settings, self.directory, self.rotation, self.addresses, lambda: self.ports, options, self.fellows)
+        production = bool(settings.sip.dial_production)
+        self.escalating = Escalating(self.store, self.shell, self.switchboard, settings.rules.profile, production, self.fellows)
+        if self._joined is not None:
+            self._take_orders(self._joined)
         self.hep = self._hep()
         self.metrics = Metrics(self._gauges(), self.version)
         self.store.subscribe(self.metrics.observe)
@@ -305,7 +314,7 @@ class Service:
         """Build what does things wrong on purpose. Raises ValueError for faults that make no sense."""
         directory = self.directory
         known = {"region": list(directory.regions), "partner": list(directory.partners)}
-        faulting = Faulting(self._reactor, self.clock, self.store.append, self.settings.number_table(), known)
+        faulting = Faulting(self._reactor, self.clock, self.store.append, self.settings.number_table(), known, self.fellows)
         for name, members in self.settings.faults.items():
             faulting.read(name, members)
         return faulting
@@ -320,8 +329,12 @@ class Service:
             settings.rules.profile,
             RULE_SET_VERSION,
             settings.rehearsal.step_seconds,
+            self.fellows.name,
         )
-        return Rehearsing(rehearsals, self.store, self._reactor, self.clock, lambda one: form_flags(one, self.rehearsing, self.store))
+        return Rehearsing(rehearsals, self.store, self._reactor, self.clock, self._form_flags, self.fellows)
+
+    def _form_flags(self, one: Rehearsal) -> Iterable[str]:
+        return form_flags(one, self.rehearsing, self.store)
 
     def _recordings(self) -> Recordings:
         capture = self.settings.capture
@@ -375,6 +388,8 @@ class Service:
             faults=self.faulting.table.active,
             options=lambda: self.switchboard.keepalive.counts,
             hep_packets=lambda: {} if self.hep is None else self.hep.counts,
+            replicas=None if self._joined is None else self._joined.living,
+            orders=lambda: {} if self._joined is None else self._joined.replicas.orders(),
         )
 
     # --- running -----------------------------------------------------------------------------------------------------
@@ -385,7 +400,8 @@ class Service:
         try:
             self.plane.listen()
             self.listeners.listen(sip.host, sip.port)
-            self._web = self._listen_tcp(http.port, self._site(), backlog=128, interface=http.host)
+            site = self._site()
+            self._web = self._listen_tcp(http.port, site, backlog=128, interface=http.host)
         except ListenError as error:
             raise ServiceError(str(error)) from None
         except CannotListenError as error:
@@ -393,6 +409,8 @@ class Service:
         except OSError as error:
             media = self.settings.media
             raise ServiceError(cannot_listen("media", media.listen, str(media.ports), "media.ports", error, kind="udp")) from None
+        if self._door is not None:
+            self._door_port = self._door.open(self._reactor, site)
         self._listen_for_telephony()
         try:
             if self.hep is not None:
@@ -403,6 +421,8 @@ class Service:
         self._store_watch.start()
         self.faulting.start(self.settings.faults)
         self.rehearsing.start()
+        if self._joined is not None:
+            self._joined.start()
         self._share_metrics()
         self._running = True
 
@@ -426,7 +446,7 @@ class Service:
         sources = Sources(
             self.store,
             self.metrics,
-            lambda: self.announcement.info(),
+            lambda: {**self.announcement.info(), **replicas_info(self.fellows)},
             self._unready,
             self._hang_up,
             self.ca_file,
@@ -437,9 +457,10 @@ class Service:
             faults=self.faulting,
             regions=self.regional,
             rehearsals=self.rehearsing,
-            escalations=Escalating(
-                self.store, self.shell, self.switchboard, self.settings.rules.profile, bool(self.settings.sip.dial_production)
-            ),
+            escalations=self.escalating,
+            replicas=self.fellows.listed,
+            fellows=self.fellows,
+            on_reset=self._on_reset,
             telephony=self.telephony.source,
         )
         return build_site(sources, self._site_options(), self._reactor)
@@ -468,16 +489,35 @@ class Service:
         view = self.store.call(call)
         if view is None or view.over:
             return False
-        self.shell.ask(lambda now: self.switchboard.hang_up(call, now))
+        owner = self.fellows.owner(view.replica)
+        if owner is None:
+            self._end_call({"call": call})
+        else:
+            self.fellows.order(owner.name, HANG_UP, {"call": call})
         return True
+
+    def _end_call(self, data: Mapping[str, Any]) -> None:
+        self.shell.ask(lambda now: self.switchboard.hang_up(str(data["call"]), now))
 
     def _voice_call_changed(self, record: VoiceCall) -> None:
         self.shell.ask(lambda now: self.switchboard.voice_call_changed(record, now))
 
     def reset(self) -> int:
-        """Forget calls that are over and what was captured of them; return how many."""
-        self.recordings.clear()
+        """Forget calls that are over and what was captured of them, here and at the other replicas; return how many."""
+        self.fellows.order("", RESET, {})
         self.faulting.clear()
+        return self._forget()
+
+    def _reset_by_order(self, data: Mapping[str, Any]) -> None:
+        """Do what another replica's API was told; faults are taken away by an order of their own."""
+        self._forget()
+        self._tell_reset()
+
+    def _on_reset(self, tell: Callable[[], None]) -> None:
+        self._tell_reset = tell
+
+    def _forget(self) -> int:
+        self.recordings.clear()
         forgotten = self.store.clear()
         if self.telephony.model is not None:
             self.telephony.model.clear()
@@ -508,6 +548,7 @@ class Service:
         done.addCallback(lambda _: self.plane.close_all(self.clock()))
         done.addCallback(lambda _: None if self.hep is None else self.hep.stop())
         done.addCallback(lambda _: self.telephony.stop())
+        done.addCallback(lambda _: None if self._door_port is None else maybeDeferred(self._door_port.stopListening))
         done.addCallback(lambda _: None if self._web is None else self._close_web())
         done.addBoth(self._close_store)
         return done
@@ -523,7 +564,34 @@ class Service:
         self.recordings.close()
         self.store.close()
         self._store_watch.stop()
+        if self._joined is not None:
+            self._joined.stop()
         return result
+
+    # --- one of several ----------------------------------------------------------------------------------------------
+
+    def _take_orders(self, joined: Joined) -> None:
+        """Say who does what other replicas order."""
+        self.rotation.on_renewed = self.regional.renewed
+        self.telephony.share(joined.slot)
+        joined.on(HANG_UP, self._end_call)
+        joined.on(RESET, self._reset_by_order)
+        joined.on(REHEARSAL, self.rehearsing.ordered)
+        joined.on(ROTATE, self.regional.ordered)
+        joined.on_each((ESCALATE, PARTNER_SAYS), self.escalating)
+        joined.on_each(FAULT_ORDERS, self.faulting)
+        if self.telephony.source is not None:
+            joined.on_each((KEY_PUT, KEY_DELETE), self.telephony.source)
+        joined.standing = self._standing
+        joined.on_left = lambda name, ours: self.rehearsing.take_over(name) if ours else None
+        joined.on_renamed = self.rehearsing.renamed
+
+    def _standing(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """What a replica that has just begun must be told: what was set by the API."""
+        yield from ((FAULT_PUT, fault) for fault in self.faulting.standing())
+        yield from ((ROTATE, rotation) for rotation in self.regional.standing())
+        if self.telephony.source is not None:
+            yield from ((KEY_PUT, key) for key in self.telephony.source.standing())
 
     # --- telling -----------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sbc_sim.http.exchange import Asked, Reply, json_reply
 from sbc_sim.http.routes import Route
+from sbc_sim.journal.owners import Fellows
 from sbc_sim.journal.replica import Replica
 from sbc_sim.journal.view import rfc3339
 
@@ -38,3 +39,9 @@ def replica_json(replica: Replica) -> Mapping[str, Any]:
         "seenAt": rfc3339(replica.seen_at),
         "about": dict(replica.about),
     }
+
+
+def replicas_info(fellows: Fellows) -> Mapping[str, Any]:
+    """Tell in /api/v1/info who answers, and who else there is."""
+    told = [{"name": one.name, "state": one.state.value, "http": one.about.get("http")} for one in fellows.listed()]
+    return {"replica": fellows.name or None, "replicas": told}

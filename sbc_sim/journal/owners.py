@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 from sbc_sim.journal.replica import Replica
 
+HANG_UP, RESET, NEWCOMER = "hang-up", "reset", "newcomer"
+"""Orders: ``{call}`` to its owner, ``{}`` to all others, ``{}`` to all others by who has just begun. More stand with who does them."""
+
 
 class OwnerGone(Exception):
     """The replica that had a call is there no more: one sentence."""
