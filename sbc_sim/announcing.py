@@ -48,6 +48,8 @@ class Announcement:
     """As GET /api/v1/regions tells them."""
     partners: Sequence[str] = ()
     """Names."""
+    worker_ports: Sequence[int] = ()
+    """SIP ports of single workers; none when there is one process."""
     shown: str = "original"
     """What the certificate was rotated to."""
 
@@ -111,6 +113,7 @@ class Announcement:
             echo_header=f"{content.encode().hex()};encoding=hex",
             echo_content=content,
             regions=tuple(RegionAddress(*_region_values(region)) for region in self.regions),
+            worker_ports=tuple(self.worker_ports),
         )
         return setup_data(instance)
 

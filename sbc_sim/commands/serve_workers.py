@@ -25,6 +25,7 @@ from sbc_sim.workers import say as tell_parent
 if TYPE_CHECKING:
     from sbc_sim.settings import Endpoint, Loaded, Settings
 
+PRIVATE = "calls.db"
 STOP_SECONDS = 20.0
 """Beyond what calls are given to end: journal, connections, and a machine that is busy."""
 
@@ -97,10 +98,31 @@ def _prepared(settings: Settings, parts: Sequence[Share], folder: Path, held: Ex
             certificate_files(settings)
         except ServiceError as error:
             raise CannotRun(str(error)) from None
-    real = _with_ports(settings, held)
+    real = _with_store(_with_ports(settings, held), folder, held)
     host = real.sip.listen.host
     own = tuple(_reserved(held, "SIP", "workers.sip_ports", host, share.sip_port) for share in parts)
     return _Plan(real, {share.number: WorkerPart(share, port, own, token, folder) for share, port in zip(parts, own, strict=True)})
+
+
+def _with_store(settings: Settings, folder: Path, held: ExitStack) -> Settings:
+    """Give the store its layout, once and before anybody writes to it; of a SQLite file, keep all other processes out.
+
+    Without one the workers get a file of their own, which goes with the folder.
+    """
+    from sbc_sim.journal.store import StoreError
+    from sbc_sim.stores import database_of
+
+    if settings.store.url == "memory:":
+        settings = settings.model_copy(update={"store": settings.store.model_copy(update={"url": f"sqlite:{folder / PRIVATE}"})})
+    try:
+        database = database_of(settings)
+        assert database is not None
+        database.prepare()
+    except StoreError as error:
+        raise CannotRun(str(error)) from None
+    held.callback(database.free)
+    database.connect().close()  # no connection may be open at the fork
+    return settings
 
 
 def _with_ports(settings: Settings, held: ExitStack) -> Settings:
