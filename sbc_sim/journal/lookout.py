@@ -168,10 +168,11 @@ class Lookout:
         assert ear is not None
         self._news = ear.heard() or self._news
         if now >= self._beat_at:
-            self._beat(rows, now)
+            self._beat(line, rows, now)
             self._news = True
         self._send(line, rows, now)
-        if self._news:
+        if self._news:  # an order, or one that came or left
+            self._look(rows.listing(self.member.id))
             self._receive(line, rows)
         if self._closing:
             self._close_some(line, rows)
@@ -187,15 +188,15 @@ class Lookout:
 
     # --- being there -------------------------------------------------------------------------------------------------
 
-    def _beat(self, rows: ReplicaRows, now: float) -> None:
+    def _beat(self, line: Connection, rows: ReplicaRows, now: float) -> None:
         seen_at = rows.beat(self.member.id)
         if seen_at is None:
             self._rejoin(rows)
+            ring(line)
             seen_at = rows.beat(self.member.id)
         if seen_at is not None:
             self._wellness.beat(now, seen_at)
         self._beat_at = now + self._options.heartbeat_seconds
-        self._look(rows.listing(self.member.id))
 
     def _rejoin(self, rows: ReplicaRows) -> None:
         """Others declared us lost while we could not be heard, and ended our calls in the journal."""

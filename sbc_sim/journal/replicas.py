@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sbc_sim.journal.bell import LOOK_SECONDS, Bell
+from sbc_sim.journal.bell import LOOK_SECONDS, Bell, ring
 from sbc_sim.journal.database import Connection
 from sbc_sim.journal.lookout import Closer, Lookout, entered
 from sbc_sim.journal.replica import MOST_ABOUT_OCTETS, Member, Order, Replica, ReplicaOptions, ReplicaState, Turn
@@ -32,7 +32,9 @@ def register(connect: Callable[[], Connection], name: str, about: Mapping[str, A
     _check_about(about)
     line = connect()
     try:
-        return entered(ReplicaRows(line), Member("", name, -1, about))
+        member = entered(ReplicaRows(line), Member("", name, -1, about))
+        ring(line)
+        return member
     finally:
         line.close()
 
