@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+__tracebackhide__ = True  # a failure is shown at the line of the test, not here
 PREFIX = "SBC_SIM_"
 NOT_INHERITED = ("PYTHONWARNINGS", "PYTHONSTARTUP", "PYTHONINSPECT")
 """What a test suite sets for itself, and what would make another program of ours."""

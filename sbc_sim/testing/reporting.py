@@ -17,6 +17,7 @@ from sbc_sim.testing.call import Call
 from sbc_sim.testing.instance import Died, Instance
 from sbc_sim.testing.simulator import SbcSim
 
+__tracebackhide__ = True  # a failure is shown at the line of the test, not here
 MOST_CALLS = 5
 """Calls of one simulator in a report."""
 SLACK = 0.5
