@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sbc_sim.rules.catalogue import RULES
 from sbc_sim.settings import all_settings, sections
@@ -22,6 +23,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 RECIPES = sorted(set((DOCS / "recipes").glob("*.md")) - {DOCS / "recipes" / "index.md"})
 ECHO = b'{"orgId":"echo-test-org","scrt2Domain":"afv-wss-echo:7442"}'
+CHART = yaml.safe_load((ROOT / "helm" / "sbc-sim" / "values.yaml").read_text(encoding="utf-8"))
 ISSUE_WANTS = {"audiocodes", "oracle", "ribbon", "cube", "genesys", "asterisk", "freeswitch", "kamailio", "opensips"}
 
 
@@ -82,12 +84,23 @@ def test_expressions_on_the_page_of_metrics_ask_for_metrics_and_rules_that_there
 def test_settings_and_rules_that_a_page_names_exist(page: Path) -> None:
     named = set(re.findall(r"`([a-z]+\.[a-z0-9_]+)(?:: [^`\n]*)?`", text_of(page)))
     ours = {name for name in named if name.partition(".")[0] in sections() and name.rpartition(".")[2] not in FILES_AND_EVENTS}
-    assert ours <= set(all_settings())
+    chart = values_of(CHART) if page.name == "kubernetes.md" else set()
+    assert ours <= {*all_settings(), *chart}
     assert set(re.findall(r"\bSBC-[A-Z0-9]+-\d{3}\b", text_of(page))) <= set(RULES)
 
 
-FILES_AND_EVENTS = {"pcapng", "wav", "svg", "txt", "xml", "html", "json", "db", "yaml", "pem"} | {"step", "changed", "shown", "alert_message"}
-"""`capture.pcapng`, `rehearsal.step` and a filter of Wireshark look like settings and are none."""
+def values_of(chart: dict[str, object]) -> set[str]:
+    """The values of the chart, two names deep, which look like settings."""
+    return {f"{name}.{member}" for name, members in chart.items() if isinstance(members, dict) for member in members}
+
+
+FILES_AND_EVENTS = {"pcapng", "wav", "svg", "txt", "xml", "html", "json", "db", "yaml", "pem"} | {
+    "step",
+    "changed",
+    "shown",
+    "alert_message",
+}
+"""`capture.pcapng`, `rehearsal.step`, `tls.key` and a filter of Wireshark look like settings and are none."""
 
 
 def test_there_is_a_recipe_for_each_platform_that_was_promised() -> None:
