@@ -65,6 +65,7 @@ class Batch:
         self.newest = self.rows.newest(share.replica)
         """Ordinal up to which the database has everything of this replica."""
         self._voice_calls: dict[str, tuple[Any, ...]] = {}
+        self._too_old: dict[bool, int] = {}
         self.recount()
 
     def recount(self) -> None:
@@ -79,14 +80,22 @@ class Batch:
         ring = Ring[None](self._limits.attempts if attempt else self._limits.outside, self._limits.share)
         statement = "SELECT ordinal, octets FROM loose WHERE attempt = ? ORDER BY ordinal"
         for ordinal, octets in self.connection.execute(statement, (int(attempt),)).fetchall():
-            ring.add(ordinal, None, octets)
+            self._add_to(ring, attempt, ordinal, octets)
         self.octets += ring.octets
         return ring
 
+    def _add_to(self, ring: Ring[None], attempt: bool, ordinal: int, octets: int) -> int:
+        """Count one more; return how many have to go for it."""
+        gone = ring.add(ordinal, None, octets)
+        if gone:
+            self._too_old[attempt] = ring.lowest
+        return gone
+
     def trim_loose(self) -> None:
         """Take out what is over the bounds on entries of no call. Raises sqlite3.Error or DatabaseError."""
-        for attempt, ring in self._rings.items():
-            self.connection.execute("DELETE FROM loose WHERE attempt = ? AND ordinal < ?", (int(attempt), ring.lowest))
+        for attempt, lowest in self._too_old.items():
+            self.connection.execute("DELETE FROM loose WHERE attempt = ? AND ordinal < ?", (int(attempt), lowest))
+        self._too_old.clear()
 
     def take(self, item: Waiting) -> None:
         """Take what waited into the transaction; what the file has already, by a commit of which nobody heard, is passed over.
@@ -153,7 +162,7 @@ class Batch:
         attempt, octets = entry.kind is Kind.ATTEMPT, entry_octets(entry)
         ring = self._rings[attempt]
         before = ring.octets
-        self.dropped += ring.add(ordinal, None, octets)
+        self.dropped += self._add_to(ring, attempt, ordinal, octets)
         self.octets += ring.octets - before
         packed = pack(entry, self.rows.words)
         self._loose.append((ordinal, int(attempt), entry.at, str(entry.kind), packed, entry.raw or None, octets, self._share.replica))

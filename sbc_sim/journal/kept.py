@@ -34,6 +34,8 @@ from sbc_sim.journal.store import (
     StoreHealth,
     StoreSize,
     Trace,
+    Wanted,
+    everything,
     nothing,
 )
 from sbc_sim.journal.view import CallView
@@ -117,6 +119,11 @@ class KeptStore:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes write to it too."""
+        return self._share.shared
+
     def append(self, entry: Entry) -> None:
         """Keep an entry, let it wait for the database, then tell it to every subscriber."""
         call = entry.call
@@ -144,12 +151,12 @@ class KeptStore:
         """Whether the database knows a voice call better: memory had no room for its last change, or another replica made it."""
         return found.get(name_of(one.entry), (0, None))[0] > one.ordinal
 
-    def subscribe(self, listener: Listener, others: bool = False, missed: Missed = nothing) -> Callable[[], None]:
+    def subscribe(self, listener: Listener, others: bool | Wanted = False, missed: Missed = nothing) -> Callable[[], None]:
         """Call `listener` with every entry after it is kept, with `others` of all replicas; the returned function ends that."""
         end_own = self._hot.subscribe(listener)
         if not others or self._feed is None:
             return end_own
-        end_others = self._feed.subscribe(listener, missed)
+        end_others = self._feed.subscribe(listener, missed, everything if others is True else others)
 
         def end() -> None:
             end_own()
@@ -161,6 +168,8 @@ class KeptStore:
         """Forget what is over and what belongs to no call; return how many calls went. The database follows within a moment."""
         before = self.size().calls if not self._share.shared else self._over()
         self._hot.clear()
+        if self._share.shared:  # calls of others that began before now are meant too
+            self._hot.ordinal = self._share.next(self._hot.ordinal)
         self._cleared = self._hot.ordinal
         self._queue.put_clearance(self._hot.ordinal)
         return max(0, before - self._hot.size().calls) if not self._share.shared else before
@@ -176,6 +185,10 @@ class KeptStore:
     def flush(self, seconds: float) -> bool:
         """Wait so long for everything that was appended by now to be in the database; True when it is."""
         return self._queue.drain(seconds)
+
+    def written(self, ordinal: int) -> bool:
+        """Whether everything up to this entry of ours has left the queue: it is in the database, and others may read it. Never waits."""
+        return not self._queue.holds(ordinal)
 
     def close(self) -> None:
         """Write what waits and let go of the database; nothing may be appended afterwards. A second time does nothing."""
