@@ -83,9 +83,9 @@ class Instance:
 
     def __init__(self, folder: Path, settings: Mapping[str, object] | None = None, patience: float = 60.0) -> None:
         """`folder` for its certificates, ports and log; `settings` by their names (``uui.missing``); `patience`: longest start, seconds."""
-        self.folder = folder
-        self.settings: dict[str, object] = {**DEFAULTS, "tls.dir": str(folder / "certs"), **(settings or {})}
-        self.log = folder / "sbc-sim.log"
+        self.folder = folder.absolute()
+        self.settings: dict[str, object] = {**DEFAULTS, "tls.dir": str(self.folder / "certs"), **(settings or {})}
+        self.log = self.folder / "sbc-sim.log"
         self.ports: Mapping[str, Any] = {}
         self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
@@ -112,7 +112,7 @@ class Instance:
     @property
     def ca_pem(self) -> Path:
         """File with the CA of its certificate (PEM)."""
-        return self.folder / "certs" / "ca.pem"
+        return Path(str(self.settings["tls.dir"])) / "ca.pem"
 
     @property
     def alive(self) -> bool:
@@ -135,9 +135,7 @@ class Instance:
         command = [sys.executable, "-P", "-m", "sbc_sim", "serve", "--until-stdin-ends"]
         command += ["--config", str(file), "--ports-file", str(ports_file)]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=self.folder, env=_environment(), stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
-            )
+            self._process = subprocess.Popen(command, env=_environment(), stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
         try:
             self._await(ports_file)
         except BaseException:
