@@ -28,10 +28,20 @@ if ! compgen -G 'kubernetes-*/' >/dev/null; then   # by a configuration of its o
     APT_CONFIG=$PWD/apt/apt.conf apt-get source -qq kubernetes
 fi
 cd kubernetes-*/
+# Its reflect2 is older than Go 1.18, whose runtime wants the iterator of a map handed in: without this the API server crashes by chance.
+reflect=vendor/github.com/modern-go/reflect2
+if ! grep -q 'm unsafe.Pointer, it \*hiter' "$reflect/unsafe_link.go"; then
+    sed -i 's/^func mapiterinit(rtype unsafe.Pointer, m unsafe.Pointer) \*hiter$/func mapiterinit(rtype unsafe.Pointer, m unsafe.Pointer, it *hiter)/
+        /^type hiter struct {/,/^}/c type hiter struct {\n\tkey, value, t, h, buckets, bptr unsafe.Pointer\n\toverflow, oldoverflow *[]unsafe.Pointer\n\tstartBucket uintptr\n\toffset uint8\n\twrapped bool\n\tB, i uint8\n\tbucket, checkBucket uintptr\n}' \
+        "$reflect/unsafe_link.go"
+    sed -i 's/^\treturn &UnsafeMapIterator{$/\tvar it hiter\n\tmapiterinit(type2.rtype, *(*unsafe.Pointer)(obj), \&it)\n&/
+        s/hiter:      mapiterinit(type2.rtype, \*(\*unsafe.Pointer)(obj)),/hiter:      \&it,/' "$reflect/unsafe_map.go"
+fi
 export HOME=$lab/src/home GOPATH=$PWD/.go GOCACHE=$lab/src/gocache GOFLAGS="" GO111MODULE=off GOPROXY=off GOLDFLAGS="-s -w"
 mkdir -p "$HOME" .go/src/k8s.io
 [ -L .go/src/k8s.io/kubernetes ] || ln -s ../../.. .go/src/k8s.io/kubernetes
 for program in "${programs[@]}"; do
+    [ -x "$bin/$program" ] && continue
     make WHAT="cmd/$program"
     install -m 755 "_output/bin/$program" "$bin/"
 done
