@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sbc_sim.addresses import bridged
 from sbc_sim.commands.examination import Check
 from sbc_sim.commands.shared import INTERRUPTED, end_reactor, own_version, run_reactor, the_reactor
 from sbc_sim.commands.uui import ECHO_PAYLOAD
@@ -134,7 +135,10 @@ def _no_connection(target: str, failure: TlsFailure) -> Check:
         TlsProblem.UNTRUSTED_SERVER: "make the certificate one for that address: `--tls-names`, or another file in tls.cert_file",
     }
     cure = cures.get(failure.problem, f"sbc-sim explain {PROBLEMS[failure.problem]}")
-    return Check(NAME, "fail", f"no connection to {target}: {clean(failure.detail)}", cure)
+    seen = f"no connection to {target}: {clean(failure.detail)}"
+    if failure.problem in strangers and bridged():
+        return Check(NAME, "warn", f"{seen}, as seen from inside of this container", _FROM_ITS_HOST.format(target=target))
+    return Check(NAME, "fail", seen, cure)
 
 
 def _unanswered(outcome: Outcome) -> Check:
@@ -148,6 +152,10 @@ def _unanswered(outcome: Outcome) -> Check:
     return Check(NAME, "fail", f"{outcome.target} refused: {said}", "the Warning names the rule: sbc-sim explain RULE")
 
 
+_FROM_ITS_HOST = (
+    "published ports are often out of reach from inside: ask from its host with sbc-sim doctor --api URL --token TOKEN, or from where a "
+    "partner is with sbc-sim call tls:{target}"
+)
 _NOT_HERE = (
     "set sip.advertised to an address that leads to this machine, and forward its port; a router that does not let its own inside dial "
     "its outside address needs this test from outside: sbc-sim call tls:HOST:PORT"

@@ -54,6 +54,8 @@ def check_advertised(what: str, key: str, host: str, port: int = 0) -> Check:
     if status != "pass":
         cure = f"set {key} to an address by which partners reach this machine"
     strange = [address for address in addresses if not is_ours(address)]
+    if status == "fail" and not strange:
+        status = "warn"  # a laboratory may use what is reserved for books
     if strange:
         seen += "; no address of this machine, so something must forward it here"
     if strange and status == "pass":
