@@ -93,6 +93,11 @@ class Rehearsals:
         return self._kept.get(name)
 
     @property
+    def there(self) -> bool:
+        """Whether there is any."""
+        return bool(self._kept)
+
+    @property
     def running(self) -> list[Rehearsal]:
         """Those that take calls, whoever watches over them."""
         return [one for one in self._kept.values() if one.running]

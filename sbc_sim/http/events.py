@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from sbc_sim.http.problem import Problem
 from sbc_sim.http.routes import Route
 from sbc_sim.http.telephony_source import voice_call_shown
 from sbc_sim.journal.entries import Entry, Kind
-from sbc_sim.journal.store import Store, StoreHealth
+from sbc_sim.journal.store import NOTHING, Store, StoreHealth
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.telephony.record import brief
 
@@ -83,7 +83,9 @@ class Events:
         self._turn: Alarm | None = None
         self._breath: Alarm | None = None
         self._health = store.health()
-        self._end = store.subscribe(self._heard, others=True, missed=self._missed_some)
+        self._heard_all_since = 0
+        """Since this event somebody listened, so that what other replicas did is among the events too."""
+        self._end = store.subscribe(self._heard, others=self._wanted, missed=self._missed_some)
 
     def __len__(self) -> int:
         """How many listen now."""
@@ -113,6 +115,10 @@ class Events:
         for alarm in (self._turn, self._breath):
             if alarm is not None and alarm.active():
                 alarm.cancel()
+
+    def _wanted(self) -> Collection[Kind]:
+        """What other replicas do is read while somebody listens."""
+        return TOLD if self._lines else NOTHING
 
     def _missed_some(self) -> None:
         """Tell that other replicas did more than could be followed: whoever listens reads everything anew."""
@@ -241,6 +247,8 @@ class Events:
         if missed is None:
             missed = f"{here}event: resync\ndata: {{}}\n\n".encode()
         line.write(f"retry: 1000\n{'' if last else here}\n".encode() + missed)
+        if not self._lines:
+            self._heard_all_since = self._number
         self._lines[line] = None
         if self._breath is None:
             self._breath = self._clock.callLater(KEEP_ALIVE, self._breathe)
@@ -253,6 +261,8 @@ class Events:
             return b""
         if boot != self._boot or not (digits.isascii() and digits.isdigit() and len(digits) < 16):
             return None
+        if self._store.shared and (not self._lines or int(digits) < self._heard_all_since):
+            return None  # nobody read meanwhile what the other replicas did
         first = self._ring[0].number if self._ring else self._number + 1
         if not first - 1 <= int(digits) <= self._number:
             return None
@@ -322,3 +332,5 @@ _NAMES: Mapping[Kind, str] = {
 }
 _OF_NO_CALL: Mapping[Kind, str] = {Kind.FAULT_CHANGED: "fault.changed", Kind.VOICE_CALL: "voice.call"}
 """What is told with its data whether or not it belongs to a call."""
+TOLD = frozenset({*_NAMES, *_OF_NO_CALL, Kind.REHEARSAL})
+"""Kinds of entries of which there are events."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 
 from sbc_sim.http.clock import Alarm, Clock
 from sbc_sim.http.problem import Problem
-from sbc_sim.journal.entries import Entry
-from sbc_sim.journal.store import MOST_PER_PAGE, CallQuery, Store
+from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.store import EVERYTHING, MOST_PER_PAGE, NOTHING, CallQuery, Store
 from sbc_sim.journal.view import CallView
 
 MOST_LOOKED_BACK = 2 * MOST_PER_PAGE
@@ -76,7 +76,8 @@ class Waiting:
         self._most = most
         self._waiters: list[_Waiter] = []
         self._news: dict[str, None] = {}
-        store.subscribe(self._heard, others=True, missed=self._look_anew)
+        self._looking = False
+        store.subscribe(self._heard, others=self._wanted, missed=self._look_anew)
 
     def __len__(self) -> int:
         """How many wait now."""
@@ -88,7 +89,11 @@ class Waiting:
         Cancelling ends the waiting. A call that is there already is given at once: the newest, or the first one after `after`.
         """
         deferred: Deferred[CallView] = Deferred(self._forget)
-        found = self._look_back(wish)
+        self._looking = True  # so that nothing falls between the look back and the waiting
+        try:
+            found = self._look_back(wish)
+        finally:
+            self._looking = False
         if found is not None:
             deferred.callback(found)
         elif len(self._waiters) >= self._most:
@@ -97,6 +102,10 @@ class Waiting:
         else:
             self._waiters.append(_Waiter(wish, deferred, self._clock.callLater(timeout, self._give_up, deferred, timeout)))
         return deferred
+
+    def _wanted(self) -> Collection[Kind]:
+        """What other replicas do is read while somebody waits."""
+        return EVERYTHING if self._waiters or self._looking else NOTHING
 
     def _look_back(self, wish: Wish) -> CallView | None:
         fitting = [view for view in self._past() if wish.fits(view) and wish.reached(view)]

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from sbc_sim.journal.bell import LOOK_SECONDS, Bell
 from sbc_sim.journal.database import FAILURES, Connection, Database
-from sbc_sim.journal.entries import Entry
+from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.reading import Rows
 from sbc_sim.journal.share import ShareOptions
-from sbc_sim.journal.store import Listener, Missed
+from sbc_sim.journal.store import NOTHING, Listener, Missed, Wanted, everything
 
 CHANNEL = "sbc_sim_journal"
 """On it PostgreSQL tells `REPLICA ORDINAL` with each commit."""
@@ -34,6 +34,7 @@ class Hearing(NamedTuple):
 
     listener: Listener
     missed: Missed
+    wanted: Wanted = everything
 
 
 class Feed(threading.Thread):
@@ -54,9 +55,9 @@ class Feed(threading.Thread):
 
     # --- on the thread of the calls ------------------------------------------------------------------------------------
 
-    def subscribe(self, listener: Listener, missed: Missed) -> Callable[[], None]:
-        """Tell what others append from now on; the returned function ends that."""
-        hearing = Hearing(listener, missed)
+    def subscribe(self, listener: Listener, missed: Missed, wanted: Wanted = everything) -> Callable[[], None]:
+        """Tell what others append from now on, of kinds that are wanted; the returned function ends that."""
+        hearing = Hearing(listener, missed, wanted)
         self._hearing.append(hearing)
 
         def end() -> None:
@@ -80,9 +81,9 @@ class Feed(threading.Thread):
             for entry in entries:
                 if self._closed:
                     return
-                if hearing in self._hearing:
+                if hearing in self._hearing and entry.kind in hearing.wanted():
                     hearing.listener(entry)
-            if missed:
+            if missed and hearing.wanted():
                 hearing.missed()
         self._told.set()
 
@@ -133,8 +134,8 @@ class Feed(threading.Thread):
 
     def _catch_up(self, rows: Rows, replica: str, since: int, until: int) -> None:
         told = 0
-        while self._hearing and not self._closed:
-            found = rows.written(replica, since, until, AT_ONCE)
+        while (wanted := self._wanted()) and not self._closed:
+            found = rows.written(replica, since, until, AT_ONCE, wanted)
             told += len(found)
             behind = told >= MOST_BEHIND and len(found) == AT_ONCE
             if found or behind:
@@ -143,6 +144,10 @@ class Feed(threading.Thread):
                 self.missed += behind
                 return
             since = found[-1][0]
+
+    def _wanted(self) -> frozenset[Kind]:
+        """What any of those who listen wants just now."""
+        return NOTHING.union(*(hearing.wanted() for hearing in tuple(self._hearing)))
 
     def _pass_on(self, entries: list[Entry], missed: bool) -> None:
         """Have them told, and wait until they are: what is not heard yet does not pile up."""

@@ -27,6 +27,7 @@ from sbc_sim.journal.store import (
     StoreHealth,
     StoreSize,
     Trace,
+    Wanted,
     nothing,
 )
 from sbc_sim.journal.view import CallView
@@ -63,6 +64,11 @@ class MemoryStore:
         """Of the newest entry."""
         self._call_octets = 0
         self._dropped = 0
+
+    @property
+    def shared(self) -> bool:
+        """Nobody else can write to it."""
+        return False
 
     def append(self, entry: Entry) -> None:
         """Keep an entry, then tell it to every subscriber."""
@@ -143,7 +149,7 @@ class MemoryStore:
         """Attempts, or what else belongs to no call, with their places, older than the cursor, newest first. Raises BadCursor."""
         return (self._attempts if attempts else self._outside).below(place_of(cursor))
 
-    def subscribe(self, listener: Listener, others: bool = False, missed: Missed = nothing) -> Callable[[], None]:
+    def subscribe(self, listener: Listener, others: bool | Wanted = False, missed: Missed = nothing) -> Callable[[], None]:
         """Call `listener` with every entry after it is kept; the returned function ends that. There are no others here."""
         self._listeners.append(listener)
 

@@ -6,11 +6,11 @@ pass tests/journal/test_store_contract.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from sbc_sim.journal.entries import Entry
+from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.view import CallView
 
 MOST_PER_PAGE = 500
@@ -118,12 +118,27 @@ Listener = Callable[[Entry], None]
 Missed = Callable[[], None]
 
 
+Wanted = Callable[[], Collection[Kind]]
+"""What somebody would hear of other replicas just now: nobody reads what nobody wants. Also called on other threads."""
+EVERYTHING: frozenset[Kind] = frozenset(Kind)
+NOTHING: frozenset[Kind] = frozenset()
+
+
+def everything() -> Collection[Kind]:
+    """Want all, always."""
+    return EVERYTHING
+
+
 def nothing() -> None:
     """Do nothing: for who misses nothing by missing something."""
 
 
 class Store(Protocol):
     """The door."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes write to it too."""
 
     def append(self, entry: Entry) -> None:
         """Keep an entry, then tell it to every subscriber."""
@@ -152,12 +167,12 @@ class Store(Protocol):
     def voice_calls(self) -> tuple[Entry, ...]:
         """The newest VOICE_CALL entry of each voice call that is kept, of those that belong to no call; changed longest ago first."""
 
-    def subscribe(self, listener: Listener, others: bool = False, missed: Missed = nothing) -> Callable[[], None]:
+    def subscribe(self, listener: Listener, others: bool | Wanted = False, missed: Missed = nothing) -> Callable[[], None]:
         """Call `listener` with every entry after it is kept; the returned function ends that.
 
         With `others` it is also told what other replicas appended to a shared store, in the order of each of them, on the thread of the
-        calls, a moment after it was written; `missed` is called when some of that was too much to be told. A listener must be quick and
-        must not raise.
+        calls, a moment after it was written: all of it, or the kinds that are wanted at that moment. `missed` is called when some of that
+        was too much to be told. A listener must be quick and must not raise.
         """
 
     def size(self) -> StoreSize:

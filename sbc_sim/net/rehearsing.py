@@ -9,7 +9,7 @@ others follow what it tells. What somebody wants of it by another replica's API 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from twisted.logger import Logger
@@ -22,8 +22,9 @@ from sbc_sim.calls.rehearsal_steps import StepState
 from sbc_sim.calls.rehearsals import Rehearsals
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.owners import Alone, Fellows
-from sbc_sim.journal.store import Store
+from sbc_sim.journal.store import EVERYTHING, Store
 
+_REHEARSALS = frozenset({Kind.REHEARSAL})
 REHEARSAL = "rehearsal"
 """The order to the owner of a rehearsal: `RehearsalAct.data` with its `id`."""
 MOST_WAITING = 10_000
@@ -62,7 +63,7 @@ class Rehearsing:
         """Go on with what a process before this one left, and listen."""
         if self._store.health().kind != "memory":
             self._append(self.rehearsals.restore(_outside(self._store), self._now(), self._fellows.lives))
-        self._end = self._store.subscribe(self._heard, others=True, missed=self._missed)
+        self._end = self._store.subscribe(self._heard, others=self._wanted, missed=self._missed)
         self._wake_later()
 
     def stop(self) -> None:
@@ -152,6 +153,10 @@ class Rehearsing:
         self._copy_due |= self.rehearsals.kept_outside(entry)
         if (wanted or self._copy_due) and self._turn is None:
             self._turn = self._reactor.callLater(0, self._take_turn)
+
+    def _wanted(self) -> Collection[Kind]:
+        """Without any rehearsal only the beginning of one is news: calls of other replicas are not read for nothing."""
+        return EVERYTHING if self.rehearsals.there else _REHEARSALS
 
     def _missed(self) -> None:
         """Read again how the rehearsals of other replicas are: they told more than could be followed."""
