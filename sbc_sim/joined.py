@@ -1,6 +1,6 @@
 """This process as one of several that share a store: who it is, whose a call is, what it asks of the others and does for them.
 
-joined = Joined(replicas)                       # journal/replicas, registered but not started
+joined = Joined(replicas, reactor)              # journal/replicas, registered but not started
 joined.on(RESET, lambda data: ...)              # what is done when another replica orders it
 joined.start()
 joined.order("pod-2", HANG_UP, {"call": call})
@@ -22,16 +22,19 @@ from sbc_sim.calls.faults import BadFault
 from sbc_sim.calls.rehearsals import TooMany
 from sbc_sim.journal.database import FAILURES, Database, Turn
 from sbc_sim.journal.lost import LostCalls
-from sbc_sim.journal.owners import NEWCOMER, OwnerGone, TooManyOrders
+from sbc_sim.journal.owners import DONE, NEWCOMER, OwnerGone, TooManyOrders
 from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.replica import MOST_NAME, Order, Replica, ReplicaOptions, ReplicaState
 from sbc_sim.journal.replicas import Replicas, register
 from sbc_sim.journal.store import StoreError
+from sbc_sim.net.faulting import HITS
 from sbc_sim.net.pem_files import CertificateError
 from sbc_sim.settings import Settings
 from sbc_sim.sip.errors import InvalidInput
 from sbc_sim.telephony.keys import BadKey
 
+PATIENCE = 2.0
+"""Seconds in which all others should have done what they were ordered; then nobody is waited for any more."""
 _EXPECTED = (BadFault, BadKey, CertificateError, InvalidInput, TooMany, TooManyOrders, KeyError, TypeError, ValueError, AttributeError)
 """What may come of an order that is too late, or that another version of the simulator wrote."""
 
@@ -72,9 +75,15 @@ class Joined:
 
     _log = Logger()
 
-    def __init__(self, replicas: Replicas) -> None:
+    def __init__(self, replicas: Replicas, reactor: Any) -> None:
         """Nothing is heard yet."""
         self._replicas = replicas
+        self._reactor = reactor
+        self._asks = 0
+        self._asked: dict[int, set[str]] = {}
+        """Who has yet to say that it did what all were ordered."""
+        self._fresh: list[int] = []
+        self._waiting: list[tuple[set[int], Callable[[], None]]] = []
         self._acts: dict[str, Act] = {}
         self.standing: Standing = tuple
         """What somebody must do who has just begun."""
@@ -145,8 +154,41 @@ class Joined:
 
     def order(self, target: str, what: str, data: Mapping[str, Any]) -> None:
         """Ask something of a replica by its name, empty: of all others. Raises TooManyOrders."""
-        if not self._replicas.order(target, what, data):
+        others = set() if target or what == HITS else {one.name for one in self.listed() if one.state is ReplicaState.LIVE and not one.own}
+        self._asks += 1
+        if not self._replicas.order(target, what, {**data, "ask": self._asks} if others else data):
             raise TooManyOrders
+        if others:
+            self._asked[self._asks] = others
+            self._fresh.append(self._asks)
+            self._reactor.callLater(PATIENCE, self._done, self._asks)
+
+    def when_done(self, then: Callable[[], None]) -> bool:
+        """Have `then` called when all others have done what they were ordered since this was asked last; False: nothing was."""
+        asks, self._fresh = [ask for ask in self._fresh if ask in self._asked], []
+        if not asks:
+            return False
+        self._waiting.append((set(asks), then))
+        return True
+
+    def _answered(self, order: Order) -> None:
+        ask = int(order.data["ask"])
+        waited_for = self._asked.get(ask, set())
+        waited_for.discard(order.sender)
+        if not waited_for:
+            self._done(ask)
+
+    def _done(self, ask: int) -> None:
+        """Everybody has done it, or had the time for it."""
+        if self._asked.pop(ask, None) is None:
+            return
+        waiting, self._waiting = self._waiting, []
+        for asks, then in waiting:
+            asks.discard(ask)
+            if asks:
+                self._waiting.append((asks, then))
+            else:
+                then()
 
     # --- what others want ----------------------------------------------------------------------------------------------
 
@@ -154,11 +196,16 @@ class Joined:
         if order.what == NEWCOMER:
             self._guarded(NEWCOMER, lambda: self._welcome(order.sender))
             return
+        if order.what == DONE:
+            self._guarded(DONE, lambda: self._answered(order))
+            return
         act = self._acts.get(order.what)
         if act is None:
             self._log.warn("the replica {sender} orders {what!r}, which this version does not know", sender=order.sender, what=order.what)
             return
         self._guarded(f"{order.what} of {order.sender}", lambda: act(order.data))
+        if "ask" in order.data:
+            self._replicas.order(order.sender, DONE, {"ask": order.data["ask"]})
 
     def _guarded(self, what: str, do: Callable[[], object]) -> None:
         """Do it. Nothing that others want may stop this process."""
@@ -214,10 +261,11 @@ def http_address(settings: Settings, addresses: Addresses) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listen.port}{settings.http.base_path}"
 
 
-def registered(settings: Settings, database: Database, told: Mapping[str, Any], turn: Turn, limits: StoreLimits) -> Joined:
+def registered(settings: Settings, database: Database, told: Mapping[str, Any], reactor: Any, limits: StoreLimits) -> Joined:
     """Write down that we are there: `told` as of `about`. The database has its layout. Raises StoreError."""
     try:
         member = register(database.connect, replica_name(settings), told)
     except FAILURES as error:
         raise StoreError(database.sentence(error)) from None
-    return Joined(Replicas(database.connect, member, turn, replica_options(settings), LostCalls(limits)))
+    turn: Turn = reactor.callFromThread
+    return Joined(Replicas(database.connect, member, turn, replica_options(settings), LostCalls(limits)), reactor)

@@ -13,7 +13,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
@@ -79,7 +79,7 @@ from sbc_sim.settings import PortRange, Settings, SettingsError
 from sbc_sim.sip.connections import Identity
 from sbc_sim.stores import database_of, limits_of, store_of
 from sbc_sim.telephony.record import VoiceCall
-from sbc_sim.telephony_room import TelephonyRoom
+from sbc_sim.telephony_room import Settling, TelephonyRoom
 from sbc_sim.worker_plan import WorkerPart, all_ports
 
 FAREWELL = 0.05
@@ -92,6 +92,7 @@ DRAIN_LOOK = 0.1
 if TYPE_CHECKING:
     from sbc_sim.joined import Door, Joined
     from sbc_sim.journal.database import Database
+    from sbc_sim.journal.kept import KeptStore
     from sbc_sim.net.hep_sender import HepSender
 
 
@@ -202,10 +203,10 @@ class Service:
         """Become one of those that share a store. Raises StoreError."""
         from sbc_sim.joined import Door, about, registered  # only who shares a store pays for it
 
-        settings, turn = self.settings, self._reactor.callFromThread
+        settings = self.settings
         self._door = Door() if self.worker is not None or settings.http.listen.port == 0 else None
         told = about(settings, self.addresses, self.version, self._door.port if self._door else None)
-        return registered(settings, database, told, turn, limits_of(settings))
+        return registered(settings, database, told, self._reactor, limits_of(settings))
 
     def _build(self) -> None:
         settings = self.settings
@@ -573,7 +574,8 @@ class Service:
     def _take_orders(self, joined: Joined) -> None:
         """Say who does what other replicas order."""
         self.rotation.on_renewed = self.regional.renewed
-        self.telephony.share(joined.slot)
+        alone = lambda: joined.living() < 2  # noqa: E731 - asked for each answer
+        self.telephony.share(joined.slot, Settling(cast("KeptStore", self.store), self._reactor, alone))
         joined.on(HANG_UP, self._end_call)
         joined.on(RESET, self._reset_by_order)
         joined.on(REHEARSAL, self.rehearsing.ordered)

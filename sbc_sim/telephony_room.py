@@ -8,14 +8,15 @@ room.listen(reactor, options, credentials)         # the https listener, where o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
 from sbc_sim.calls.faults import Fault
 from sbc_sim.calls.record_links import voice_calls_about
 from sbc_sim.http.site import SiteOptions, build_telephony_site
-from sbc_sim.http.telephony_source import TelephonySource, restore
+from sbc_sim.http.telephony_source import Settled, TelephonySource, restore
+from sbc_sim.journal.entries import Kind
 from sbc_sim.journal.owners import Alone, Fellows
 from sbc_sim.journal.store import Store
 from sbc_sim.net.certificates import Credentials
@@ -28,8 +29,52 @@ from sbc_sim.telephony.model import Telephony
 from sbc_sim.telephony.options import TelephonyOptions
 from sbc_sim.telephony.record import VoiceCall
 
+if TYPE_CHECKING:
+    from sbc_sim.journal.kept import KeptStore
+
 FindFault = Callable[[str, str, float], Fault | None]
 """`find(path, partner, now)`: the fault that strikes a request; its hit is counted."""
+
+
+HEARD = {"sqlite": 0.15, "postgresql": 0.03}
+"""Seconds in which other replicas hear what stands in the database: they look at a file ten times a second, PostgreSQL tells them."""
+_FOLLOWED = frozenset({Kind.VOICE_CALL, Kind.TELEPHONY})
+"""What other replicas tell of voice calls."""
+LOOK = 0.005
+LONGEST_WAIT = 2.0
+"""Seconds after which a request is answered although the database has not taken what it changed."""
+
+
+class Settling:
+    """Lets an answer wait until other replicas know what it tells: a partner sends its INVITE as soon as its voice call is there."""
+
+    def __init__(self, store: KeptStore, reactor: Any, alone: Callable[[], bool]) -> None:
+        """`alone`: nobody else is there to hear it."""
+        self._store, self._reactor, self._alone = store, reactor, alone
+        self._heard = HEARD[store.health().kind]
+
+    def __call__(self) -> Deferred[None]:
+        """Fire when what was appended by now has been written and heard."""
+        done: Deferred[None] = Deferred()
+        if self._alone():
+            done.callback(None)
+            return done
+        self._store.flush(0.0)  # asks for it to be written now
+        self._look(done, self._store.newest, self._reactor.seconds() + LONGEST_WAIT)
+        return done
+
+    def _look(self, done: Deferred[None], ordinal: int, until: float) -> None:
+        if done.called:  # whoever asked is gone
+            return
+        if self._store.written(ordinal) or self._reactor.seconds() >= until:
+            self._reactor.callLater(self._heard, _fire, done)
+        else:
+            self._reactor.callLater(LOOK, self._look, done, ordinal, until)
+
+
+def _fire(done: Deferred[None]) -> None:
+    if not done.called:
+        done.callback(None)
 
 
 class TelephonyRoom:
@@ -65,12 +110,13 @@ class TelephonyRoom:
             for entry in store.voice_calls():
                 source.follow(entry)
 
-        store.subscribe(source.follow, others=True, missed=missed)
+        store.subscribe(source.follow, others=lambda: _FOLLOWED, missed=missed)
 
-    def share(self, slot: int) -> None:
-        """Let ids tell which of several replicas made them."""
-        if self.model is not None:
+    def share(self, slot: int, settled: Settled) -> None:
+        """Let ids tell which of several replicas made them, and answers wait until the others know of what they tell."""
+        if self.model is not None and self.source is not None:
             self.model.share(slot)
+            self.source.settled = settled
 
     def voice_calls(self, first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Give the voice calls that may have to do with one: see `partner_check.VoiceCalls`."""

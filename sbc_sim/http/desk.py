@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
 
@@ -14,7 +14,7 @@ from sbc_sim.http.guard import Guard, Header
 from sbc_sim.http.problem import Problem
 from sbc_sim.http.routes import Answer, Route, RouteTable, check_accept, choose, read_any_query, read_query, wants_html
 from sbc_sim.http.waiting import Waiting
-from sbc_sim.journal.owners import OwnerGone, TooManyOrders
+from sbc_sim.journal.owners import Alone, Fellows, OwnerGone, TooManyOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Desk:
     """Who follows what happens."""
     body_limit: int
     """Largest body in octets, where a route names no limit of its own."""
+    fellows: Fellows = field(default_factory=Alone)
+    """The other replicas."""
 
     def answer(self, incoming: Incoming) -> Answer | Deferred[Reply]:
         """Answer, or raise Problem."""
@@ -46,12 +48,19 @@ class Desk:
         named = read_any_query(query) if route.any_query else read_query(query, route.query)
         asked = Asked(method, path, names, named, incoming.body, accept, media_type, prefix=prefix, header=header)
         try:
-            return route.function(asked)
+            return self._once_done(route.function(asked))
         except OwnerGone as gone:
             raise Problem(409, "owner-gone", str(gone), "Its endReason tells how it ended.", replica=gone.replica) from None
         except TooManyOrders as error:
             fix = "See store.trouble in GET /api/v1/info, and ask again."
             raise Problem(503, "too-many-orders", str(error), fix, (("Retry-After", "5"),)) from None
+
+    def _once_done(self, reply: Answer | Deferred[Reply]) -> Answer | Deferred[Reply]:
+        """Answer once the other replicas have done what this request made us order: what comes next may reach any of them."""
+        done: Deferred[None] = Deferred()
+        if not self.fellows.when_done(lambda: None if done.called else done.callback(None)):
+            return reply
+        return done.addCallback(lambda _: reply)
 
     def most_octets(self, method: str, target: str, header: Header) -> int:
         """Tell how long a body may be, before it comes. Raises Problem when who asks for a long one is not admitted."""

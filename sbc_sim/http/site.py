@@ -167,7 +167,7 @@ def build_site(sources: Sources, options: SiteOptions, reactor: Clock) -> HTTPFa
         OpenApi(lambda: table.routes, lambda: str(sources.info().get("version")), options.token is not None, work),
     )
     table = RouteTable(route for part in parts for route in part.routes())
-    front = Desk(guard, table, waiting, events, options.body_limit)
+    front = Desk(guard, table, waiting, events, options.body_limit, sources.fellows)
     limits = ChannelLimits(options.body_limit, options.connections, options.request_time)
     return SiteFactory(front, limits, options.idle_time, reactor, (work.stop, views.stop, traces.stop, fetched.stop, events.close))
 

@@ -52,7 +52,10 @@ class TelephonyApi:
             raise Problem(404, "no-telephony", "The Telephony Integration API is switched off.", "Set telephony.enabled: true.")
         if source.model.options.verify != "require":
             self._guard.check_host(asked.header)
-        return carry_out(self._answer(source, asked), self._clock)
+        answer = self._answer(source, asked)
+        if source.settled is None or not answer.changed:
+            return carry_out(answer, self._clock)
+        return source.settled().addCallback(lambda _: carry_out(answer, self._clock))
 
     def _answer(self, source: TelephonySource, asked: Asked) -> RestAnswer:
         begun = self._clock.seconds()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from sbc_sim.calls import telling
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.owners import Alone, Fellows
@@ -26,7 +28,11 @@ _PAGE = 500
 _TIMES = ("at", "createdAt", "updatedAt", "acceptedAt", "closedAt")
 
 
-@dataclass(frozen=True, slots=True)
+Settled = Callable[[], "Deferred[None]"]
+"""Fires when other replicas know what was appended by now."""
+
+
+@dataclass(slots=True)
 class TelephonySource:
     """What the routes need."""
 
@@ -41,6 +47,8 @@ class TelephonySource:
     """Names of those that there are; none: any name will do."""
     fellows: Fellows = field(default_factory=Alone)
     """The other replicas."""
+    settled: Settled | None = None
+    """What an answer waits for that tells of a change; None: nothing."""
 
     def put_key(self, entry: KeyEntry) -> None:
         """Keep keys, here and at the other replicas. Raises BadKey and TooManyOrders."""

@@ -5,13 +5,15 @@ What a call is stands in the store, for everybody to read. What is done with it,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sbc_sim.journal.replica import Replica
 
-HANG_UP, RESET, NEWCOMER = "hang-up", "reset", "newcomer"
-"""Orders: ``{call}`` to its owner, ``{}`` to all others, ``{}`` to all others by who has just begun. More stand with who does them."""
+HANG_UP, RESET, NEWCOMER, DONE = "hang-up", "reset", "newcomer", "done"
+"""Orders: ``{call}`` to its owner; ``{}`` to all others; ``{}`` to all others by who has just begun; ``{ask}`` to who gave an order.
+
+More stand with who does them."""
 
 
 class OwnerGone(Exception):
@@ -50,6 +52,9 @@ class Fellows(Protocol):
     def order(self, target: str, what: str, data: Mapping[str, Any]) -> None:
         """Ask something of a replica by its name, empty: of all others. Raises TooManyOrders."""
 
+    def when_done(self, then: Callable[[], None]) -> bool:
+        """Have `then` called when all others have done what they were ordered since this was asked last; False: nothing was."""
+
 
 class Alone:
     """Nobody else is there: the store is not shared."""
@@ -70,3 +75,7 @@ class Alone:
 
     def order(self, target: str, what: str, data: Mapping[str, Any]) -> None:
         """Nobody hears it."""
+
+    def when_done(self, then: Callable[[], None]) -> bool:
+        """Nothing was ordered."""
+        return False

@@ -169,6 +169,11 @@ class WriteQueue:
             self._hurry()
             return self._changed.wait_for(lambda: not self._items or self._items[0].ordinal > last, seconds)
 
+    def holds(self, ordinal: int) -> bool:
+        """Whether an entry up to this one still waits."""
+        with self._changed:
+            return bool(self._items) and self._items[0].ordinal <= ordinal
+
     def close(self) -> None:
         """Take nothing more."""
         with self._changed:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,9 @@ from tests.end_to_end import raw_sip
 from tests.end_to_end.clients.call import ECHO_UUI
 from tests.end_to_end.clients.conversation import PATIENCE, wait_until
 from tests.end_to_end.raw_sip import RawSip, connected
+from tests.end_to_end.rest_client import ORG, ByHand
 from tests.end_to_end.server import Server, serving
+from tests.support.event_stream import following
 from tests.support.postgres import Cluster
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.partners]
@@ -83,3 +87,112 @@ def test_a_call_of_one_is_listed_by_the_other_with_its_owner_and_hung_up_there(p
     assert (ended["endedBy"], ended["endReason"]) == ("sbc", "api")
     assert ended == pair.one.get(f"/api/v1/calls/{call}")
     assert ask(pair.two, "POST", f"/api/v1/calls/{call}/hangup")[1]["code"] == "call-not-live"
+
+
+def test_faults_set_at_one_strike_at_the_other_and_a_count_is_that_of_both(pair: Pair) -> None:
+    assert ask(pair.one, "PUT", "/api/v1/faults/once", {"type": "busy", "count": 2})[0] == 200
+    assert [fault["name"] for fault in pair.two.get("/api/v1/faults")["faults"]] == ["once"]
+    for server, name in ((pair.two, "busy-at-two"), (pair.one, "busy-at-one")):
+        with connected(server.sip_port, server.ca) as raw:
+            raw.send(raw_sip.invite(name, ECHO_UUI))
+            answer = raw.final()
+            assert answer is not None
+            assert answer.status == 486
+        wait_until(lambda: all(hits(other) in (None, 1) for other in (pair.one, pair.two)), "the hit is known to both")
+    wait_until(lambda: hits(pair.one) is None and hits(pair.two) is None, "the fault is used up everywhere")
+    assert ask(pair.one, "PUT", "/api/v1/faults/gone", {"type": "busy"})[0] == 200
+    assert ask(pair.two, "DELETE", "/api/v1/faults/gone")[0] == 204
+    assert pair.one.get("/api/v1/faults")["faults"] == []
+
+
+def hits(server: Server) -> int | None:
+    """How often the fault was hit, as one of them knows it; None: it is not there any more."""
+    status, fault = ask(server, "GET", "/api/v1/faults/once")
+    return None if status == 404 else int(fault["hits"])
+
+
+def test_a_key_given_to_one_opens_the_other_and_a_voice_call_made_there_is_known_here_at_once(pair: Pair) -> None:
+    partner = ByHand(pair.one)
+    partner.server = pair.two
+    made = partner.create("key-of-both")
+    assert pair.one.get(f"/api/v1/voice-calls/{made}")["vendorCallKey"] == "key-of-both"
+    partner.server = pair.one
+    partner.ask("PATCH", f"/{made}", {"endTime": "2026-01-01T10:05:00.000Z"})
+    assert pair.two.get("/api/v1/voice-calls/key-of-both")["state"] == "closed"
+    with connected(pair.one.sip_port, pair.one.ca) as raw:
+        raw.send(raw_sip.invite("names-it", json.dumps({"orgId": ORG, "callId": made}).encode().hex() + ";encoding=hex"))
+        assert raw.final() is not None
+    assert ask(pair.two, "DELETE", "/api/v1/telephony/keys/byhand")[0] == 204
+    assert pair.one.get("/api/v1/telephony/keys")["keys"] == []
+
+
+def test_events_and_files_of_a_call_come_by_either(pair: Pair) -> None:
+    with following(pair.two.http_port) as events, connected(pair.one.sip_port, pair.one.ca) as raw:
+        call = pair.call(pair.one, raw, "followed")
+        pair.one.post(f"/api/v1/calls/{call}/hangup")
+        seen = set()
+        for name, data in events.events():
+            if data.get("call", data.get("id")) == call:
+                seen.add(name)
+            if name == "call.ended" and data["id"] == call:
+                break
+    assert {"call.started", "message", "call.ended"} <= seen
+    for name in ("capture.pcapng", "bundle.zip", "report.json"):
+        assert (
+            octets(pair.two, f"/api/v1/calls/{call}/{name}?redaction=none")[:4]
+            == octets(pair.one, f"/api/v1/calls/{call}/{name}?redaction=none")[:4]
+        )
+    there = octets(pair.two, f"/api/v1/calls/{call}/capture.pcapng")
+    assert there == octets(pair.one, f"/api/v1/calls/{call}/capture.pcapng"), "TLS octets, secrets and all"
+
+
+def octets(server: Server, path: str) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}{path}", timeout=PATIENCE) as answer:
+        return bytes(answer.read())
+
+
+def test_a_certificate_that_is_rotated_at_one_is_shown_by_both_under_the_same_ca(pair: Pair, tmp_path: Path) -> None:
+    told = pair.one.post("/api/v1/tls/rotate", {"how": "new-ca"})
+    other_ca = tmp_path / "other.pem"
+    other_ca.write_text(told["caPem"])
+    wait_until(lambda: pair.two.get("/api/v1/tls")["certificates"][0]["how"] == "new-ca", "the other one rotates too")
+    for server in (pair.one, pair.two):
+        with connected(server.sip_port, other_ca) as raw:
+            raw.send(raw_sip.request("OPTIONS", f"trusted-{server.sip_port}"))
+            assert raw.final() is not None
+    pair.two.post("/api/v1/tls/rotate", {"how": "original"})
+    wait_until(lambda: pair.one.get("/api/v1/tls")["certificates"][0]["how"] == "original", "both go back")
+
+
+def test_a_rehearsal_begun_at_one_counts_calls_of_the_other_and_is_stopped_and_resumed_there(pair: Pair) -> None:
+    begun = pair.one.post("/api/v1/rehearsals", {"regions": ["frankfurt"], "parts": ["connectivity"], "stepSeconds": 120})
+    assert begun["owner"] == "one"
+    path = f"/api/v1/rehearsals/{begun['id']}"
+    wait_until(lambda: ask(pair.two, "GET", path)[0] == 200, "the other one has it")
+    assert pair.two.post(f"{path}/stop")["state"] == "stopped"
+    wait_until(lambda: pair.one.get(path)["state"] == "stopped", "its owner has stopped it")
+    assert pair.two.post(f"{path}/resume")["state"] == "running"
+    wait_until(lambda: pair.one.get(path)["state"] == "running", "its owner goes on with it")
+    assert ask(pair.two, "POST", "/api/v1/rehearsals", {"regions": ["frankfurt"]})[1]["code"] == "not-now"
+    with connected(pair.two.sip_port, pair.two.ca) as raw:
+        call = pair.call(pair.two, raw, "rehearsed")
+        pair.one.post(f"/api/v1/calls/{call}/hangup")
+    for server in (pair.one, pair.two):
+        wait_until(lambda s=server: tried(s, path) == [call], "the try is seen by both")  # type: ignore[misc]
+        assert server.get(path)["steps"][0]["attempts"][0]["status"] == "failed", "no media came"
+    assert pair.two.post(f"{path}/steps/connectivity/frankfurt/skip")["steps"][0]["state"] == "skipped"
+    wait_until(lambda: pair.one.get(path)["steps"][0]["state"] == "skipped", "its owner has left the step out")
+
+
+def tried(server: Server, path: str) -> list[str]:
+    return [attempt["call"] for attempt in server.get(path)["steps"][0]["attempts"] if attempt["status"] != "running"]
+
+
+def test_a_reset_at_one_empties_both(pair: Pair) -> None:
+    assert ask(pair.one, "PUT", "/api/v1/faults/stays", {"type": "busy"})[0] == 200
+    with following(pair.one.http_port) as events:
+        assert pair.two.post("/api/v1/reset")["forgotten"] > 0
+        assert next(name for name, _ in events.events() if name == "reset") == "reset"
+    for server in (pair.one, pair.two):
+        assert server.get("/api/v1/faults")["faults"] == []
+        wait_until(lambda s=server: s.get("/api/v1/calls")["calls"] == [], "no call is left")  # type: ignore[misc]
