@@ -1,11 +1,9 @@
-"""podman as the service that Testcontainers talks to, with settings that hold on any machine, and the image of this checkout."""
+"""podman as the service that Testcontainers talks to, with settings that hold on any machine."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,8 +12,6 @@ from pathlib import Path
 
 from tests.end_to_end.clients.conversation import wait_until
 
-ROOT = Path(__file__).parents[2]
-IMAGE = "localhost/sbc-sim:dev"
 PLENTY = 32768
 """Of files and processes in a container."""
 SETTINGS = """\
@@ -27,13 +23,7 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "runc"
 """
-"""For machines without systemd, where no limit may be raised; crun does not take hybrid control groups."""
-
-
-def missing() -> str | None:
-    """What is not installed, in words; None when all is there."""
-    wanted = {"podman": shutil.which("podman"), "runc": shutil.which("runc")}
-    return ", ".join(what for what, there in wanted.items() if not there) or None
+"""For machines without systemd, where no limit may be raised; the service refuses the hard limit of processes, which the program takes."""
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -46,16 +36,6 @@ def environment(folder: Path) -> dict[str, str]:
 
 def _least(what: int) -> int:
     return min(PLENTY, *(limit for limit in resource.getrlimit(what) if limit >= 0))
-
-
-def ensure_image(known: dict[str, str]) -> str:
-    """Give the name of the image, and build it when there is none; several who want it at once wait for one of them."""
-    with (Path(tempfile.gettempdir()) / f"sbc-sim-image-{os.getuid()}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if subprocess.run(["podman", "image", "exists", IMAGE], env=known).returncode:
-            done = subprocess.run([str(ROOT / "tests" / "image" / "build.sh"), IMAGE], env=known, capture_output=True, text=True)
-            assert done.returncode == 0, done.stdout + done.stderr
-    return IMAGE
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(300)
 PLUGINS = ("sbc_sim", "xdist", "asyncio", "anyio")
 """Named as their entry points are; the many others of this environment would cost a second each time."""
 PREFACE = """

@@ -5,23 +5,29 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from sbc_sim.testing.instance import Died, NotStarted
 from tests.end_to_end.conftest import require
+from tests.support import podman
 from tests.testing import podman_service
 
 testcontainers = pytest.importorskip("testcontainers")
 
 from sbc_sim.testcontainers import SbcSimContainer, environment  # noqa: E402
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    require("podman", podman_service.missing())
+    """The image of this checkout, and podman's service for Testcontainers."""
+    require("podman", podman.missing())
+    with closing(podman.Podman()) as program:
+        name = program.build()
     known = podman_service.environment(tmp_path_factory.mktemp("podman"))
-    name = podman_service.ensure_image(known)
     with podman_service.serving(known) as url, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", url)
         patch.setattr("testcontainers.core.config.testcontainers_config.ryuk_disabled", True)
@@ -29,6 +35,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.partners
+@pytest.mark.image
 def test_a_call_into_a_container_passes_and_its_death_is_told(image: str) -> None:
     with SbcSimContainer(image, {"media.min_packets": 20, "rules.profile": "extended"}, calls=2) as container:
         sim = container.sbc_sim
@@ -49,6 +56,7 @@ def test_a_call_into_a_container_passes_and_its_death_is_told(image: str) -> Non
 
 
 @pytest.mark.partners
+@pytest.mark.image
 def test_a_container_that_does_not_start_says_why(image: str) -> None:
     with (
         pytest.raises(
