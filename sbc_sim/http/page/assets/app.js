@@ -102,10 +102,14 @@ function Top({ place, info, locked, signOut }) {
       <${LiveSign} />
       <${ThemeButton} />
       ${info && info.http && info.http.auth === "token" && !locked && html`<button type="button" class="quiet" onClick=${signOut}>Sign out</button>`}
+      ${info && info.replica && html`<span class="dim" title=${others(info)}>${info.replica}</span>`}
       ${info && html`<span class="dim version" title="rule set ${info.ruleSet}, profile ${info.profile}">${info.version}</span>`}
     </div>
   </header>`;
 }
+
+/** Who shares the store, for the tip of the replica that answers. */
+const others = ({ replicas = [] }) => `This replica answers; sharing the store: ${replicas.map(({ name, state }) => `${name} (${state})`).join(", ")}`;
 
 function LiveSign() {
   const [state, setState] = useState("connecting");

@@ -26,8 +26,8 @@ export function fits(call, filter) {
 /** Does any text that the row shows, or the ids, contain the words? */
 export function mentions(call, words) {
   if (!words) return true;
-  const { from, to, requestUri, sipCallId, id, endReason, userAgent, peer, region, partner, uui } = call;
-  const all = [from, to, requestUri, sipCallId, id, endReason, call.endStatus, userAgent, peer, region, partner, uui && uui.raw, uui && uui.decoded];
+  const { from, to, requestUri, sipCallId, id, endReason, userAgent, peer, region, partner, replica, uui } = call;
+  const all = [from, to, requestUri, sipCallId, id, endReason, call.endStatus, userAgent, peer, region, partner, replica, uui && uui.raw, uui && uui.decoded];
   const text = all.filter(Boolean).join("\n").toLowerCase();
   return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }

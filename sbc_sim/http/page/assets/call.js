@@ -142,6 +142,7 @@ function Facts({ call }) {
     <${Fact} name="Ended"><time title=${call.endedAt}>${preciseMoment(call.endedAt)}</time><//>
     <${Fact} name="Packets received / sent"><span class="packets">${media ? `${media.packetsReceived} / ${media.packetsSent}` : "–"}</span>${media && media.lost ? html`, <span class="bad">${media.lost} lost</span>` : ""}<//>
     <${Fact} name="Peer">${call.peer || "–"}<//>
+    ${call.replica && html`<${Fact} name="Replica">${call.replica}<//>`}
     <${Fact} name="Media" wide>${media ? html`${media.codec || "–"}, <span class="mono">${media.suite || "no suite"}</span>` : "none"}<//>
     <${Fact} name="User-Agent">${call.userAgent || "not given"}<//>
     <${Fact} name="Call-ID" wide><span class="mono">${call.sipCallId}</span> <${Copy} text=${call.sipCallId} what="the Call-ID" /><//>

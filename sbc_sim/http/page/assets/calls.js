@@ -98,14 +98,15 @@ function localTime(since) {
 
 function Table({ rows, now }) {
   const body = useRef(null);
+  const several = new Set(rows.map((call) => call.replica)).size > 1;
   useEffect(() => {
     const keys = (event) => moveBetweenRows(event, body.current);
     addEventListener("keydown", keys);
     return () => removeEventListener("keydown", keys);
   }, []);
   return html`<div class="table-box"><table class="list">
-    <thead><tr><th scope="col">Time</th><th scope="col">From → to</th><th scope="col">State</th><th scope="col">Verdict</th><th scope="col" class="number">Lasted</th><th scope="col">End</th><th scope="col" class="number">Packets</th><th scope="col" class="number">Lost</th><th scope="col">Partner, region</th></tr></thead>
-    <tbody ref=${body}>${rows.map((call) => html`<${CallRow} key=${call.id} call=${call} now=${isLive(call) ? now : 0} />`)}</tbody>
+    <thead><tr><th scope="col">Time</th><th scope="col">From → to</th><th scope="col">State</th><th scope="col">Verdict</th><th scope="col" class="number">Lasted</th><th scope="col">End</th><th scope="col" class="number">Packets</th><th scope="col" class="number">Lost</th><th scope="col">Partner, region${several && ", replica"}</th></tr></thead>
+    <tbody ref=${body}>${rows.map((call) => html`<${CallRow} key=${call.id} call=${call} now=${isLive(call) ? now : 0} several=${several} />`)}</tbody>
   </table></div>`;
 }
 
@@ -124,10 +125,10 @@ function moveBetweenRows(event, body) {
 
 class CallRow extends Component {
   shouldComponentUpdate(next) {
-    return next.call !== this.props.call || next.now !== this.props.now;
+    return next.call !== this.props.call || next.now !== this.props.now || next.several !== this.props.several;
   }
 
-  render({ call, now }) {
+  render({ call, now, several }) {
     const { numbers = {}, media } = call;
     const to = href("calls", call.id);
     const open = (event) => {
@@ -146,7 +147,7 @@ class CallRow extends Component {
       <td class="c-end">${ending(call)}</td>
       <td class="c-packets number" title="received / sent">${packets}</td>
       <td class="c-lost number ${media && media.lost ? "bad" : ""}">${media ? media.lost : ""}</td>
-      <td class="c-who">${[call.partner, call.region].filter(Boolean).join(", ")}</td>
+      <td class="c-who" title=${call.replica ? `replica ${call.replica}` : null}>${[call.partner, call.region, several && call.replica].filter(Boolean).join(", ")}</td>
     </tr>`;
   }
 }
