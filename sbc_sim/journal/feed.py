@@ -77,15 +77,18 @@ class Feed(threading.Thread):
             self._bell.close()
 
     def _tell(self, entries: list[Entry], missed: bool) -> None:
-        for hearing in tuple(self._hearing):
-            for entry in entries:
-                if self._closed:
-                    return
-                if hearing in self._hearing and entry.kind in hearing.wanted():
-                    hearing.listener(entry)
-            if missed and hearing.wanted():
-                hearing.missed()
-        self._told.set()
+        try:
+            for hearing in tuple(self._hearing):
+                self._tell_one(hearing, entries, missed)
+        finally:
+            self._told.set()
+
+    def _tell_one(self, hearing: Hearing, entries: list[Entry], missed: bool) -> None:
+        for entry in entries:
+            if hearing in self._hearing and not self._closed and entry.kind in hearing.wanted():
+                hearing.listener(entry)
+        if missed and not self._closed and hearing.wanted():
+            hearing.missed()
 
     # --- in its own thread ---------------------------------------------------------------------------------------------
 
