@@ -94,12 +94,8 @@ def values_of(chart: dict[str, object]) -> set[str]:
     return {f"{name}.{member}" for name, members in chart.items() if isinstance(members, dict) for member in members}
 
 
-FILES_AND_EVENTS = {"pcapng", "wav", "svg", "txt", "xml", "html", "json", "db", "yaml", "pem"} | {
-    "step",
-    "changed",
-    "shown",
-    "alert_message",
-}
+FILES = {"pcapng", "wav", "svg", "txt", "xml", "html", "json", "db", "yaml", "pem", "key", "crt"}
+FILES_AND_EVENTS = FILES | {"step", "changed", "shown", "alert_message"}
 """`capture.pcapng`, `rehearsal.step`, `tls.key` and a filter of Wireshark look like settings and are none."""
 
 

@@ -11,7 +11,7 @@ import pytest
 from sbc_sim.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "certs" / "README.md"]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *(ROOT / name / "README.md" for name in ("certs", "examples"))]
 COMMAND = re.compile(r"(?:^|`|\$ )(?:\.venv/bin/)?sbc-sim ([a-z][^`\n]*)", re.MULTILINE)
 
 
