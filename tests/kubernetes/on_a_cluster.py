@@ -62,6 +62,7 @@ def cluster() -> Iterator[None]:
             sh(script, "node", name, address.rpartition(".")[2])
             sh(script, "image", name, IMAGE)
         sh(script, "host", "partner", PARTNER.rpartition(".")[2])
+        wait_until(lambda: len(kubectl("get", "nodes", "-o", "name").split()) == len(NODES), "the nodes are known", 90)
         kubectl("wait", "--for=condition=Ready", "node", *NODES, "--timeout=90s")
         yield
     finally:
