@@ -35,6 +35,7 @@ from sbc_sim.http.rehearsal_documents import form_flags
 from sbc_sim.http.replicas_api import replicas_info
 from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
 from sbc_sim.http.telephony_source import KEY_DELETE, KEY_PUT
+from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.owners import HANG_UP, RESET, Alone, Fellows
 from sbc_sim.journal.share import ShareOptions
 from sbc_sim.journal.store import Store, StoreError
@@ -86,6 +87,8 @@ FAREWELL = 0.05
 """Seconds in which the last octets of HTTP answers leave."""
 WRITE_SECONDS = 1.0
 """From one writing of the metrics for other workers to the next."""
+TAKEN_FOR_LOST = "others had taken this replica for lost, and this call for ended; it goes on, at the replica"
+"""Note in each live call of a replica that is there again, before its name."""
 DRAIN_LOOK = 0.1
 """Seconds from one look whether calls are still live to the next."""
 
@@ -586,7 +589,13 @@ class Service:
             joined.on_each((KEY_PUT, KEY_DELETE), self.telephony.source)
         joined.standing = self._standing
         joined.on_left = lambda name, ours: self.rehearsing.take_over(name) if ours else None
-        joined.on_renamed = self.rehearsing.renamed
+        joined.on_renamed = self._taken_for_lost
+
+    def _taken_for_lost(self, name: str) -> None:
+        """Mend what the others wrote while we could not be heard: what is appended to a call brings it back as it is here."""
+        self.rehearsing.renamed(name)
+        for call in self.switchboard.live_ids:
+            self.store.append(Entry(self.clock(), Kind.NOTE, call, {"text": f"{TAKEN_FOR_LOST} {name}", "goesOn": True}))
 
     def _standing(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """What a replica that has just begun must be told: what was set by the API."""

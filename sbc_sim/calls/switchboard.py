@@ -137,6 +137,11 @@ class Switchboard:
         return len(self._calls)
 
     @property
+    def live_ids(self) -> tuple[str, ...]:
+        """Ids of the calls that have not ended."""
+        return tuple(self._calls)
+
+    @property
     def at_rest(self) -> bool:
         """Whether no call is up and no transaction waits for an answer."""
         return not self._calls and self._agent.at_rest

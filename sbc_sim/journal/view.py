@@ -24,7 +24,9 @@ MOST_ESCALATION_STATES = 20
 _COUNTS = ("packetsReceived", "packetsSent", "lost", "jitterMs", "authFailures", "echoedPackets")
 
 OVER = frozenset({"ended", "rejected"})
-"""The states that no call leaves."""
+"""The states that no call leaves, but for one that was ended as lost and lives."""
+LOST = "lost"
+"""`endReason` of a call whose replica is there no more."""
 
 
 def camel(name: str) -> str:
@@ -213,6 +215,13 @@ def _ended(view: CallView, entry: Entry) -> None:
     view.ended_by, view.end_reason, view.end_status = data.get("endedBy"), data.get("endReason"), data.get("status")
 
 
+def _note(view: CallView, entry: Entry) -> None:
+    """A call that others had ended, since its replica could not be heard, may go on after all."""
+    if entry.data.get("goesOn") and view.end_reason == LOST:
+        view.state = "ringing" if view.answered_at is None else "answered"
+        view.ended_at = view.ended_by = view.end_reason = view.end_status = None
+
+
 def _uui(view: CallView, entry: Entry) -> None:
     view.uui = dict(entry.data)
 
@@ -282,4 +291,5 @@ _FOLDS: Mapping[Kind, Callable[[CallView, Entry], None]] = {
     Kind.ESCALATION: _escalation,
     Kind.PARTNER_CHECK: _partner_check,
     Kind.VOICE_CALL: _voice_call,
+    Kind.NOTE: _note,
 }

@@ -8,6 +8,7 @@ import re
 import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,11 +63,16 @@ def fleet(own_postgres: Cluster, authority: trustme.CA, tmp_path: Path) -> Itera
     leaf.private_key_pem.write_to_path(str(tmp_path / "proxy.key"))
     leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "proxy.pem"))
     authority.cert_pem.write_to_path(str(tmp_path / "proxy-ca.pem"))
-    url, servers = own_postgres.database(), {}
+    url, servers = own_postgres.database(), dict[str, Server]()
     with ExitStack() as stack:
-        for name in NAMES:
+
+        def begin(name: str) -> Server:
             (tmp_path / name).mkdir()
-            servers[name] = stack.enter_context(serving(tmp_path / name, **settings_of(name, url, tmp_path / "certs")))
+            return stack.enter_context(serving(tmp_path / name, **settings_of(name, url, tmp_path / "certs")))
+
+        servers[NAMES[0]] = begin(NAMES[0])  # it makes the certificates
+        with ThreadPoolExecutor() as pool:
+            servers |= dict(zip(NAMES[1:], pool.map(begin, NAMES[1:]), strict=True))
         ports = [server.sip_port for server in servers.values()]
         trusted = tmp_path / "certs" / "ca.pem"
         proxy = stack.enter_context(dispatching(tmp_path, tmp_path / "proxy.key", tmp_path / "proxy.pem", trusted, ports))

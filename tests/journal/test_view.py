@@ -103,6 +103,16 @@ def test_no_later_state_brings_an_ended_call_back() -> None:
     assert view.answered_at == 1000.25
 
 
+@pytest.mark.parametrize(("reason", "state"), [("lost", "answered"), ("normal", "ended")])
+def test_only_a_call_that_was_ended_as_lost_goes_on_when_its_replica_says_so(reason: str, state: str) -> None:
+    view = CallView("c1")
+    view.add(entry(Kind.CALL_STATE, 1.0, state="answered"))
+    view.add(entry(Kind.CALL_ENDED, 2.0, endedBy="sbc", endReason=reason, state="ended", status=None))
+    view.add(entry(Kind.NOTE, 3.0, text="it goes on", goesOn=True))
+    assert view.state == state
+    assert (view.ended_at is None) == (view.end_reason is None) == (state == "answered")
+
+
 def test_the_answer_time_is_that_of_the_first_answer() -> None:
     view = fold("c1", [*STORY[:5], entry(Kind.CALL_STATE, 1003.0, state="answered")])
     assert view.answered_at == 1000.25
