@@ -38,6 +38,7 @@ COPY --from=build /opt/sbc-sim /opt/sbc-sim
 # and ours in the form that is not compared with the time of its source at each start.
 RUN install -d -m 0775 -o 10001 -g 0 /data \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/sbc-sim/lib \
+ && /opt/sbc-sim/bin/python -c "import psycopg, sqlite3" \
  && /opt/sbc-sim/bin/sbc-sim demo --seconds 1 >/dev/null
 
 # In a container the page is of use only off loopback; strangers are asked for the token that the log shows (or http.token).

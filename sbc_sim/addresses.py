@@ -72,7 +72,9 @@ def certificate_names(settings: Settings) -> tuple[str, ...]:
 
 def in_container() -> bool:
     """Tell whether this looks like a container."""
-    return "KUBERNETES_SERVICE_HOST" in os.environ or any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
+    if "KUBERNETES_SERVICE_HOST" in os.environ or "container" in os.environ:  # the second is podman's, whose file --read-only hides
+        return True
+    return any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
 
 
 def bridged() -> bool:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import click
 
-from sbc_sim.commands.shared import INTERRUPTED, NOBODY_READS, PASSED, CannotRun, own_version, say
+from sbc_sim.commands.shared import INTERRUPTED, NOBODY_READS, PASSED, CannotRun, end_on_sigterm, own_version, say
 
 _MODULES: Mapping[str, str] = {
     "serve": "serve",
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code. No command at all means `serve`."""
     if arguments is None:  # a process of our own: nothing that is made during its start is garbage; `run_reactor` switches it on again
         gc.disable()
+        end_on_sigterm()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look through every installed package for them
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or (words[0].startswith("-") and words[0] not in {"--help", "-h", "--version"}):

@@ -18,7 +18,6 @@ from sbc_sim.commands.shared import (
     CannotRun,
     Ending,
     SettingsCommand,
-    end_on_sigterm,
     loaded,
     own_version,
     paint,
@@ -42,7 +41,6 @@ def _keep_workers(ctx: click.Context, _: click.Parameter, count: int | None) -> 
 @click.pass_context
 def serve(ctx: click.Context, ports_file: Path | None, until_stdin_ends: bool) -> int:
     """Run the simulator until it is interrupted."""
-    end_on_sigterm()
     found = loaded(ctx, files=True)
     settings = found.settings
     if settings.workers.count > 1:

@@ -165,8 +165,9 @@ def the_reactor() -> Any:
 
 
 def end_on_sigterm() -> None:
-    """End at once on SIGTERM until `run_reactor` takes over: the first process of a container has no default for it, and would go on."""
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(PASSED))
+    """End at once on SIGTERM until `run_reactor` takes over, where the system would not: the first process of a container."""
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(PASSED))
 
 
 def run_reactor(reactor: Any, stop: Callable[[], object], drain: Callable[[], object] | None = None) -> int:

@@ -43,11 +43,13 @@ def missing() -> str | None:
 
 def environment(folder: Path) -> dict[str, str]:
     """The environment for podman: settings that suit machines without systemd, and where limits cannot be raised."""
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    limit = 1 << 20 if files == resource.RLIM_INFINITY else min(files, 1 << 20)
+    limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    hard = {name: resource.getrlimit(number)[1] for name, number in limits.items()}
+    most = {name: 32768 if limit == resource.RLIM_INFINITY else min(limit, 32768) for name, limit in hard.items()}
+    same = ", ".join(f'"{name}={limit}:{limit}"' for name, limit in most.items())
     runtime = "runc" if shutil.which("runc") else "crun"
     (folder / "containers.conf").write_text(
-        f'[containers]\ndefault_ulimits = ["nofile={limit}:{limit}"]\nlog_driver = "k8s-file"\n'
+        f'[containers]\ndefault_ulimits = [{same}]\nlog_driver = "k8s-file"\n'
         f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "{runtime}"\n'
     )
     return {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
