@@ -25,6 +25,7 @@ from sbc_sim.journal.lost import LostCalls
 from sbc_sim.journal.owners import DONE, NEWCOMER, OwnerGone, TooManyOrders
 from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.replica import MOST_NAME, Order, Replica, ReplicaOptions, ReplicaState
+from sbc_sim.journal.replica_rows import ReplicaRows
 from sbc_sim.journal.replicas import Replicas, register
 from sbc_sim.journal.store import StoreError
 from sbc_sim.net.faulting import HITS
@@ -75,9 +76,10 @@ class Joined:
 
     _log = Logger()
 
-    def __init__(self, replicas: Replicas, reactor: Any) -> None:
-        """Nothing is heard yet."""
+    def __init__(self, replicas: Replicas, reactor: Any, first: Sequence[Replica] = ()) -> None:
+        """Nothing is heard yet. `first`: who is there until the first heartbeat tells."""
         self._replicas = replicas
+        self._first = first
         self._reactor = reactor
         self._asks = 0
         self._asked: dict[int, set[str]] = {}
@@ -133,7 +135,7 @@ class Joined:
 
     def listed(self) -> Sequence[Replica]:
         """All that are known, this one too."""
-        return self._replicas.listed()
+        return self._replicas.listed() or self._first
 
     def living(self) -> int:
         """How many are there, this one too."""
@@ -150,7 +152,7 @@ class Joined:
 
     def lives(self, replica: str) -> bool:
         """Tell whether a replica of this name is there."""
-        return replica == self.name or self._replicas.state(replica) is ReplicaState.LIVE
+        return replica == self.name or any(one.name == replica and one.state is ReplicaState.LIVE for one in self.listed())
 
     def order(self, target: str, what: str, data: Mapping[str, Any]) -> None:
         """Ask something of a replica by its name, empty: of all others. Raises TooManyOrders."""
@@ -265,7 +267,18 @@ def registered(settings: Settings, database: Database, told: Mapping[str, Any], 
     """Write down that we are there: `told` as of `about`. The database has its layout. Raises StoreError."""
     try:
         member = register(database.connect, replica_name(settings), told)
+        first = _listing(database, member.id)
     except FAILURES as error:
         raise StoreError(database.sentence(error)) from None
     turn: Turn = reactor.callFromThread
-    return Joined(Replicas(database.connect, member, turn, replica_options(settings), LostCalls(limits)), reactor)
+    return Joined(Replicas(database.connect, member, turn, replica_options(settings), LostCalls(limits)), reactor, first)
+
+
+def _listing(database: Database, own: str) -> list[Replica]:
+    """Read who is there; of each name the newest. Raises FAILURES."""
+    line = database.connect()
+    try:
+        newest = {known.replica.name: known.replica for known in ReplicaRows(line).listing(own)}
+        return list(newest.values())
+    finally:
+        line.close()

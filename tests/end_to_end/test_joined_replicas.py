@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,3 +197,33 @@ def test_a_reset_at_one_empties_both(pair: Pair) -> None:
     for server in (pair.one, pair.two):
         assert server.get("/api/v1/faults")["faults"] == []
         wait_until(lambda s=server: s.get("/api/v1/calls")["calls"] == [], "no call is left")  # type: ignore[misc]
+
+
+def test_what_a_lost_replica_had_is_gone_on_with_and_a_new_one_knows_what_was_set(tmp_path: Path, postgres: Cluster) -> None:
+    settings = {"STORE__URL": postgres.database(), "STORE__PASSWORD": Cluster.password}
+    settings |= {"REPLICAS__HEARTBEAT_SECONDS": "0.2", "REPLICAS__LOST_SECONDS": "2"}
+
+    def replica(name: str) -> AbstractContextManager[Server]:
+        (tmp_path / name).mkdir()
+        return serving(tmp_path / name, REPLICAS__NAME=name, **settings)
+
+    with replica("stays") as stays:
+        with replica("dies") as dies, connected(dies.sip_port, dies.ca) as raw:
+            wait_until(lambda: replicas(stays) == {"stays": "live", "dies": "live"}, "both know each other")
+            begun = dies.post("/api/v1/rehearsals", {"regions": ["frankfurt"], "parts": ["connectivity"], "stepSeconds": 300})
+            assert ask(dies, "PUT", "/api/v1/faults/kept", {"type": "busy", "scope": {"number": "4711"}})[0] == 200
+            call = Pair(dies, stays).call(dies, raw, "lost")
+            dies.conversation.process.send_signal(signal.SIGKILL)
+            dies.conversation.process.wait(30)
+        ended = stays.wait_for_call("lost@partner.example", "ended")
+        assert (ended["id"], ended["replica"], ended["endedBy"], ended["endReason"]) == (call, "dies", "sbc", "lost")
+        path = f"/api/v1/rehearsals/{begun['id']}"
+        wait_until(lambda: stays.get(path)["owner"] == "stays", "the rehearsal has a new owner")
+        assert stays.get(path)["state"] == "running"
+        status, problem = ask(stays, "GET", f"/api/v1/calls/{call}/audio.wav")
+        assert (status, problem["code"], problem["replica"]) == (404, "audio-gone", "dies")
+        assert "there no more" in stays.text(f"/api/v1/calls/{call}/report.html")
+        with replica("new") as new:
+            wait_until(lambda: [fault["name"] for fault in new.get("/api/v1/faults")["faults"]] == ["kept"], "the new one is told")
+            assert new.get(path)["owner"] == "stays"
+            assert new.get(f"/api/v1/calls/{call}")["endReason"] == "lost"
