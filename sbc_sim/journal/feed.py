@@ -44,6 +44,7 @@ class Feed(threading.Thread):
         """Not started yet. Nothing is read while nobody listens."""
         super().__init__(name="sbc-sim feed", daemon=True)
         self._database, self._share = database, share
+        self._own = {share.replica}
         self._hearing: list[Hearing] = []
         self._bell = Bell()
         self._told = threading.Event()
@@ -65,6 +66,11 @@ class Feed(threading.Thread):
                 self._hearing.remove(hearing)
 
         return end
+
+    def rejoin(self, share: ShareOptions) -> None:
+        """Go on as another replica; what we wrote before is still our own."""
+        self._own.add(share.replica)
+        self._share = share
 
     def close(self, seconds: float) -> None:
         """Read no more; waits so long for what is being read. A second time does nothing."""
@@ -127,7 +133,8 @@ class Feed(threading.Thread):
 
     def _read(self, connection: Connection, rows: Rows) -> None:
         newest = _newest(connection)
-        newest.pop(self._share.replica, None)
+        for own in tuple(self._own):
+            newest.pop(own, None)
         if self._seen is None:
             self._seen = newest
         for replica, until in newest.items():

@@ -182,6 +182,12 @@ class KeptStore:
         cold = sum(self._cold(lambda rows: [int(rows.connection.execute(statement, (hidden,)).fetchone()[0])]))
         return cold + sum(record.newest > written for record in self._hot.over())
 
+    def rejoin(self, share: ShareOptions) -> None:
+        """Go on as another replica: the others had taken this one for lost, and it registered anew. Of a shared store only."""
+        self._share.become(share)
+        if self._feed is not None:
+            self._feed.rejoin(share)
+
     def flush(self, seconds: float) -> bool:
         """Wait so long for everything that was appended by now to be in the database; True when it is."""
         return self._queue.drain(seconds)

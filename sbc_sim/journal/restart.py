@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sbc_sim.journal.batch import LOST, Batch
+from sbc_sim.journal.batch import Batch
 from sbc_sim.journal.database import Connection, told_name
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.queue import Waiting
@@ -78,7 +78,7 @@ def _end(batch: Batch, live: Sequence[tuple[str, float]], words: Words, reason: 
     for call, last_at in live:
         for entry in _ending(call, last_at, words(last_at), reason):
             ordinal = share.next(ordinal)
-            batch.take_for_call(call, Waiting(ordinal, entry, others=True))
+            batch.take_for_call(call, Waiting(ordinal, entry))
     return ordinal
 
 

@@ -42,6 +42,10 @@ class Share:
         self._clock = clock
         self.shared = options is not None
 
+    def become(self, options: ShareOptions) -> None:
+        """Go on under another name or slot: the others had taken us for lost."""
+        self.replica, self._slot = options.replica, options.slot
+
     def next(self, last: int) -> int:
         """The number after `last`, which was given out here, or by an earlier life of this process."""
         if not self.shared:

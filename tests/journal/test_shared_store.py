@@ -409,8 +409,22 @@ def test_one_that_was_taken_for_lost_and_lives_still_writes_all_that_waits(toget
     start(cut_off, "up")
     flushed(cut_off)
     lose(together, cut_off, "cut off", 1, ["up"])
+    view = one.call("up")
+    assert view is not None
+    assert (view.state, view.end_reason) == ("ended", "lost")
+    cut_off.rejoin(ShareOptions("cut off", 5, together.turns))
+    cut_off.append(Entry(time.time(), Kind.NOTE, "up", {"text": "it lives", "goesOn": True}))
     cut_off.append(Entry(time.time(), Kind.MESSAGE, "up", {"summary": "BYE"}, b"BYE"))
+    flushed(cut_off)
+    view = one.call("up")
+    assert view is not None
+    assert (view.state, view.ended_at, view.end_reason) == ("ringing", None, None), "its owner goes on telling of it"
+    assert ids(one, status="ringing") == ["up"]
+    start(cut_off, "new")
     end(cut_off, "up")
     flushed(cut_off)
+    new = one.call("new")
+    assert new is not None
+    assert new.ordinal % SLOTS == 5
     assert cut_off.health().trouble == ""
-    assert kinds(one, "up") == ["call.started", "note", "call.ended", "message", "verdict", "call.ended"]
+    assert kinds(one, "up") == ["call.started", "note", "call.ended", "note", "message", "verdict", "call.ended"]
