@@ -126,6 +126,7 @@ class Instance:
 
     def start(self) -> None:
         """Start it and wait until it takes calls. Raises NotStarted with what it said."""
+        self.stop()  # what is left of one that has died
         self.folder.mkdir(parents=True, exist_ok=True)
         ports_file = self.folder / "ports.json"
         ports_file.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 import time
@@ -11,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sbc_sim.client import ApiError
+from sbc_sim.client import ApiError, Json
 from sbc_sim.testing import telling
 from sbc_sim.testing.call import Call
 from sbc_sim.testing.instance import Died, Instance
@@ -79,12 +80,16 @@ class Running:
         if "Traceback" in (log := simulator.instance.last_words()):
             yield "sbc-sim log", log
         if folder is not None and (calls or attempts):
-            yield "sbc-sim files", "\n".join(map(str, _kept(instance, calls, folder)))
+            yield "sbc-sim files", "\n".join(map(str, _kept(instance, calls, attempts, folder)))
 
 
-def _kept(instance: Instance, calls: list[Call], folder: Path) -> Iterator[Path]:
-    """Write the files of the calls, and the log."""
+def _kept(instance: Instance, calls: list[Call], attempts: list[Json], folder: Path) -> Iterator[Path]:
+    """Write the files of the calls, the connections that failed, and the log."""
     folder.mkdir(parents=True, exist_ok=True)
+    if attempts:
+        told = folder / f"connections-{instance.pid}.json"
+        told.write_text(json.dumps(attempts, indent=1), encoding="utf-8")
+        yield told
     for number, call in enumerate(calls[-20:], 1):
         for ending in KEPT:
             with contextlib.suppress(ApiError):  # a call that is up has no report yet, one without audio no capture

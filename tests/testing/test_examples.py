@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(300)
 
 
+@pytest.mark.slow
 def test_the_example_suite_passes(tmp_path: Path) -> None:
     pytest.importorskip("pytest_asyncio")
     suite = shutil.copytree(ROOT / "examples", tmp_path / "suite", ignore=shutil.ignore_patterns("__pycache__"))

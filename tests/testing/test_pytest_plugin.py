@@ -198,6 +198,7 @@ def _of_a_death(section: str) -> None:
     assert "client.py" not in section
 
 
+@pytest.mark.slow
 def test_each_worker_has_a_simulator_of_its_own(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     said = run(tmp_path, EIGHT, "-n", "4", NOTES=str(notes))
