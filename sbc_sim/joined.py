@@ -250,7 +250,7 @@ def about(settings: Settings, addresses: Addresses, version: str, door: int | No
     return {
         "version": version,
         "sip": settings.sip.advertised or None,
-        "http": f"http://127.0.0.1:{door}" if door else http_address(settings, addresses),
+        "http": f"http://127.0.0.1:{door}" if door and settings.replicas.http is None else http_address(settings, addresses),
     }
 
 

@@ -205,7 +205,7 @@ def test_what_a_lost_replica_had_is_gone_on_with_and_a_new_one_knows_what_was_se
 
     def replica(name: str) -> AbstractContextManager[Server]:
         (tmp_path / name).mkdir()
-        return serving(tmp_path / name, REPLICAS__NAME=name, **settings)
+        return serving(tmp_path / name, REPLICAS__NAME=name, REPLICAS__HTTP="http://127.0.0.1:9", **settings)  # where nobody answers
 
     with replica("stays") as stays:
         with replica("dies") as dies, connected(dies.sip_port, dies.ca) as raw:
@@ -213,6 +213,10 @@ def test_what_a_lost_replica_had_is_gone_on_with_and_a_new_one_knows_what_was_se
             begun = dies.post("/api/v1/rehearsals", {"regions": ["frankfurt"], "parts": ["connectivity"], "stepSeconds": 300})
             assert ask(dies, "PUT", "/api/v1/faults/kept", {"type": "busy", "scope": {"number": "4711"}})[0] == 200
             call = Pair(dies, stays).call(dies, raw, "lost")
+            status, problem = ask(stays, "GET", f"/api/v1/calls/{call}/audio.wav")
+            assert (status, problem["code"], problem["replica"]) == (404, "audio-elsewhere", "dies")
+            assert f"http://127.0.0.1:9/api/v1/calls/{call}/audio.wav" in problem["fix"]
+            assert b"in the memory of the replica dies (http://127.0.0.1:9)" in octets(stays, f"/api/v1/calls/{call}/capture.pcapng")
             dies.conversation.process.send_signal(signal.SIGKILL)
             dies.conversation.process.wait(30)
         ended = stays.wait_for_call("lost@partner.example", "ended")
