@@ -13,6 +13,7 @@ myst_heading_anchors = 4  # a link to page.md#a-heading is checked too
 myst_links_external_new_tab = False
 highlight_language = "none"  # most blocks are terminals and SIP
 nitpicky = True
+suppress_warnings = ["misc.highlighting_failure"]  # "..." in an example of JSON is no mistake
 
 html_theme = "furo"
 html_title = "sbc-sim"
