@@ -130,8 +130,60 @@ def test_whichever_worker_is_asked_counts_the_calls_of_both(workers: Workers) ->
             wait_until(lambda: workers.samples(name) == {number: before[number] + 1 for number in ("1", "2")}, "both calls count")
 
 
+def test_whichever_worker_is_asked_shows_and_ends_the_calls_of_both_and_gives_their_captures(workers: Workers) -> None:
+    server = workers.server
+    with connected(workers.sip[0], server.ca) as one, connected(workers.sip[1], server.ca) as two:
+        for raw, name in ((one, "asked-1"), (two, "asked-2")):
+            call_up(raw, name)
+            call = server.wait_for_call(f"{name}@partner.example", "answered")
+            assert call["replica"] in [replica["name"] for replica in server.get("/api/v1/info")["replicas"]]
+            server.post(f"/api/v1/calls/{call['id']}/hangup")
+            assert raw.request().startswith("BYE ")
+            asked = [server.wait_for_call(f"{name}@partner.example", "ended") for _ in range(6)]  # each request comes to either worker
+            assert all(answer == asked[0] for answer in asked)
+            captures = {octets(server, f"/api/v1/calls/{call['id']}/capture.pcapng") for _ in range(6)}
+            assert len(captures) == 1
+            assert b"CLIENT_TRAFFIC_SECRET_0" in captures.pop(), "with the TLS secrets, which are in the memory of one worker"
+
+
+def octets(server: Server, path: str) -> bytes:
+    with urlopen(f"http://127.0.0.1:{server.http_port}{path}", timeout=30) as answer:
+        return bytes(answer.read())
+
+
+def by_call_id(server: Server, name: str) -> dict[str, Any]:
+    """A call as whichever worker is asked lists it."""
+    return next(call for call in server.get("/api/v1/calls?limit=500")["calls"] if call["sipCallId"] == f"{name}@partner.example")
+
+
+def test_whichever_worker_is_asked_waits_for_lists_and_shows_the_calls_of_both(workers: Workers) -> None:
+    server = workers.server
+    with connected(workers.sip[0], server.ca) as one, connected(workers.sip[1], server.ca) as two:
+        for raw, name in ((one, "shown-1"), (two, "shown-2")):
+            call_up(raw, name)
+            for _ in range(4):  # each request comes to either worker
+                assert server.wait_for_call(f"{name}@partner.example", "answered")["sipCallId"] == f"{name}@partner.example"
+        owners = {by_call_id(server, name)["replica"] for name in ("shown-1", "shown-2")}
+        assert len(owners) == 2
+        for name in ("shown-1", "shown-2"):
+            call = by_call_id(server, name)["id"]
+            for _ in range(4):
+                assert server.get(f"/api/v1/calls/{call}/messages")["messages"][0]["summary"] == "INVITE"
+
+
+def test_hang_up_reaches_the_worker_that_has_the_call_whichever_is_asked(workers: Workers) -> None:
+    server = workers.server
+    for number, port in enumerate((*workers.sip, *workers.sip)):
+        with connected(port, server.ca) as raw:
+            call_up(raw, f"hung-up-{number}")
+            call = server.wait_for_call(f"hung-up-{number}@partner.example", "answered")["id"]
+            server.post(f"/api/v1/calls/{call}/hangup")
+            assert raw.request().startswith("BYE ")
+
+
 def test_a_worker_that_was_killed_is_back_on_its_own_port_and_the_other_kept_its_calls(tmp_path: Path) -> None:
-    with serving(tmp_path, WORKERS__COUNT="2", LOG__FORMAT="console") as server:
+    quick = {"REPLICAS__HEARTBEAT_SECONDS": "0.5", "REPLICAS__LOST_SECONDS": "3"}
+    with serving(tmp_path, WORKERS__COUNT="2", LOG__FORMAT="console", **quick) as server:
         workers = Workers(server, tmp_path)
         with connected(workers.sip[0], server.ca) as kept, connected(workers.sip[1], server.ca) as lost:
             tag, _ = call_up(kept, "kept")
@@ -143,6 +195,9 @@ def test_a_worker_that_was_killed_is_back_on_its_own_port_and_the_other_kept_its
             server.conversation.wait_for(r"warning: worker 2 is back \(pid \d+\)")
             with connected(workers.sip[1], server.ca) as again:
                 assert call_up(again, "again")[1] == workers.sip[1]
+            ended = server.wait_for_call("lost@partner.example", "ended")
+            assert (ended["endedBy"], ended["endReason"]) == ("sbc", "lost")
+            assert server.wait_for_call("kept@partner.example", "answered")["state"] == "answered"
             kept.send(raw_sip.request("BYE", "kept", cseq=2, to_tag=tag))
             answer = kept.final()
             assert answer is not None
