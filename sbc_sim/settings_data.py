@@ -55,6 +55,12 @@ def passing_folder() -> Path:
     return Path("/tmp") / f"sbc-sim-{os.getuid()}"  # who makes the certificates says why it cannot be written
 
 
+def scratch() -> Path | None:
+    """Name a folder for files of a moment that Python would not think of; None: it finds one itself, or there is none."""
+    found = next(_temporary(), None)
+    return found if found == _SHARED_MEMORY else None
+
+
 def _temporary() -> Iterator[Path]:
     named = os.environ.get("TMPDIR")
     for above in (*([Path(named)] if named else []), Path("/tmp"), Path("/var/tmp"), _SHARED_MEMORY):

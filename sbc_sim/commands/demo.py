@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +19,7 @@ from sbc_sim.commands.shared import (
     loaded,
     own_version,
     paint,
+    passing_folder,
     run_reactor,
     say,
     say_json,
@@ -44,8 +44,8 @@ FREE = {"sip.listen": "127.0.0.1:0", "media.listen": "127.0.0.1", "media.ports":
 @click.pass_context
 def demo(ctx: click.Context, seconds: float, escalate: bool, as_json: bool) -> int:
     """Serve on free ports, place one real call over TLS and SRTP, print ladder, verdict and echo proof, and exit."""
-    with tempfile.TemporaryDirectory(prefix="sbc-sim-demo-") as folder:
-        ctx.meta["flags"] = FREE | {"tls.dir": folder} | ctx.meta.get("flags", {})
+    with passing_folder("demo") as folder:
+        ctx.meta["flags"] = FREE | {"tls.dir": str(folder)} | ctx.meta.get("flags", {})
         if escalate and as_json:
             raise click.UsageError("--escalate tells its calls as text: `rehearse --against self --json` gives the same as JSON")
         if escalate:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -38,6 +37,7 @@ from sbc_sim.commands.shared import (
     loaded,
     own_version,
     paint,
+    passing_folder,
     say,
     say_json,
     width,
@@ -225,8 +225,8 @@ class _Examination:
         if self._ca_file is not None or not has_ca:
             yield self._ca_file
             return
-        with tempfile.TemporaryDirectory(prefix="sbc-sim-doctor-") as folder:
-            ca = Path(folder) / "ca.pem"
+        with passing_folder("doctor") as folder:
+            ca = folder / "ca.pem"
             with explained(), ca.open("wb") as file:
                 self._client.download("/api/v1/tls/ca.pem", file)
             yield ca

@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,21 @@ def loaded(ctx: click.Context, files: bool = False) -> Loaded:
         return found
     except SettingsError as error:
         raise Unusable(str(error)) from None
+
+
+@contextlib.contextmanager
+def passing_folder(what: str) -> Iterator[Path]:
+    """Give a folder, for this user alone, that goes with the block. Raises CannotRun where nothing can be written."""
+    import tempfile
+
+    from sbc_sim.settings_data import scratch
+
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=f"sbc-sim-{what}-", dir=scratch())
+    except OSError as error:
+        raise CannotRun(f"no folder for temporary files can be written ({error.strerror}): mount one (--tmpfs /tmp), or set TMPDIR") from None
+    with folder as name:
+        yield Path(name)
 
 
 def may_dial(host: str) -> bool:

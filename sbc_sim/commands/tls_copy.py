@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sbc_sim.commands.examination import Check
+from sbc_sim.commands.shared import passing_folder
 
 if TYPE_CHECKING:
     from sbc_sim.settings import Settings
@@ -74,15 +74,15 @@ def copied(settings: Settings) -> Iterator[TlsCopy]:
     if settings.tls.cert_file is not None:
         yield TlsCopy(settings, folder, {})
         return
-    with tempfile.TemporaryDirectory(prefix="sbc-sim-doctor-") as name:  # for this user alone: keys stand in it
-        led = settings.model_copy(update={"tls": settings.tls.model_copy(update={"dir": Path(name)})})
+    with passing_folder("doctor") as copy:  # for this user alone: keys stand in it
+        led = settings.model_copy(update={"tls": settings.tls.model_copy(update={"dir": copy})})
         try:
             before = {kept: content for kept in KEPT if (content := _content(folder / kept)) is not None}
         except OSError as error:
             yield TlsCopy(led, folder, {}, f"{error.filename} cannot be read: {error.strerror}")
             return
         for kept, content in before.items():
-            (Path(name) / kept).write_bytes(content)
+            (copy / kept).write_bytes(content)
         yield TlsCopy(led, folder, before)
 
 
