@@ -45,14 +45,14 @@ class Retention:
         self._bounds = bounds
         self._age_at = self._loose_at = float("-inf")
 
-    def victims(self, calls: int, octets: int, now: float) -> list[Victim]:
-        """The next calls to go, oldest first; `calls`, `octets`: how much there is, `now`: unix seconds."""
+    def surplus(self, calls: int, octets: int) -> list[Victim]:
+        """The next calls to go because there are too many, oldest first; `calls`, `octets`: how much there is."""
         too_many = calls - self._bounds.calls
         if too_many > 0:
             return self._oldest(min(STEP, too_many))
         if self._database.used_octets(self.connection, octets) > self._bounds.octets:
             return self._oldest(STEP)
-        return self._aged(now)
+        return []
 
     def loose_before(self, now: float) -> float | None:
         """Entries of no call from before this time go too, unix seconds; None: it is not the time to look."""
@@ -61,7 +61,8 @@ class Retention:
         self._loose_at = now + AGE_SECONDS
         return now - self._bounds.age_seconds
 
-    def _aged(self, now: float) -> list[Victim]:
+    def aged(self, now: float) -> list[Victim]:
+        """The next calls to go because they are old; `now`: unix seconds."""
         if now < self._age_at:
             return []
         rows = self.connection.execute(

@@ -168,13 +168,18 @@ class Writing:
         batch = self._batch
         assert batch is not None
         now = self._now()
-        victims, loose_before = self._retention.victims(batch.calls, batch.octets, now), self._retention.loose_before(now)
+        surplus, loose_before = self._retention.surplus(batch.calls, batch.octets), self._retention.loose_before(now)
+        victims = surplus or self._retention.aged(now)
         if not victims and loose_before is None:
             gave = self._retention.give_back()
             if gave:
                 self._queue.publish(self._sum())
             return gave
         self._connection.begin()
+        if self._share.shared:  # others may have deleted the same ones, and then the next are not too many
+            self._connection.hold("retention")
+            batch.recount()
+            victims = self._retention.surplus(batch.calls, batch.octets) if surplus else victims
         batch.delete(victims)
         if loose_before is not None:
             batch.delete_loose(loose_before)
