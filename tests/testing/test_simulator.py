@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sbc_sim.client import ApiError
 from sbc_sim.testing.call import CallFailed
@@ -196,6 +198,16 @@ def test_a_rehearsal_tells_its_steps_and_what_is_missing(sim: SbcSim, tmp_path: 
     assert rehearsal.save(tmp_path / "r.xml").read_text().startswith("<?xml")
     sim.reset()
     sim.rehearse(regions=["frankfurt"], parts=["connectivity"]).stop()  # the one before runs no more, or this would be refused
+
+
+def test_a_key_by_which_tokens_are_checked_is_given_in_the_test(sim: SbcSim) -> None:
+    key = rsa.generate_private_key(65537, 2048).public_key()
+    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    sim.trust_key(pem, org_id="00D5i00000ABCDE")
+    assert "2048" in str(sim.client.get("/api/v1/telephony/keys"))
+    assert sim.voice_calls() == []
+    with pytest.raises(ApiError, match="PEM"):
+        sim.trust_key("no key at all")
 
 
 # --- the process ---------------------------------------------------------------------------------------------------------
