@@ -593,6 +593,9 @@ class Service:
 
     def _taken_for_lost(self, name: str) -> None:
         """Mend what the others wrote while we could not be heard: what is appended to a call brings it back as it is here."""
+        if self._joined is not None:
+            share = ShareOptions(self._joined.name, self._joined.slot, self._reactor.callFromThread)
+            cast("KeptStore", self.store).rejoin(share)
         self.rehearsing.renamed(name)
         for call in self.switchboard.live_ids:
             self.store.append(Entry(self.clock(), Kind.NOTE, call, {"text": f"{TAKEN_FOR_LOST} {name}", "goesOn": True}))
