@@ -36,6 +36,7 @@ TAIL = """
 | Is a fault set that somebody forgot? | `sum by (type) (sbc_sim_faults_active) > 0` |
 | Are the media ports running out? | `sbc_sim_media_ports_in_use / sbc_sim_media_ports_limit > 0.8` |
 | Is the journal safe? | `sbc_sim_store_degraded == 1 or increase(sbc_sim_store_lost_entries_total[10m]) > 0` |
+| Is one of three replicas missing? | `max(sbc_sim_replicas_live) < 3` |
 | Does the simulator itself run late? | `sbc_sim_reactor_lag_seconds > 0.05` |
 | When does the certificate end? | `sbc_sim_tls_certificate_expiry_timestamp_seconds - time() < 14 * 86400` |
 """
