@@ -118,7 +118,7 @@ def passing_folder(what: str) -> Iterator[Path]:
     try:
         folder = tempfile.TemporaryDirectory(prefix=f"sbc-sim-{what}-", dir=scratch())
     except OSError as error:
-        raise CannotRun(f"no folder for temporary files can be written ({error.strerror}): mount one (--tmpfs /tmp), or set TMPDIR") from None
+        raise CannotRun(f"no folder for temporary files can be written ({error.strerror}): mount one (--tmpfs /tmp)") from None
     with folder as name:
         yield Path(name)
 
