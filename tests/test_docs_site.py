@@ -95,7 +95,7 @@ def values_of(chart: dict[str, object]) -> set[str]:
 
 
 FILES = {"pcapng", "wav", "svg", "txt", "xml", "html", "json", "db", "yaml", "pem", "key", "crt"}
-FILES_AND_EVENTS = FILES | {"step", "changed", "shown", "alert_message"}
+FILES_AND_EVENTS = FILES | {"step", "changed", "shown", "trouble", "alert_message"}
 """`capture.pcapng`, `rehearsal.step`, `tls.key` and a filter of Wireshark look like settings and are none."""
 
 
