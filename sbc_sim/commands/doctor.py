@@ -165,7 +165,8 @@ class _Examination:
             yield from map(copy.trust, _of_certificate(settings, credentials, host))
         yield from self._of_addresses(own)
         yield check_clock(now(), credentials.leaf.not_valid_before_utc if credentials else None)
-        yield check_store(settings.store.url, settings.store.max_file_bytes)
+        password = settings.store.password
+        yield check_store(settings.store.url, settings.store.max_file_bytes, password.get_secret_value() if password else "")
         yield check_descriptors(settings)
         self.allow_list = _allow_list(settings, own)
         taken = [check.name for check in ports if check.status == "fail" and check.name != "HTTP port"]

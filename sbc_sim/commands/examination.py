@@ -225,13 +225,15 @@ def _clock_is_synchronised() -> bool | None:
     return not status & 0x0040
 
 
-def check_store(url: str, most_octets: int) -> Check:
-    """Whether the file of the journal can be written, and read by this version. Nothing in it is changed."""
+def check_store(url: str, most_octets: int, password: str = "") -> Check:
+    """Whether the file or database of the journal can be written, and read by this version. Nothing in it is changed."""
     import shutil
 
     from sbc_sim.journal.opening import file_of
     from sbc_sim.journal.store import StoreError
 
+    if url.startswith("postgres"):
+        return _check_postgres(url, password)
     if not url.startswith("sqlite:"):
         return Check("store", "pass", "calls are kept in memory and gone after a restart (store.url: sqlite:FILE keeps them)")
     cure = "name another file in store.url, or let this user write it and its folder"
@@ -247,6 +249,17 @@ def check_store(url: str, most_octets: int) -> Check:
         room = f"{free // 2**20} MiB are free, store.max_file_bytes allows {most_octets // 2**20} MiB"
         return Check("store", "warn", f"{file}: {room}", "make room, or lower store.max_file_bytes")
     return Check("store", "pass", f"{file} can be written, {free // 2**20} MiB are free")
+
+
+def _check_postgres(url: str, password: str) -> Check:
+    from sbc_sim.journal.store import StoreError
+
+    try:
+        from sbc_sim.journal.postgres import PostgresDatabase  # psycopg may be missing
+
+        return Check("store", "pass", PostgresDatabase(url, password).examine())
+    except StoreError as error:
+        return Check("store", "fail", str(error), "mend the database, or store.url and store.password")
 
 
 def _store_trouble(file: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sbc_sim.journal.database import Connection, Cursor, DatabaseError
 from sbc_sim.journal.packing import Json
-from sbc_sim.journal.postgres_layout import SCHEMA, TABLES, update
+from sbc_sim.journal.postgres_layout import SCHEMA, TABLES, look_at, update
 from sbc_sim.journal.postgres_words import Place, place_of, sentence
 from sbc_sim.journal.store import StoreError
 
@@ -201,6 +201,20 @@ class PostgresDatabase:
                 connection.close()
         except DatabaseError as error:
             raise StoreError(self.sentence(error)) from None
+
+    def examine(self) -> str:
+        """Look whether it can be used, and change nothing; return what is there. Raises StoreError."""
+        try:
+            connection = self._connect(WRITE_SECONDS, (("default_transaction_read_only", "on"),))
+            try:
+                self._check(connection)
+                found = look_at(connection, self.name)
+                server = connection.execute("SELECT current_setting('server_version')").fetchone()[0]
+            finally:
+                connection.close()
+        except DatabaseError as error:
+            raise StoreError(self.sentence(error)) from None
+        return f"{self.name} (PostgreSQL {server}) can be used; {found}"
 
     def _check(self, connection: PostgresConnection) -> None:
         version, encoding, standby = connection.execute(

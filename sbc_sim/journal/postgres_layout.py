@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from sbc_sim.journal.database import Cursor
+from sbc_sim.journal.database import Cursor, DatabaseError
 from sbc_sim.journal.migrations import VERSION
 from sbc_sim.journal.replica_tables import REPLICA_TABLES
 from sbc_sim.journal.store import StoreError
@@ -77,6 +77,25 @@ class Line(Protocol):
         """Keep others out until it ends."""
 
 
+def look_at(connection: Line, name: str) -> str:
+    """Say what is there, and change nothing. Raises StoreError: we could not make what is missing, or it is newer than this one."""
+    version = _version(connection)
+    _refuse_newer(version, name)
+    missing = connection.execute("SELECT to_regnamespace(?)", (SCHEMA,)).fetchone()[0] is None
+    where = "has_database_privilege(current_database(), 'CREATE')" if missing else f"has_schema_privilege('{SCHEMA}', 'CREATE')"
+    if not connection.execute(f"SELECT {where}").fetchone()[0]:
+        raise DatabaseError("permission denied", "42501")
+    return "our tables are not there yet" if version == 0 else f"its layout is version {version}"
+
+
+def _refuse_newer(version: int, name: str) -> None:
+    if version > VERSION:
+        raise StoreError(
+            f"{name} was written by a newer sbc-sim (its layout is version {version}, this one knows up to {VERSION}): "
+            "start that sbc-sim, or name another database in store.url"
+        )
+
+
 def update(connection: Line, name: str) -> None:
     """Bring the layout to our version, in one transaction; who comes at the same time waits. Raises StoreError, DatabaseError.
 
@@ -86,11 +105,7 @@ def update(connection: Line, name: str) -> None:
     try:
         connection.hold("layout")
         version = _version(connection)
-        if version > VERSION:
-            raise StoreError(
-                f"{name} was written by a newer sbc-sim (its layout is version {version}, this one knows up to {VERSION}): "
-                "start that sbc-sim, or name another database in store.url"
-            )
+        _refuse_newer(version, name)
         if version < VERSION:
             _step_up(connection, version)
         connection.commit()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sbc_sim.commands.examination import check_store
 from sbc_sim.journal.database import DatabaseError
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.kept import FileOptions
@@ -248,6 +249,19 @@ def test_several_who_open_an_empty_database_at_the_same_time_make_its_tables_onc
         thread.join()
     assert failed == []
     assert postgres.ask(url, "SELECT version FROM sbc_sim.layout") == [(4,)]
+
+
+def test_a_look_at_a_database_says_what_is_there_or_in_the_way_and_changes_nothing(postgres: Cluster) -> None:
+    url = postgres.database()
+    seen = check_store(url, 1, postgres.password)
+    assert seen.status == "pass"
+    assert seen.seen.endswith("can be used; our tables are not there yet")
+    assert postgres.ask(url, "SELECT to_regnamespace('sbc_sim')") == [(None,)]
+    PostgresDatabase(url, postgres.password).prepare()
+    assert check_store(url, 1, postgres.password).seen.endswith("can be used; its layout is version 4")
+    refused = check_store(url, 1, "wrong")
+    assert (refused.status, "does not let sbc_sim in" in refused.seen) == ("fail", True)
+    assert "GRANT CREATE ON DATABASE postgres" in check_store(f"{url.rpartition('/')[0]}/postgres", 1, postgres.password).seen
 
 
 def test_without_psycopg_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
