@@ -138,12 +138,20 @@ def test_whichever_worker_is_asked_shows_and_ends_the_calls_of_both_and_gives_th
             call = server.wait_for_call(f"{name}@partner.example", "answered")
             assert call["replica"] in [replica["name"] for replica in server.get("/api/v1/info")["replicas"]]
             server.post(f"/api/v1/calls/{call['id']}/hangup")
-            assert raw.request().startswith("BYE ")
+            take_bye(raw)
             asked = [server.wait_for_call(f"{name}@partner.example", "ended") for _ in range(6)]  # each request comes to either worker
             assert all(answer == asked[0] for answer in asked)
             captures = {octets(server, f"/api/v1/calls/{call['id']}/capture.pcapng") for _ in range(6)}
             assert len(captures) == 1
             assert b"CLIENT_TRAFFIC_SECRET_0" in captures.pop(), "with the TLS secrets, which are in the memory of one worker"
+
+
+def take_bye(raw: raw_sip.RawSip) -> None:
+    """Read the BYE that comes, and answer it."""
+    first, *lines = raw.request().split("\r\n")
+    assert first.startswith("BYE ")
+    same = [line for line in lines if line.lower().startswith(("via:", "from:", "to:", "call-id:", "cseq:"))]
+    raw.send("\r\n".join(["SIP/2.0 200 OK", *same, "Content-Length: 0", "", ""]).encode())
 
 
 def octets(server: Server, path: str) -> bytes:
@@ -169,16 +177,6 @@ def test_whichever_worker_is_asked_waits_for_lists_and_shows_the_calls_of_both(w
             call = by_call_id(server, name)["id"]
             for _ in range(4):
                 assert server.get(f"/api/v1/calls/{call}/messages")["messages"][0]["summary"] == "INVITE"
-
-
-def test_hang_up_reaches_the_worker_that_has_the_call_whichever_is_asked(workers: Workers) -> None:
-    server = workers.server
-    for number, port in enumerate((*workers.sip, *workers.sip)):
-        with connected(port, server.ca) as raw:
-            call_up(raw, f"hung-up-{number}")
-            call = server.wait_for_call(f"hung-up-{number}@partner.example", "answered")["id"]
-            server.post(f"/api/v1/calls/{call}/hangup")
-            assert raw.request().startswith("BYE ")
 
 
 def test_a_worker_that_was_killed_is_back_on_its_own_port_and_the_other_kept_its_calls(tmp_path: Path) -> None:
