@@ -1,7 +1,7 @@
 """A store in a database: what happened survives a restart, and a database that is slow, full or away stops no call.
 
 Everything that is appended stands at once in a store in memory, from which live and recent calls are read, and waits for the one thread
-that writes (docs/decisions/0011, 0015). Older calls are read from the database, and so are the calls of other replicas, where several
+that writes (docs/decisions/0011, 0017). Older calls are read from the database, and so are the calls of other replicas, where several
 share it. A call is the same from either.
 """
 
