@@ -13,10 +13,9 @@ from tests.helm.chart import CASES, CHART, RELEASE, Helm, Rendered
 
 pytestmark = pytest.mark.partners
 
-VERSIONS = ("1.25", "1.30", "1.37")
+VERSIONS = ("1.25", "1.37")
 FOREIGN = {"ServiceMonitor", "PrometheusRule", "Certificate"}
 """Kinds of the Prometheus operator and cert-manager: no schema of theirs comes with Kubernetes'."""
-POSTGRES = "store.url=postgresql://sbcsim@postgres/sbcsim"
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda path: path.stem.removesuffix("-values"))

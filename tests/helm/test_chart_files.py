@@ -87,7 +87,7 @@ def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def _test_call(server: Server, *ignored: str) -> subprocess.CompletedProcess[str]:
     api = f"http://127.0.0.1:{server.http_port}"
-    arguments = [f"127.0.0.1:{server.sip_port}", api, "0.5", "localhost", str(server.ca), *ignored]
+    arguments = [f"127.0.0.1:{server.sip_port}", api, "2", "localhost", str(server.ca), *ignored]
     command = [sys.executable, CHART / "files" / "place_a_call.py", *arguments]
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env={"PATH": path, "PYTHONPATH": str(ROOT)})
