@@ -80,6 +80,8 @@ class Joined:
         """Nothing is heard yet. `first`: who is there until the first heartbeat tells."""
         self._replicas = replicas
         self._first = first
+        self._names = {replicas.member.name}
+        """Those that this process has had: a new one only when it was taken for lost, and somebody else has its name by now."""
         self._reactor = reactor
         self._asks = 0
         self._asked: dict[int, set[str]] = {}
@@ -95,6 +97,7 @@ class Joined:
         """Told our name when the others had taken us for lost."""
         replicas.on_order = self._ordered
         replicas.on_left = lambda replica, ours: self._guarded("on_left", lambda: self.on_left(replica.name, ours))
+        replicas.on_trouble = self._troubled
         replicas.on_rejoined = lambda member: self._guarded("on_rejoined", lambda: self._rejoined(member.name))
 
     @property
@@ -145,8 +148,8 @@ class Joined:
         """Give the replica that owns what is marked with this name; None: this process. Raises OwnerGone."""
         if replica in ("", self.name):
             return None
-        found = next((one for one in self.listed() if one.name == replica), None)
-        if found is None or found.state is not ReplicaState.LIVE:
+        found = next((one for one in self.listed() if one.name == replica and one.state is ReplicaState.LIVE), None)
+        if found is None and replica not in self._names:
             raise OwnerGone(replica)
         return found
 
@@ -226,8 +229,15 @@ class Joined:
             for what, data in self.standing():
                 self.order(newcomer, what, data)
 
+    def _troubled(self, trouble: str) -> None:
+        if trouble:
+            self._log.warn("the other replicas cannot be heard, nor can this one: {trouble}", trouble=trouble)
+        else:
+            self._log.info("the replicas can hear each other again")
+
     def _rejoined(self, name: str) -> None:
         self._log.warn("the other replicas had taken this one for lost and ended its calls; it is there again, as {name}", name=name)
+        self._names.add(name)
         self.on_renamed(name)
 
 
@@ -271,7 +281,9 @@ def registered(settings: Settings, database: Database, told: Mapping[str, Any], 
     except FAILURES as error:
         raise StoreError(database.sentence(error)) from None
     turn: Turn = reactor.callFromThread
-    return Joined(Replicas(database.connect, member, turn, replica_options(settings), LostCalls(limits)), reactor, first)
+    return Joined(
+        Replicas(database.connect, member, turn, replica_options(settings), LostCalls(limits), sentence=database.sentence), reactor, first
+    )
 
 
 def _listing(database: Database, own: str) -> list[Replica]:

@@ -75,6 +75,7 @@ class Listeners:
         self.on_order: Callable[[Order], None] = lambda order: None
         self.on_left: Callable[[Replica, bool], None] = lambda replica, ours: None
         self.on_rejoined: Callable[[Member], None] = lambda member: None
+        self.on_trouble: Callable[[str], None] = lambda trouble: None
 
 
 class Lookout:
@@ -130,7 +131,8 @@ class Lookout:
         except Exception as error:  # whatever it is: the calls go on, and `trouble` says what is wrong
             self._failed(error, now)
             return self._pause
-        self.trouble, self._pause = "", FIRST_PAUSE
+        self._set_trouble("")
+        self._pause = FIRST_PAUSE
         return pause
 
     def finish(self) -> None:
@@ -149,13 +151,20 @@ class Lookout:
         self._let_go()
 
     def _failed(self, error: Exception, now: float) -> None:
-        self.trouble = self._sentence(error)
+        self._set_trouble(self._sentence(error) or repr(error))
         if not _is_busy(error):
             self._wellness.failed()
         self._closing.clear()  # who closes them is asked again
         self._let_go()
         self._retry_at = now + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE, self._options.lost_seconds / 4)  # others may be back sooner, and judge
+
+    def _set_trouble(self, trouble: str) -> None:
+        """Note how it is, and tell when it begins and when it is over."""
+        changed = bool(trouble) != bool(self.trouble)
+        self.trouble = trouble
+        if changed:
+            self._tell(lambda: self.listeners.on_trouble(trouble))
 
     def _let_go(self) -> None:
         line, self.line = self.line, None

@@ -110,6 +110,15 @@ class Replicas:
     def on_rejoined(self, listener: Callable[[Member], None]) -> None:
         self._lookout.listeners.on_rejoined = listener
 
+    @property
+    def on_trouble(self) -> Callable[[str], None]:
+        """Told `trouble` when it begins, and an empty text when it is over."""
+        return self._lookout.listeners.on_trouble
+
+    @on_trouble.setter
+    def on_trouble(self, listener: Callable[[str], None]) -> None:
+        self._lookout.listeners.on_trouble = listener
+
     def start(self) -> None:
         """Begin to look after the others."""
         self._thread.start()

@@ -285,6 +285,8 @@ def test_a_database_that_cannot_be_had_is_told_and_tried_again(database: Databas
     member = register(database.connect, "pod-a", {})
     one = turned(database, "pod-b")
     late = Turned(Lookout(connect, member, OPTIONS, LostCalls(), lambda call: call()))
+    told = list[str]()
+    late.lookout.listeners.on_trouble = told.append
     pauses = [late.lookout.step(now) for now in (100.0, 101.0, 103.0, 107.0, 120.0, 140.0, 160.0)]
     assert late.lookout.trouble == "the server closed the connection"
     assert pauses == sorted(pauses)
@@ -294,4 +296,5 @@ def test_a_database_that_cannot_be_had_is_told_and_tried_again(database: Databas
     late.order("pod-b", "hang-up")
     one.step(BEAT)
     assert late.lookout.trouble == ""
+    assert told == ["the server closed the connection", ""]
     assert [order.what for order in one.orders] == ["hang-up"]
