@@ -301,8 +301,10 @@ class Service:
 
     @property
     def _seed(self) -> str:
-        """Where chance comes from, each worker's own: two with the same would give calls of two workers one id."""
+        """Where chance comes from, each worker's and replica's own: two with the same would give calls of two processes one id."""
         seed = self.settings.sip.seed
+        if seed and self.worker is None and self.fellows.name:
+            return f"{seed} of {self.fellows.name}"
         return seed if not seed or self.worker is None else f"{seed} of worker {self.worker.share.number}"
 
     def _identities(self) -> dict[str, tuple[str, int]]:

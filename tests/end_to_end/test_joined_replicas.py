@@ -90,6 +90,25 @@ def test_a_call_of_one_is_listed_by_the_other_with_its_owner_and_hung_up_there(p
     assert ask(pair.two, "POST", f"/api/v1/calls/{call}/hangup")[1]["code"] == "call-not-live"
 
 
+def test_a_call_is_given_back_by_the_other_and_the_partner_s_word_is_taken_there(pair: Pair) -> None:
+    with connected(pair.one.sip_port, pair.one.ca) as raw:
+        call = pair.call(pair.one, raw, "given-back")
+        assert ask(pair.two, "POST", f"/api/v1/calls/{call}/partner", {"customerAlive": True})[1]["code"] == "not-escalated"
+        assert ask(pair.two, "POST", f"/api/v1/calls/{call}/escalate", {"mode": "bye", "why": "asked at two"})[0] == 202
+        assert raw.request().startswith("BYE ")
+    pair.two.wait_for_call("given-back@partner.example", "ended")
+    assert ask(pair.two, "POST", f"/api/v1/calls/{call}/partner", {"customerAlive": True, "text": "she holds"})[0] == 200
+    wait_until(lambda: check(pair.two, call).get("customerAlive") is True, "the owner has taken the word, and the other one shows it")
+    assert check(pair.one, call) == check(pair.two, call)
+
+
+def check(server: Server, call: str) -> dict[str, Any]:
+    """What is known of the customer of a call that was given back."""
+    escalation: dict[str, Any] = server.get(f"/api/v1/calls/{call}")["escalation"]
+    assert escalation["why"] == "asked at two"
+    return dict(escalation.get("check") or {})
+
+
 def test_faults_set_at_one_strike_at_the_other_and_a_count_is_that_of_both(pair: Pair) -> None:
     assert ask(pair.one, "PUT", "/api/v1/faults/once", {"type": "busy", "count": 2})[0] == 200
     assert [fault["name"] for fault in pair.two.get("/api/v1/faults")["faults"]] == ["once"]
