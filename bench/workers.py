@@ -57,7 +57,7 @@ class Crew:
     def round(self, calls: int, busy: int) -> Cost:
         """Place so many calls at each of the first `busy` workers, some at one, then some at the next.
 
-        Not one by one: with every call the other process would have to fill the processor's caches anew, which it has not to on its own core.
+        Not one by one: with every call the other process would have to fill the processor's caches anew, as it need not on its own core.
         """
         before = [cpu_seconds(pid) for pid in self._pids]
         for _ in range(calls // IN_A_ROW):
