@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sbc_sim.cli import main
 from sbc_sim.settings import PortRange, Settings, SettingsError, load
 from sbc_sim.worker_plan import Share, all_ports, shares
 
@@ -87,3 +88,10 @@ def test_partners_are_told_the_ports_of_all_workers() -> None:
 
 def test_one_worker_is_what_there_is_without_the_setting() -> None:
     assert Settings().workers.count == 1
+
+
+def test_config_check_refuses_what_the_workers_cannot_share(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["config", "check", "--workers-count", "2", "--media-ports", "31000-31001"])
+    assert ended.value.code == 2
+    assert "media.ports (flag --media-ports): 31000-31001 is too few for 2 workers" in capsys.readouterr().err

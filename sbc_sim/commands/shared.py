@@ -103,6 +103,10 @@ def loaded(ctx: click.Context, files: bool = False) -> Loaded:
             from sbc_sim.agent_files import check_agents
 
             check_agents(found)
+            if found.settings.workers.count > 1:
+                from sbc_sim.worker_plan import shares
+
+                shares(found.settings, found.origins)
         return found
     except SettingsError as error:
         raise Unusable(str(error)) from None
