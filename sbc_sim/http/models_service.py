@@ -206,6 +206,8 @@ class Problem(Out):
     instance: str | None = None
     limit: int | None = Field(None, description="The bound that was passed, in octets.")
     member: str | None = Field(None, description="The member of the body that makes no sense.")
+    replica: str | None = Field(None, description="The replica that has, or had, what was asked for.")
+    address: str | None = Field(None, description="Address of that replica's HTTP interface, as far as it is known.")
     seen: list["Near"] | None = Field(None, description="Calls that fitted what was waited for, but did not get that far.")
 
 
