@@ -367,9 +367,10 @@ def _replicas(gauges: Gauges) -> Iterator[GaugeMetricFamily | CounterMetricFamil
 
 def _store_health(health: StoreHealth) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
     yield _gauge("store_file_bytes", "Size of the file, 0 without one", health.file_octets)
-    yield _gauge("store_waiting_entries", "Journal entries that are not on disk yet", health.waiting)
-    yield _counter("store_lost_entries", "Journal entries that found no room while the disk failed", health.lost)
-    yield _gauge("store_degraded", "1 while what happens cannot be written to the disk", float(bool(health.trouble)))
+    yield _gauge("store_waiting_entries", "Journal entries that are not on disk, or in the database, yet", health.waiting)
+    yield _counter("store_lost_entries", "Journal entries that found no room while the disk or the database failed", health.lost)
+    yield _gauge("store_degraded", "1 while what happens cannot be written to the disk or the database", float(bool(health.trouble)))
+    yield _counter("store_missed", "Times that other replicas wrote more than could be told to pages and waiting clients", health.missed)
 
 
 _PACKETS = (

@@ -263,8 +263,8 @@ class KeptStore:
         """Whether what is appended also survives."""
         counts = self._queue.counts
         trouble = self._writing.trouble or self._slowness(counts.waiting)
-        octets = counts.totals.file_octets
-        return StoreHealth(self._database.kind, not trouble, trouble, counts.waiting, counts.lost, octets, self._unreadable)
+        octets, missed = counts.totals.file_octets, self._feed.missed if self._feed is not None else 0
+        return StoreHealth(self._database.kind, not trouble, trouble, counts.waiting, counts.lost, octets, self._unreadable, missed)
 
     @property
     def newest(self) -> int:

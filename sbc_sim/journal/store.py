@@ -108,6 +108,9 @@ class StoreHealth:
     unreadable: str = ""
     """One sentence with the cure when older calls could not be read the last time: lists are short, and traces are missing."""
 
+    missed: int = 0
+    """How often other replicas wrote more than could be told to who listens to all."""
+
     @property
     def told(self) -> str:
         """The one sentence for people: that calls are lost from now on weighs more than that old ones cannot be read."""

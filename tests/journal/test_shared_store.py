@@ -348,6 +348,7 @@ def test_who_falls_too_far_behind_is_told_that_something_was_missed(together: To
     flushed(two)
     together.turns.until(lambda: missed, "something is missed")
     assert len(heard) < 500
+    together.turns.until(lambda: one.health().missed, "it is counted")
     names = (f"later {number}" for number in itertools.count())
 
     def later_is_heard() -> bool:
