@@ -22,8 +22,8 @@ NAMES = {
     "rule_results_total": ["rule", "status"], "rejections_total": ["code", "rule"], "srtp_packets_total": ["direction", "result"],
     "rtp_lost_packets_total": [], "rtp_jitter_seconds": [], "media_ports_in_use": [], "media_ports_limit": [], "uui_bytes": [],
     "faults_active": ["type"], "store_calls": [], "store_size_bytes": [], "reactor_lag_seconds": [],
-    "store_dropped_entries_total": [], "store_file_bytes": [], "store_waiting_entries": [], "store_lost_entries_total": [], "store_missed_total": [],
-    "store_degraded": [], "telephony_requests_total": ["operation", "code"],
+    "store_dropped_entries_total": [], "store_file_bytes": [], "store_waiting_entries": [], "store_lost_entries_total": [],
+    "store_missed_total": [], "store_degraded": [], "telephony_requests_total": ["operation", "code"],
     "hep_packets_total": ["result"], "options_sent_total": ["result"], "internal_errors_total": [],
     "media_datagrams_refused_total": ["reason"],
 }  # fmt: skip
