@@ -202,6 +202,14 @@ def test_the_disruption_budget_speaks_what_the_cluster_speaks(helm: Helm, kubern
     assert rendered.one("PodDisruptionBudget")["apiVersion"] == group
 
 
+@pytest.mark.parametrize(("sets", "said"), [((), False), (("replicas=3", "store.url=postgresql://sbcsim@postgres/sbcsim"), True)])
+def test_a_missing_replica_is_an_alert_where_there_are_several(helm: Helm, sets: tuple[str, ...], said: bool) -> None:
+    [group] = helm.template("metrics.prometheusRule.enabled=true", *sets).one("PrometheusRule")["spec"]["groups"]
+    alerts = {rule["alert"]: rule["expr"] for rule in group["rules"]}
+    assert alerts["SbcSimDown"] == 'up{namespace="voice",service="sbc-sim-http"} == 0'
+    assert ("SbcSimReplicaMissing" in alerts) == said
+
+
 def test_without_a_token_the_page_goes_by_the_names_of_its_service(helm: Helm, tmp_path: Path) -> None:
     hosts = _settings_of(helm.template("http.auth=none"), tmp_path).http.hosts
     assert {"sbc-sim-http", "sbc-sim-http.voice.svc"} <= set(hosts)

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,11 +60,11 @@ def _metrics(text: str) -> set[str]:
     return {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"sbc_sim_[a-z_]+", text)}
 
 
-def test_dashboard_and_alerts_ask_for_metrics_that_there_are(plain_server: Server) -> None:
+def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
+    """docs/metrics.md is made from the metrics themselves, those of shared stores included; `make check` holds it."""
     asked = _metrics((CHART / "files" / "dashboard.json").read_text()) | _metrics((CHART / "files" / "alerts.yaml").read_text())
-    with urllib.request.urlopen(f"http://127.0.0.1:{plain_server.http_port}/metrics", timeout=30) as answer:
-        told = _metrics(answer.read().decode())
-    assert asked
+    told = _metrics((ROOT / "docs" / "metrics.md").read_text())
+    assert len(asked) > 15
     assert not asked - told
 
 
