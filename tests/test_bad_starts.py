@@ -19,6 +19,8 @@ import pytest
 
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import Flaw
+from sbc_sim.service import Service
+from sbc_sim.settings import load
 from tests.end_to_end.clients.call import ECHO_UUI
 from tests.end_to_end.clients.conversation import Conversation, wait_until
 from tests.end_to_end.raw_sip import connected, invite, request
@@ -146,6 +148,24 @@ def test_a_certificate_that_has_expired_is_3_and_wants_a_renewed_one(tmp_path: P
     line = refusal(tmp_path, CANNOT_RUN, **own_certificate(tmp_path, Flaw.EXPIRED))
     said = rf"sbc-sim: the certificate in {tmp_path}/own.pem expired on [-\d]+ [\d:]+ UTC: put a renewed one there"
     assert re.fullmatch(said, line), line
+
+
+def test_a_certificate_that_expires_while_it_runs_ends_readiness_with_the_reason(tmp_path: Path) -> None:
+    from twisted.internet import reactor
+
+    flags = {"tls.cert_file": "TLS__CERT_FILE", "tls.key_file": "TLS__KEY_FILE"}
+    own = own_certificate(tmp_path)
+    settings = load({key: own[name] for key, name in flags.items()}, {}, default_file=tmp_path / "none").settings
+    service = Service(settings, reactor, "0")
+    try:
+        service._running = True
+        assert service._unready() == []
+        expires = service.credentials.not_after.timestamp()
+        service.clock = lambda: expires + 1
+        [why] = service._unready()
+        assert re.fullmatch(r"the server certificate expired on [-\dT:.]+Z: renew it \(tls\.cert_file\), and start again", why), why
+    finally:
+        service.store.close()
 
 
 def test_a_key_of_another_certificate_is_3_and_names_both_files(tmp_path: Path) -> None:
