@@ -86,8 +86,10 @@ def settings_of(name: str, url: str, certs: Path) -> dict[str, str]:
         "REPLICAS__NAME": name,
         "TLS__DIR": str(certs),
         "LIMITS__CALLS": "2000",
+        "LIMITS__MEDIA_TIMEOUT_SECONDS": "600",  # nobody sends any
         "LIMITS__CALLS_PER_SECOND": "2000",
         "CAPTURE__ENABLED": "false",
+        "LOG__LEVEL": "error",
     }
 
 
@@ -124,7 +126,7 @@ async def until(wanted: Callable[[], bool], what: str) -> None:
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while not await asyncio.to_thread(wanted):
         assert asyncio.get_running_loop().time() < deadline, f"{what}: not within {PATIENCE:.0f} s"
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.5)
 
 
 async def until_known(server: Server, calls: Iterable[Placed], state: str) -> None:
