@@ -358,6 +358,22 @@ def test_who_falls_too_far_behind_is_told_that_something_was_missed(together: To
     together.turns.until(later_is_heard, "what comes afterwards is heard")
 
 
+def test_of_what_others_write_only_the_kinds_that_are_wanted_just_now_are_told(together: Together) -> None:
+    one, two = together.join("one"), together.join("two")
+    wanted = {Kind.ATTEMPT}
+    heard: list[tuple[Kind, str | None]] = []
+    one.subscribe(lambda entry: heard.append((entry.kind, entry.call)), others=lambda: frozenset(wanted))
+    start(two, "not-wanted")
+    end(two, "not-wanted")
+    two.append(Entry(time.time(), Kind.ATTEMPT, None, {"id": "a"}))
+    together.turns.until(lambda: heard, "something is heard")
+    wanted.add(Kind.CALL_ENDED)
+    start(two, "wanted")
+    end(two, "wanted")
+    together.turns.until(lambda: len(heard) == 2, "what is wanted by now is heard")
+    assert heard == [(Kind.ATTEMPT, None), (Kind.CALL_ENDED, "wanted")]
+
+
 def test_a_listener_that_is_slow_holds_up_no_writer(together: Together) -> None:
     one, two = together.join("one"), together.join("two")
     one.subscribe(lambda entry: None, others=True)
