@@ -20,13 +20,14 @@ from twisted.logger import Logger
 from sbc_sim.addresses import Addresses
 from sbc_sim.calls.faults import BadFault
 from sbc_sim.calls.rehearsals import TooMany
-from sbc_sim.journal.database import FAILURES, Database, Turn
+from sbc_sim.journal.database import FAILURES, Database
 from sbc_sim.journal.lost import LostCalls
 from sbc_sim.journal.owners import DONE, NEWCOMER, OwnerGone, TooManyOrders
 from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.replica import MOST_NAME, Order, Replica, ReplicaOptions, ReplicaState
 from sbc_sim.journal.replica_rows import ReplicaRows
 from sbc_sim.journal.replicas import Replicas, register
+from sbc_sim.journal.share import Turn
 from sbc_sim.journal.store import StoreError
 from sbc_sim.net.faulting import HITS
 from sbc_sim.net.pem_files import CertificateError

@@ -7,7 +7,7 @@ announcement) is a method of `Database` or `Connection`. journal/opening has SQL
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 
@@ -134,10 +134,6 @@ class Database(Protocol):
 
     def free(self) -> None:
         """Let others in."""
-
-
-Turn = Callable[[Callable[[], None]], None]
-"""Has something done on the thread of the calls (`reactor.callFromThread`)."""
 
 
 def newest_name(replica: str) -> str:

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sbc_sim.journal.database import Turn
 from sbc_sim.journal.entries import Entry, Kind
+
+Turn = Callable[[Callable[[], None]], None]
+"""Has something done on the thread of the calls (`reactor.callFromThread`)."""
 
 SLOT_BITS = 10
 SLOTS = 1 << SLOT_BITS
