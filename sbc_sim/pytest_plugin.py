@@ -31,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sbc-sim-artifacts", metavar="DIR", help="Keep captures, reports, ladders and the simulator's log of failed tests there."
     )
     group.addoption(
+        "--sbc-sim-timeout", metavar="SECONDS", type=float, default=15.0, help="How long is waited where a test does not say: 15 s."
+    )
+    group.addoption(
         "--sbc-sim-set", action="append", default=[], metavar="KEY=VALUE", help="A setting of every simulator, rules.profile=extended say."
     )
 
@@ -53,7 +56,8 @@ def make_sbc_sim(
     """Start one more simulator: make_sbc_sim({"uui.over_limit": "refuse"}). It ends with the session, or with its `with` block."""
     from sbc_sim.testing.reporting import Running
 
-    running = pytestconfig.stash[RUNNING] = Running(tmp_path_factory, {**sbc_sim_settings, **_given(pytestconfig)})
+    settings = {**sbc_sim_settings, **_given(pytestconfig)}
+    running = pytestconfig.stash[RUNNING] = Running(tmp_path_factory, settings, pytestconfig.getoption("sbc_sim_timeout"))
     yield running.start
     pytestconfig.stash[RUNNING] = None
     running.stop()

@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sbc_sim.client import Client, Json
+from sbc_sim.client import Json
 from sbc_sim.testing import telling
+from sbc_sim.testing.asking import WatchedClient
 from sbc_sim.testing.awaiting import Patience, in_thread
 from sbc_sim.testing.verdict import Finding, Verdict, verdict_of
 
 __tracebackhide__ = True  # a failure is shown at the line of the test, not here
-VERDICT_SECONDS = 15.0
-"""Longest wait for the last word of the rules on a call that is over."""
 LOOK = 0.05
 """Seconds between two looks at a verdict."""
 STATES = ("ringing", "answered", "ended", "rejected")
@@ -38,7 +37,7 @@ class CallFailed(AssertionError):
 class Call:
     """One call. What its attributes tell is as it was when the call was read; `refresh` reads it anew, `verdict` and `ladder` always do."""
 
-    def __init__(self, client: Client, data: Json) -> None:
+    def __init__(self, client: WatchedClient, data: Json) -> None:
         """`data` as GET /api/v1/calls/{id} tells it."""
         self._client = client
         self.data = data
@@ -162,7 +161,7 @@ class Call:
 
     def rule(self, name: str) -> Finding:
         """Give what one rule says of it. Raises LookupError with the nearest rule there is."""
-        return self._settled(Patience(VERDICT_SECONDS if self.over else 0.0)).rule(name)
+        return self._settled(Patience(self._client.patience if self.over else 0.0)).rule(name)
 
     def ladder(self, width: int = 100) -> str:
         """Draw its messages as text, 80 to 120 columns wide."""
@@ -201,11 +200,11 @@ class Call:
 
         `ignore`: rules that may be broken, as "SBC-UUI-024" or "SBC-MEDIA-*". The call must be over, since the last rules judge its end.
         """
-        self._check(ignore, strict, Patience(VERDICT_SECONDS))
+        self._check(ignore, strict, Patience(self._client.patience))
 
     async def assert_passed_async(self, ignore: Iterable[str] = (), strict: bool = False) -> None:
         """As `assert_passed`, for asynchronous tests."""
-        await in_thread(lambda patience: self._check(ignore, strict, patience), VERDICT_SECONDS)
+        await in_thread(lambda patience: self._check(ignore, strict, patience), self._client.patience)
 
     def assert_rule(self, name: str, status: str = "pass") -> Finding:
         """See that one rule says `status`, and give its finding. Raises CallFailed with the finding and the ladder."""
@@ -235,13 +234,13 @@ class Call:
         self.data = self._client.call(self.id)
         return self
 
-    def wait(self, state: str = "ended", timeout: float = 15.0) -> Call:
+    def wait(self, state: str = "ended", timeout: float | None = None) -> Call:
         """Wait until it is so far, and read it anew; `timeout` in seconds. Raises CallFailed with its ladder."""
-        return self._wait(state, Patience(timeout))
+        return self._wait(state, Patience(self._client.seconds(timeout)))
 
-    async def wait_async(self, state: str = "ended", timeout: float = 15.0) -> Call:
+    async def wait_async(self, state: str = "ended", timeout: float | None = None) -> Call:
         """As `wait`, for asynchronous tests."""
-        return await in_thread(lambda patience: self._wait(state, patience), timeout)
+        return await in_thread(lambda patience: self._wait(state, patience), self._client.seconds(timeout))
 
     def hang_up(self) -> Call:
         """End it with BYE from the simulator's side, and wait until it is over."""

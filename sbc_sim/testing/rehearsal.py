@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sbc_sim.client import Client, Json
+from sbc_sim.client import Json
+from sbc_sim.testing.asking import WatchedClient
 from sbc_sim.testing.awaiting import Patience, in_thread
 from sbc_sim.testing.telling import plain
 
@@ -21,7 +22,7 @@ class RehearsalFailed(AssertionError):
 class Rehearsal:
     """One rehearsal. Its attributes are as of the last look; `refresh` looks again."""
 
-    def __init__(self, client: Client, data: Json) -> None:
+    def __init__(self, client: WatchedClient, data: Json) -> None:
         """`data` as GET /api/v1/rehearsals/{id} tells it."""
         self._client = client
         self.data = data
@@ -61,13 +62,13 @@ class Rehearsal:
         self.data = self._client.get(f"/api/v1/rehearsals/{self.id}")
         return self
 
-    def wait(self, timeout: float = 60.0) -> Rehearsal:
-        """Wait for its end; `timeout` in seconds. Raises RehearsalFailed with what is missing."""
-        return self._wait(Patience(timeout))
+    def wait(self, timeout: float | None = None) -> Rehearsal:
+        """Wait for its end; `timeout` in seconds, four times that of a call unless said. Raises RehearsalFailed with what is missing."""
+        return self._wait(Patience(self._seconds(timeout)))
 
-    async def wait_async(self, timeout: float = 60.0) -> Rehearsal:
+    async def wait_async(self, timeout: float | None = None) -> Rehearsal:
         """As `wait`, for asynchronous tests."""
-        return await in_thread(self._wait, timeout)
+        return await in_thread(self._wait, self._seconds(timeout))
 
     def assert_passed(self) -> None:
         """See that every step passed. Raises RehearsalFailed."""
@@ -95,6 +96,9 @@ class Rehearsal:
         for step in self.steps:
             lines += [f"  {step.get('state', ''):<8} {step.get('id')}", *(f"             {plain(why)}" for why in _whys(step))]
         return "\n".join(lines)
+
+    def _seconds(self, timeout: float | None) -> float:
+        return 4 * self._client.patience if timeout is None else timeout
 
     def _wait(self, patience: Patience) -> Rehearsal:
         while not self.refresh().over:

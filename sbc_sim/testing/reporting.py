@@ -30,17 +30,18 @@ KEPT = (".pcapng", ".html", ".txt", ".json")
 class Running:
     """The simulators of one test session."""
 
-    def __init__(self, folders: Any, settings: Mapping[str, object]) -> None:
-        """`folders` makes folders as pytest's TempPathFactory does; `settings` hold for all."""
+    def __init__(self, folders: Any, settings: Mapping[str, object], timeout: float) -> None:
+        """`folders` makes folders as pytest's TempPathFactory does; `settings` hold for all; `timeout` of waits, seconds."""
         self._folders = folders
         self._settings = settings
+        self._timeout = timeout
         self._all: list[tuple[SbcSim, Instance]] = []
         self._begun = time.time()
 
     def start(self, settings: Mapping[str, object] | None = None) -> SbcSim:
         """Start one more; its `settings` go before those of the session."""
         instance = Instance(self._folders.mktemp("sbc-sim"), {**self._settings, **(settings or {})})
-        simulator = SbcSim(instance)
+        simulator = SbcSim(instance, self._timeout)
         self._all.append((simulator, instance))
         return simulator
 

@@ -8,18 +8,19 @@ def test_my_sbc_places_a_good_call(sbc_sim):
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, TypeVar
+from typing import Any
 
-from sbc_sim.client import ApiError, Client, Json, Progress, Unreachable
+from sbc_sim.client import ApiError, Json
 from sbc_sim.testing import telling
+from sbc_sim.testing.asking import PATIENCE, WatchedClient
 from sbc_sim.testing.awaiting import Patience, in_thread
 from sbc_sim.testing.call import LOOK, Call, CallFailed
 from sbc_sim.testing.faults import Faults
-from sbc_sim.testing.instance import Died, Home
+from sbc_sim.testing.instance import Home
 from sbc_sim.testing.rehearsal import Rehearsal
 
 __tracebackhide__ = True  # a failure is shown at the line of the test, not here
@@ -29,7 +30,6 @@ HANG_UP_SECONDS = 0.5
 """Longest wait for the end of calls that a test left up: a partner that is gone by then answers no BYE, and nothing hangs on it."""
 ECHO = {"orgId": "echo-test-org", "scrt2Domain": "afv-wss-echo:7442"}
 """Content that asks for the echo of the connectivity test, with the settings as they come."""
-T = TypeVar("T")
 MATCH = ("uui", "to", "from", "sipCallId", "region", "partner", "direction", "scenario")
 
 
@@ -37,42 +37,11 @@ class NoSuchCall(AssertionError):
     """The call that was waited for did not come; the message tells what came instead."""
 
 
-class WatchedClient(Client):
-    """Asks a simulator of our own, and knows when it has died."""
-
-    def __init__(self, instance: Home, timeout: float = 30.0) -> None:
-        """`instance` runs; `timeout` of one answer in seconds."""
-        super().__init__(instance.api, instance.token, timeout, environment={})
-        self._instance = instance
-
-    def ladder(self, call: str, width: int = 100) -> str:
-        """See Client."""
-        return self._plainly(lambda: super(WatchedClient, self).ladder(call, width))
-
-    def download(self, path: str, target: BinaryIO, progress: Progress | None = None) -> int:
-        """See Client."""
-        return self._plainly(lambda: super(WatchedClient, self).download(path, target, progress))
-
-    def _json(self, method: str, path: str, body: bytes | None, patience: float | None) -> Json:
-        return self._plainly(lambda: super(WatchedClient, self)._json(method, path, body, patience))
-
-    def _plainly(self, ask: Callable[[], T]) -> T:
-        """Ask. What goes wrong is told without the way through the client, which says nothing to the reader of a test report."""
-        failure: ApiError | Died
-        try:
-            return ask()
-        except Unreachable as error:
-            failure = self._instance.obituary() or error
-        except ApiError as error:
-            failure = error
-        raise failure.with_traceback(None) from None
-
-
 class SbcSim:
     """One running simulator. All its calls block for milliseconds, but those that wait; these have a twin that ends in ``_async``."""
 
-    def __init__(self, instance: Home) -> None:
-        """`instance` is started when it is not."""
+    def __init__(self, instance: Home, timeout: float = PATIENCE) -> None:
+        """`instance` is started when it is not; `timeout`: longest wait where a test does not say another, seconds."""
         self.instance = instance
         """The process with its folder, log and pid; or the container."""
         self.after = BEFORE_ALL
@@ -81,7 +50,7 @@ class SbcSim:
         """True once it was ended on purpose."""
         if not instance.alive:
             instance.start()
-        self.client: Client = WatchedClient(instance)
+        self.client = WatchedClient(instance, timeout)
         """The HTTP client of its API, for all that this handle has no word for."""
         self._sip_host, _, port = str(self.client.info()["sip"]["advertised"]).rpartition(":")
         self.sip_port = int(port)
@@ -171,16 +140,16 @@ class SbcSim:
         direction: str | None = None,
         scenario: str | None = None,
         state: str = "ended",
-        timeout: float = 15.0,
+        timeout: float | None = None,
         after: Call | None = None,
     ) -> Call:
-        """Wait for a call of this test by what it is, and give it; `timeout` in seconds. Raises NoSuchCall, which tells what came instead.
+        """Wait for a call of this test by what it is, and give it; `timeout` in seconds. Raises NoSuchCall, telling what came instead.
 
         `uui`: fields that must be in its User-to-User, or the value; `to`, `from_`: numbers or whole URIs; `state`: ringing, answered,
         ended or rejected (what is past a state has reached it). Of several that fit the earliest is given; `after` looks behind another.
         """
         match = _match(uui, to, from_, sip_call_id, region, partner, direction, scenario)
-        return self._wait(match, state, after, Patience(timeout))
+        return self._wait(match, state, after, Patience(self.client.seconds(timeout)))
 
     async def wait_for_call_async(
         self,
@@ -194,19 +163,19 @@ class SbcSim:
         direction: str | None = None,
         scenario: str | None = None,
         state: str = "ended",
-        timeout: float = 15.0,
+        timeout: float | None = None,
         after: Call | None = None,
     ) -> Call:
         """As `wait_for_call`, for asynchronous tests: the event loop goes on, and whoever is cancelled waits no more."""
         match = _match(uui, to, from_, sip_call_id, region, partner, direction, scenario)
-        return await in_thread(lambda patience: self._wait(match, state, after, patience), timeout)
+        return await in_thread(lambda patience: self._wait(match, state, after, patience), self.client.seconds(timeout))
 
-    def wait_for_attempt(self, timeout: float = 15.0) -> Json:
+    def wait_for_attempt(self, timeout: float | None = None) -> Json:
         """Wait for a connection that fails before it can carry a call, a TLS handshake that is broken off say; give the newest."""
-        patience = Patience(timeout)
+        patience = Patience(self.client.seconds(timeout))
         while not (found := self.attempts()):
             if not patience.left:
-                raise NoSuchCall(telling.missed("connection that failed", timeout, self._calls(), {}, [], self.outside()))
+                raise NoSuchCall(telling.missed("connection that failed", patience.seconds, self._calls(), {}, [], self.outside()))
             patience.pause(LOOK)
         return found[-1]
 

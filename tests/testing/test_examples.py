@@ -31,6 +31,8 @@ def test_the_example_suite_passes(tmp_path: Path) -> None:
         "sbc_sim",
         "-p",
         "asyncio",
+        "--sbc-sim-timeout",
+        "100",
         "--basetemp",
         str(tmp_path / "t"),
     ]

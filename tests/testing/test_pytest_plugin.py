@@ -150,7 +150,19 @@ def run(folder: Path, suite: str, *arguments: str, **environment: str) -> Run:
     (folder / "test_suite.py").write_text(PREFACE + suite, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n", encoding="utf-8")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SBC_SIM_"))}
-    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "--basetemp", str(folder / "tmp"), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        "--basetemp",
+        str(folder / "tmp"),
+        "--sbc-sim-timeout",
+        "100",
+        *arguments,
+    ]
     command += [word for plugin in PLUGINS for word in ("-p", plugin)]
     path = {"PYTHONPATH": str(ROOT), "COLUMNS": "160", "PYTHONUTF8": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", env={**clean, **path, **environment})

@@ -26,7 +26,7 @@ from tests.testing.signalling import call, dialling
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SbcSim]:
-    with SbcSim(Instance(tmp_path_factory.mktemp("handle"), {"escalation.check_seconds": 0.2})) as simulator:
+    with SbcSim(Instance(tmp_path_factory.mktemp("handle"), {"escalation.check_seconds": 0.2}), timeout=60) as simulator:
         yield simulator
 
 
@@ -240,7 +240,7 @@ def test_off_loopback_the_handle_knows_the_token(tmp_path: Path) -> None:
 
 
 def test_one_that_dies_is_told_with_its_log_and_comes_back_at_the_same_ports(tmp_path: Path) -> None:
-    with SbcSim(Instance(tmp_path)) as sim:
+    with SbcSim(Instance(tmp_path), timeout=60) as sim:
         call(sim)
         sim.wait_for_call()
         kill(sim)
@@ -292,5 +292,5 @@ def test_a_stop_is_a_clean_end(tmp_path: Path) -> None:
 def test_what_is_set_for_other_simulators_does_not_reach_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SBC_SIM_UUI__MISSING", "nonsense")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
-    with SbcSim(Instance(tmp_path)) as sim:
+    with SbcSim(Instance(tmp_path), timeout=60) as sim:
         assert sim.info["profile"] == "published"
