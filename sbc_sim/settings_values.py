@@ -121,7 +121,7 @@ ALL_SUITES: tuple[Suite, ...] = get_args(Suite)
 Suites: TypeAlias = Annotated[tuple[Suite, ...], BeforeValidator(words), Field(min_length=1)]
 
 
-_PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@")
+_PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@|([?&]password=)[^&\s]+")
 """One in a URL."""
 
 
@@ -132,7 +132,7 @@ def _store_url(url: str) -> str:
         return url
     if scheme not in ("postgresql", "postgres") or not rest.startswith("//") or len(rest) == 2:
         raise ValueError("write memory:, sqlite:FILE or postgresql://USER@HOST:PORT/DATABASE")
-    if _PASSWORD.search(url) or re.search(r"[?&]password=", url):
+    if _PASSWORD.search(url):
         raise ValueError("a password has no place in it, for it is shown: set store.password, or SBC_SIM_STORE__PASSWORD_FILE")
     return url
 
@@ -157,4 +157,8 @@ def shown(value: object) -> str:
         return ",".join(map(str, value))
     if isinstance(value, dict):
         return ",".join(f"{k}={v}" for k, v in value.items())
-    return _PASSWORD.sub(r"\1:***@", str(value)) if isinstance(value, str) else str(value)
+    return _PASSWORD.sub(_masked, str(value)) if isinstance(value, str) else str(value)
+
+
+def _masked(found: re.Match[str]) -> str:
+    return f"{found[2]}***" if found[2] else f"{found[1]}:***@"
