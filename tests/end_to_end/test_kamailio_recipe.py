@@ -44,9 +44,9 @@ def proxy(authority: trustme.CA, running_server: Server, tmp_path: Path) -> Iter
         for name, text in FILES.items():
             for theirs, ours in here.items():
                 text = text.replace(theirs, ours)
-            (home / name).write_text(text.replace("loadmodule", f'mpath="{kamailio.modules()}/"\nloadmodule', 1))
+            (home / name).write_text(text.replace("loadmodule", f'mpath="{(kamailio._modules() or home).parent}/"\nloadmodule', 1))
 
-    with kamailio.started(tmp_path, write) as proxy:
+    with kamailio.running(tmp_path, write) as proxy:
         yield proxy
 
 
