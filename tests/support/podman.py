@@ -132,7 +132,8 @@ def free_ports(host: str, media: int) -> tuple[int, int, str]:
     """Find ports of this machine: TCP for SIP, TCP for HTTP, and a range of UDP ports that begins with an even one."""
     with ExitStack() as held:
         sip, http = (held.enter_context(_tcp(host)).getsockname()[1] for _ in range(2))
-        for first in range(32000 + os.getpid() % 997 * 10, 60000, media):
+        # below what the system hands out to sockets that name no port (from 32768 on)
+        for first in range(21000 + os.getpid() % 997 * 10, 60000, media):
             first += first % 2
             with ExitStack() as range_, contextlib.suppress(OSError):
                 for port in range(first, first + media):
