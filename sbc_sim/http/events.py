@@ -243,12 +243,13 @@ class Events:
     def _begin(self, line: Line, last: str) -> Callable[[], None]:
         """Say from where on events come, and what was missed since `last`."""
         missed = self._missed(last)
+        if self._store.shared and not self._lines:
+            self._number += 1  # tells who comes back with an id from before
+            self._heard_all_since = self._number
         here = f"id: {self._boot}-{self._number}\n"
         if missed is None:
             missed = f"{here}event: resync\ndata: {{}}\n\n".encode()
         line.write(f"retry: 1000\n{'' if last else here}\n".encode() + missed)
-        if not self._lines:
-            self._heard_all_since = self._number
         self._lines[line] = None
         if self._breath is None:
             self._breath = self._clock.callLater(KEEP_ALIVE, self._breathe)

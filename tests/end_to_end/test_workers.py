@@ -25,6 +25,7 @@ from tests.end_to_end.clients.call import ECHO_UUI
 from tests.end_to_end.clients.conversation import wait_until
 from tests.end_to_end.raw_sip import connected
 from tests.end_to_end.server import PATIENT, ROOT, SETTINGS, Server, serving
+from tests.support.event_stream import following
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -171,6 +172,21 @@ def test_whichever_worker_is_asked_waits_for_the_calls_of_both(workers: Workers)
         for _ in range(4):  # each request comes to either worker
             owners = {workers.server.wait_for_call(f"{name}@partner.example", "answered")["replica"] for name in ("shown-1", "shown-2")}
             assert len(owners) == 2
+
+
+def test_events_tell_of_the_calls_of_both_whichever_worker_tells(workers: Workers) -> None:
+    server = workers.server
+    with following(server.http_port) as stream:
+        stream.opened()
+        with connected(workers.sip[0], server.ca) as one, connected(workers.sip[1], server.ca) as two:
+            call_up(one, "told-1")
+            call_up(two, "told-2")
+            missing = {"told-1@partner.example", "told-2@partner.example"}
+            for name, data in stream.events():
+                missing -= {data.get("sipCallId")} if name == "call.updated" and data["state"] == "answered" else set()
+                if not missing:
+                    break
+        assert not missing
 
 
 def answered_in(file: Path) -> int:

@@ -12,6 +12,7 @@ from twisted.internet.threads import blockingCallFromThread
 
 from sbc_sim.http import events as module
 from sbc_sim.journal.entries import Entry, Kind
+from sbc_sim.journal.memory import MemoryStore
 from tests.http.conftest import START, Lab, answered, ended, message, reactor, started
 from tests.support.event_stream import following
 
@@ -182,6 +183,25 @@ def test_an_id_that_the_ring_has_left_behind_says_so(make_lab: MakeLab, monkeypa
         assert next(stream.events())[0] == "resync"
     with following(lab.port, last=seen[-2]) as stream:
         assert next(stream.events())[1]["id"] == "c19"
+
+
+def test_where_others_write_too_who_comes_back_reads_anew_what_nobody_followed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryStore, "shared", True)  # what follows from it does not depend on who else is there
+    with following(lab.port) as stream:
+        stream.opened()
+        lab.tell(started("c1"))
+        stream.until("call.started")
+        before = stream.last
+    until_listening(lab, 0)
+    with following(lab.port, last=before) as stays:
+        assert next(stays.events())[0] == "resync"
+        lab.tell(started("c2"))
+        stays.until("call.started")
+        with following(lab.port, last=before) as late:
+            assert next(late.events())[0] == "resync"
+        lab.tell(started("c3"))
+        with following(lab.port, last=stays.last) as back:
+            assert names(back.until("call.started")) == ["call.started"]
 
 
 def test_reset_is_told(lab: Lab) -> None:
