@@ -121,8 +121,8 @@ def running(
     """Run a container until the block ends. It need not be ready, nor live long."""
     name = f"sbc-sim-test-{os.getpid()}-{next(_NUMBERS)}"
     variables = [word for pair in (settings or {}).items() for word in ("--env", "=".join(pair))]
-    podman("run", "--detach", "--name", name, *options, *variables, image, *words)
     try:
+        podman("run", "--detach", "--name", name, *options, *variables, image, *words)
         yield Container(podman, name)
     finally:
         podman("rm", "--force", "--time", "0", "--volumes", name, check=False)
