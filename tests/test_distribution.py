@@ -9,7 +9,6 @@ import sys
 import tarfile
 import venv
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,13 +58,13 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of programs of a new environment that holds the wheel and what it asks for."""
     place = tmp_path_factory.mktemp("clean") / "venv"
     venv.create(place, with_pip=True)
     programs = place / "bin"
     _run(programs / "pip", "install", "--quiet", "--constraint", _without_hashes(place.parent), wheel, cwd=place.parent)
-    yield programs
+    return programs
 
 
 def _without_hashes(folder: Path) -> Path:
