@@ -53,8 +53,8 @@ from sbc_sim.settings_values import (
     Pairs,
     Ports,
     Section,
-    Suites,
     StoreUrl,
+    Suites,
     Words,
     number,
 )
@@ -212,8 +212,8 @@ class Store(Section):
         description="Where calls are kept: `memory:`, `sqlite:FILE` to survive a restart, or `postgresql://USER@HOST:PORT/DATABASE`, which "
         "several replicas may share.",
     )
-    max_calls: int = Field(10_000, ge=1, description="Calls kept; the oldest go first.")
     password: SecretStr | None = Field(None, description="Password for PostgreSQL. Default: as libpq finds one (PGPASSWORD, ~/.pgpass).")
+    max_calls: int = Field(10_000, ge=1, description="Calls kept; the oldest go first.")
     max_bytes: int = Field(64 * 1024 * 1024, ge=65536, description="Octets kept in memory, about; the oldest calls go first.")
     max_file_bytes: int = Field(
         1024 * 1024 * 1024,
