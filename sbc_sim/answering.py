@@ -21,6 +21,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 
+from sbc_sim.building import MediaWithClock
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.memory import MemoryStore
@@ -40,7 +41,6 @@ from sbc_sim.rtp.endpoint import Endpoint
 from sbc_sim.rtp.leg import LegDescription
 from sbc_sim.rtp.play import EchoProof, PlayLeg
 from sbc_sim.rules.policy import Policy
-from sbc_sim.service import MediaWithClock
 from sbc_sim.sip.peer import TlsFailure
 
 STEM = "answer"

@@ -18,6 +18,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from sbc_sim.building import MediaWithClock
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.calls.production import is_production, not_dialled
 from sbc_sim.journal.entries import Entry, Kind
@@ -36,7 +37,6 @@ from sbc_sim.rtp.dtmf import Key
 from sbc_sim.rtp.leg import LegDescription
 from sbc_sim.rtp.play import EchoProof, PlayLeg
 from sbc_sim.rules.policy import Policy
-from sbc_sim.service import MediaWithClock
 from sbc_sim.sip.peer import TlsFailure
 
 QUIET_END = 0.7

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,19 +21,29 @@ from twisted.internet.task import LoopingCall, deferLater
 
 from sbc_sim.addresses import Ports, addresses, certificate_names, in_uri
 from sbc_sim.announcing import Announcement
+from sbc_sim.building import (
+    MediaWithClock,
+    connection_limits,
+    faulting_of,
+    hep_of,
+    media_of,
+    recordings_of,
+    rehearsing_of,
+    shown_of,
+    site_options,
+    token_of,
+)
 from sbc_sim.calls.agents import Agents
 from sbc_sim.calls.choosing import Choosing
 from sbc_sim.calls.keepalive import KeepalivePlan
 from sbc_sim.calls.outputs import Environment
 from sbc_sim.calls.production import DIAL_WORDS
-from sbc_sim.calls.rehearsal import Rehearsal
-from sbc_sim.calls.rehearsals import Rehearsals, rehearsed
+from sbc_sim.calls.rehearsals import rehearsed
 from sbc_sim.calls.switchboard import Switchboard
 from sbc_sim.capacity import TooFewFiles, fitted
 from sbc_sim.http.metrics import Gauges, Metrics
-from sbc_sim.http.rehearsal_documents import form_flags
 from sbc_sim.http.replicas_api import replicas_info
-from sbc_sim.http.site import SiteOptions, Sources, build_site, token_needed
+from sbc_sim.http.site import Sources, build_site
 from sbc_sim.http.telephony_source import KEY_DELETE, KEY_PUT
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.owners import HANG_UP, RESET, Alone, Fellows
@@ -41,41 +51,30 @@ from sbc_sim.journal.share import ShareOptions
 from sbc_sim.journal.store import Store, StoreError
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.net import certificates
-from sbc_sim.net.certificates import CertificateFiles, Credentials, Flaw
+from sbc_sim.net.certificates import CertificateFiles, Credentials
 from sbc_sim.net.escalating import ESCALATE, PARTNER_SAYS, Escalating
 from sbc_sim.net.faulting import ORDERS as FAULT_ORDERS
 from sbc_sim.net.faulting import PUT as FAULT_PUT
-from sbc_sim.net.faulting import Faulting
-from sbc_sim.net.key_log import key_log_files
 from sbc_sim.net.listen_errors import cannot_listen
 from sbc_sim.net.listeners import Listeners, Rotation
 from sbc_sim.net.media_regions import RegionalMedia
-from sbc_sim.net.media_udp import MediaPlane
 from sbc_sim.net.pem_files import CertificateError
-from sbc_sim.net.recordings import RecordingLimits, Recordings
-from sbc_sim.net.rehearsing import REHEARSAL, Rehearsing
+from sbc_sim.net.rehearsing import REHEARSAL
 from sbc_sim.net.shapes import Listen
 from sbc_sim.net.shared_ports import listen_shared
 from sbc_sim.net.shell import Shell, unix_clock
-from sbc_sim.net.shown_certificates import Files, ShownCertificates
-from sbc_sim.net.sip_connection import ConnectionLimits
 from sbc_sim.net.sip_tls import ListenError, SipDialler
 from sbc_sim.net.store_watch import StoreWatch
 from sbc_sim.net.tls_contexts import ClientCertificates, ClientTls, ServerTls
 from sbc_sim.places import (
     directory_of,
-    own_certificates,
     own_identities,
     own_listeners,
-    own_media,
     partners_of,
-    regions_of,
 )
 from sbc_sim.region_desk import ROTATE, Regional
-from sbc_sim.rtp.leg import LegDescription, LegEvent, Prompt
-from sbc_sim.rtp.legs import make_leg
+from sbc_sim.rtp.leg import LegEvent
 from sbc_sim.rtp.seeded import seeded_tokens
-from sbc_sim.rules.catalogue import RULE_SET_VERSION
 from sbc_sim.settings import PortRange, Settings, SettingsError
 from sbc_sim.sip.connections import Identity
 from sbc_sim.stores import database_of, limits_of, store_of
@@ -96,7 +95,6 @@ if TYPE_CHECKING:
     from sbc_sim.joined import Door, Joined
     from sbc_sim.journal.database import Database
     from sbc_sim.journal.kept import KeptStore
-    from sbc_sim.net.hep_sender import HepSender
 
 
 class ServiceError(Exception):
@@ -111,26 +109,6 @@ def certificate_files(settings: Settings) -> CertificateFiles:
         raise ServiceError(str(error)) from None
 
 
-class MediaWithClock:
-    """The media plane as the shell knows it, which has no time of its own to pass on."""
-
-    def __init__(self, plane: MediaPlane | RegionalMedia, clock: Any) -> None:
-        self.plane = plane
-        self._clock = clock
-
-    def start(self, leg: LegDescription) -> None:
-        """Begin or change a leg."""
-        self.plane.start(leg, self._clock())
-
-    def stop(self, call: str) -> None:
-        """End the leg of a call and free its ports."""
-        self.plane.stop(call, self._clock())
-
-    def say(self, call: str, prompt: Prompt | None) -> None:
-        """Play a prompt on the leg of a call."""
-        self.plane.say(call, prompt, self._clock())
-
-
 def write_ports(file: Path, told: Mapping[str, object]) -> None:
     """Write the ports file, whole or not at all. Raises ServiceError."""
     part = file.with_name(f".{file.name}.{os.getpid()}")
@@ -139,16 +117,6 @@ def write_ports(file: Path, told: Mapping[str, object]) -> None:
         part.replace(file)
     except OSError as error:
         raise ServiceError(f"the ports file {file} cannot be written: {error.strerror}") from None
-
-
-def token_of(settings: Settings) -> str | None:
-    """Give the token that the API asks for: one that is set always counts, one is made where strangers could reach it."""
-    http = settings.http
-    if http.auth == "none":
-        return None
-    if http.token is not None:
-        return http.token.get_secret_value()
-    return secrets.token_urlsafe(18) if token_needed(http.listen.host) else None
 
 
 def _fitted(settings: Settings) -> tuple[Settings, int, str]:
@@ -213,14 +181,15 @@ class Service:
 
     def _build(self) -> None:
         settings = self.settings
-        self.shown = self._shown()
-        self.recordings = self._recordings()
-        self.plane = self._media()
+        self.shown, self.ca_file = shown_of(settings)
+        self.recordings = recordings_of(settings, self.clock)
+        host = self.addresses.media_host
+        self.plane = media_of(settings, self.worker, self._reactor, self.clock, host, self.recordings, self._heard)
         self.directory = directory_of(settings)
         self.agents = Agents(settings.agent_settings(), settings.scenarios)
         self.agents.check()
-        self.rehearsing = self._rehearsing()
-        self.faulting = self._faulting()
+        self.rehearsing = rehearsing_of(settings, self.store, self._reactor, self.clock, self.fellows)
+        self.faulting = faulting_of(settings, self.directory, self._reactor, self.clock, self.store.append, self.fellows)
         self.telephony = TelephonyRoom(settings, self.store, self.clock, self.faulting.table.telephony, self.fellows)
         self.telephony.told = self._voice_call_changed
         choose = Choosing(self.faulting.number_table, self.faulting.table, self.agents, settings.uui.echo_org)
@@ -242,7 +211,7 @@ class Service:
         )
         asking = KeepalivePlan(settings.sip.options_seconds, partners_of(settings))
         self.switchboard = Switchboard(settings.policy(), settings.call_limits(), identity, environment, settings.escalation_plan(), asking)
-        limits = self._connection_limits()
+        limits = connection_limits(settings)
         wire = self.recordings.taps()
         trust = ClientTls(settings.tls.ca_file, min_version=settings.tls.min_version, also=self.ca_file)
         dialler = SipDialler(self._reactor, trust, limits, **wire, production=settings.sip.dial_production == DIAL_WORDS)
@@ -265,39 +234,12 @@ class Service:
         self.escalating = Escalating(self.store, self.shell, self.switchboard, settings.rules.profile, production, self.fellows)
         if self._joined is not None:
             self._take_orders(self._joined)
-        self.hep = self._hep()
+        self.hep = hep_of(settings, self._reactor)
         self.metrics = Metrics(self._gauges(), self.version)
         self.store.subscribe(self.metrics.observe)
         self.store.subscribe(self.recordings.observe)
         if self.hep is not None:
             self.store.subscribe(self.hep.hear)
-
-    def _media(self) -> MediaPlane | RegionalMedia:
-        """Build the media plane; regions with ports of their own have one each."""
-        media = self.settings.media
-
-        def plane(ports: str) -> MediaPlane:
-            return MediaPlane(
-                self._reactor,
-                media.listen,
-                self.addresses.media_host,
-                ports,
-                media.mode,
-                clock=self.clock,
-                make_leg=make_leg,
-                new_recording=self.recordings.new,
-                on_event=self._heard,
-            )
-
-        ranges, advertised = own_media(self.settings)
-        common_ports = str(media.ports)
-        if self.worker is not None:
-            ranges, common_ports = dict(self.worker.share.region_media), self.worker.share.media_ports
-        planes = {ports: plane(ports) for ports in {common_ports, *ranges.values()}}
-        common = planes[common_ports]
-        if not ranges and not advertised:
-            return common
-        return RegionalMedia(common, {region: planes[ports] for region, ports in ranges.items()}, advertised)
 
     @property
     def _seed(self) -> str:
@@ -316,69 +258,10 @@ class Service:
         """Pass on what the leg of a call has heard."""
         self.shell.ask(lambda now: self.switchboard.heard(call, event, now))
 
-    def _faulting(self) -> Faulting:
-        """Build what does things wrong on purpose. Raises ValueError for faults that make no sense."""
-        directory = self.directory
-        known = {"region": list(directory.regions), "partner": list(directory.partners)}
-        faulting = Faulting(self._reactor, self.clock, self.store.append, self.settings.number_table(), known, self.fellows)
-        for name, members in self.settings.faults.items():
-            faulting.read(name, members)
-        return faulting
-
-    def _rehearsing(self) -> Rehearsing:
-        """Build what runs the endorsement checklists."""
-        settings = self.settings
-        rehearsals = Rehearsals(
-            lambda now: f"{int(now * 1000):012x}-{secrets.token_hex(4)}",
-            {partner.name: partner for partner in partners_of(settings)},
-            [(region.name, region.label) for region in regions_of(settings)],
-            settings.rules.profile,
-            RULE_SET_VERSION,
-            settings.rehearsal.step_seconds,
-            self.fellows.name,
-        )
-        return Rehearsing(rehearsals, self.store, self._reactor, self.clock, self._form_flags, self.fellows)
-
-    def _form_flags(self, one: Rehearsal) -> Iterable[str]:
-        return form_flags(one, self.rehearsing, self.store)
-
-    def _recordings(self) -> Recordings:
-        capture = self.settings.capture
-        limits = RecordingLimits(capture.media_seconds, capture.connection_bytes, capture.max_bytes)
-        return Recordings(limits, self.clock, capture.enabled, key_log_files(capture.key_log_file))
-
-    def _hep(self) -> HepSender | None:
-        hep = self.settings.hep
-        if hep.target is None:
-            return None
-        from sbc_sim.exports.hep import Agent, HepCopies  # only who sends copies pays for it
-        from sbc_sim.exports.redacted import Redaction, redacted_message
-        from sbc_sim.net.hep_sender import HepSender
-
-        level = Redaction(hep.redaction)
-        agent = Agent(hep.capture_id, hep.password.get_secret_value() if hep.password else "")
-        copies = HepCopies(agent, lambda raw: redacted_message(raw, level))
-        return HepSender(self._reactor, copies, hep.target.host, hep.target.port, hep.transport)
-
-    def _connection_limits(self) -> ConnectionLimits:
-        limits = self.settings.limits
-        return ConnectionLimits(limits.connections, limits.handshake_seconds, limits.idle_seconds, limits.message_seconds)
-
     @property
     def credentials(self) -> Credentials:
         """What is shown to clients that name no region."""
         return self.shown.common
-
-    def _shown(self) -> ShownCertificates:
-        tls, names = self.settings.tls, certificate_names(self.settings)
-        hosts = {region.host: region.name for region in regions_of(self.settings)}
-        files = {name: Files(*pair) for name, pair in own_certificates(self.settings).items()}
-        if "" in files:
-            return ShownCertificates(files[""].load(), names, hosts=hosts, directory=tls.dir, issues=False, files=files)
-        made = certificates.ensure(tls.dir, names)
-        self.ca_file = made.ca
-        flaw = None if tls.flaw == "none" else Flaw(tls.flaw)
-        return ShownCertificates(certificates.load(made), names, hosts=hosts, directory=tls.dir, files=files, flaw=flaw)
 
     def _gauges(self) -> Gauges:
         return Gauges(
@@ -443,7 +326,9 @@ class Service:
 
     def _listen_for_telephony(self) -> None:
         try:
-            self.telephony.listen(self._reactor, self._site_options(), self.credentials, self._listen_tcp)
+            self.telephony.listen(
+                self._reactor, site_options(self.settings, self.token, self._http_room), self.credentials, self._listen_tcp
+            )
         except CannotListenError as error:
             at: Any = self.settings.telephony.tls_listen
             raise ServiceError(cannot_listen("HTTPS", at.host, at.port, "telephony.tls_listen", error)) from None
@@ -469,19 +354,7 @@ class Service:
             on_reset=self._on_reset,
             telephony=self.telephony.source,
         )
-        return build_site(sources, self._site_options(), self._reactor)
-
-    def _site_options(self) -> SiteOptions:
-        http = self.settings.http
-        return SiteOptions(
-            self.token,
-            http.hosts,
-            http.origins,
-            http.base_path,
-            connections=self._http_room,
-            listeners=http.listeners,
-            upload_limit=http.upload_bytes,
-        )
+        return build_site(sources, site_options(self.settings, self.token, self._http_room), self._reactor)
 
     def _unready(self) -> list[str]:
         if not self._running:

@@ -90,7 +90,8 @@ def _folder(held: ExitStack) -> Path:
 
 def _prepared(settings: Settings, parts: Sequence[Share], folder: Path, held: ExitStack) -> _Plan:
     from sbc_sim import places
-    from sbc_sim.service import ServiceError, certificate_files, token_of
+    from sbc_sim.building import token_of
+    from sbc_sim.service import ServiceError, certificate_files
 
     token = token_of(settings)
     if "" not in places.own_certificates(settings):
