@@ -24,6 +24,7 @@ from sbc_sim.net import certificates
 from sbc_sim.net.certificates import Flaw
 from sbc_sim.settings import Settings
 from tests.end_to_end.server import ROOT, serving
+from tests.support.podman import free_ports
 
 pytestmark = pytest.mark.timeout(180)
 SHORT = ("--seconds", "1")
@@ -71,12 +72,13 @@ def test_where_all_is_fine_every_check_and_a_call_pass(tmp_path):
 
 
 def test_the_text_names_each_check_its_cure_and_what_to_allow(tmp_path):
-    done = doctor(tmp_path, *SHORT, "--media-ports", "31000-31019")
+    ports = free_ports("127.0.0.1", 20)[2]
+    done = doctor(tmp_path, *SHORT, "--media-ports", ports)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert any(line.startswith("warn  loop call") for line in lines), "too short for a proof"
     assert "cure: set sip.advertised to an address by which partners reach" in " ".join(done.stdout.split())
-    assert any(line.split()[:4] == ["in", "udp", "127.0.0.1", "31000-31019"] for line in lines)
+    assert any(line.split()[:4] == ["in", "udp", "127.0.0.1", ports] for line in lines)
     assert max(len(line) for line in lines[: lines.index("")] if len(line.split()[-1]) < 60) <= 100, (
         "what can be broken is, what is to be copied is not"
     )
