@@ -35,6 +35,7 @@ from sbc_sim.settings_maps import (
     Regions,
     Scenarios,
     contradictions,
+    no_pairs,
     overlaps,
     production_targets,
     published_regions,
@@ -48,6 +49,7 @@ from sbc_sim.settings_telephony import Telephony
 from sbc_sim.settings_values import (
     ALL_SUITES,
     Address,
+    Advertised,
     Listen,
     Networks,
     Pairs,
@@ -55,6 +57,8 @@ from sbc_sim.settings_values import (
     Section,
     StoreUrl,
     Suites,
+    ToldAddress,
+    Unshown,
     Words,
     number,
 )
@@ -90,7 +94,9 @@ class Sip(Section):
     """Signalling: where to listen, what to be called, and how lenient to be."""
 
     listen: Listen = Field(Endpoint("0.0.0.0", 5061), description="Address and port for SIP over TLS.")
-    advertised: str | None = Field(None, description="HOST or HOST:PORT in Contact and Via. Default: where it listens, or a local address.")
+    advertised: Advertised | None = Field(
+        None, description="HOST or HOST:PORT in Contact and Via. Default: where it listens, or a local address."
+    )
     allow_from: Networks = Field((), description="Source networks (CIDR) that may call. Empty: everyone.")
     off_list: Literal["403", "503", "close"] = Field("403", description="What a source that is not allowed gets.")
     users: Words = Field((), description="User parts of the Request-URI that are served, others get 404. Empty: any.")
@@ -127,7 +133,7 @@ class Media(Section):
     """SRTP ports, suites and what counts as good media."""
 
     listen: Address = Field("0.0.0.0", description="Address for SRTP.")
-    advertised: Address | None = Field(None, description="Address in the SDP. Default: where it listens, or a local address.")
+    advertised: ToldAddress | None = Field(None, description="Address in the SDP. Default: where it listens, or a local address.")
     ports: Ports = Field(PortRange(31000, 31019), description="UDP ports, two for each call; 0: any free ones.")
     mode: Literal["ports", "mux"] = Field("ports", description="A port for each call, or one port for all calls.")
     suites: Suites = Field(ALL_SUITES, description="SRTP suites accepted (RFC 4568, RFC 7714).")
@@ -482,6 +488,8 @@ def _checked(values: Mapping[str, object], origins: Mapping[str, str], known: Kn
     listeners = same_listener(str(settings.sip.listen), settings.regions)
     nobody = strangers(agents, settings.faults, settings.regions, settings.partners)
     wrong = [*against, *listeners, *nobody, *overlaps(settings.media.ports, settings.regions)]
+    if settings.media.mode == "ports":
+        wrong += no_pairs(settings.media.ports, settings.regions)
     if settings.limits.calls != Limits.model_fields["calls"].default and settings.media.mode == "ports":  # somebody counts on so many
         wrong += too_few_ports(settings.limits.calls, settings.media.ports, settings.regions)
     if not settings.sip.dial_production:
@@ -517,7 +525,7 @@ def _refusal(invalid: ValidationError, values: Mapping[str, object], origins: Ma
         error = first.get("ctx", {}).get("error")
         at = ".".join([*where[:2], *filter(None, [getattr(error, "member", "")])])
         return SettingsError(f"{place_of(at, origins)}: {reason}" if where[:1] and where[0] in MAPS else reason)
-    secret = key in known and known[key].secret
+    secret = (key in known and known[key].secret) or isinstance(first.get("ctx", {}).get("error"), Unshown)
     value = values[key]
     given = "" if secret or isinstance(value, dict) else f" {shown(tuple(value) if isinstance(value, list) else value)!r}:"
     return SettingsError(f"{place_of(key, origins)}:{given} {reason}")

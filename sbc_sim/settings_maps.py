@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from sbc_sim.calls.region import PUBLIC_HOST, PUBLIC_REGIONS
-from sbc_sim.settings_values import Address, Listen, Networks, PortRange, PortRanges, Ports, Section, Words
+from sbc_sim.settings_values import Advertised, Listen, Networks, PortRange, PortRanges, Ports, Section, ToldAddress, Words
 from sbc_sim.sip.errors import MalformedMessage
 from sbc_sim.sip.uri import Uri
 
@@ -60,9 +60,9 @@ class RegionSettings(Section):
     label: str = Field("", description="As people write it. Default: the name.")
     host: Host | None = Field(None, description="Its host name: in SNI, certificate and Request-URI of calls that mean it.")
     listen: Listen | None = Field(None, description="A listener of its own. Default: it shares the one of sip.listen.")
-    advertised: str | None = Field(None, description="HOST or HOST:PORT in Contact and Via of its calls.")
+    advertised: Advertised | None = Field(None, description="HOST or HOST:PORT in Contact and Via of its calls.")
     media_ports: Ports | None = Field(None, description="UDP ports of its own for media.")
-    media_advertised: Address | None = Field(None, description="Address in the SDP of its calls.")
+    media_advertised: ToldAddress | None = Field(None, description="Address in the SDP of its calls.")
     allow_from: Networks = Field((), description="Source networks (CIDR) that may call it. Default: those of sip.allow_from.")
     numbers: Words = Field((), description="User parts of the Request-URI that are served here, others get 404. Default: sip.users.")
     cert_file: Path | None = Field(None, description="Own server certificate (PEM, leaf first). Default: one is made for its host.")
@@ -186,6 +186,15 @@ def overlaps(common: PortRange, regions: Mapping[str, RegionSettings]) -> Iterat
             if ports != other and ports.start and other.start and ports.start <= other.end and other.start <= ports.end:
                 yield f"regions.{name}.media_ports", f"{ports} and {other} ({setting}) overlap: keep them apart, or make them equal"
         ranges[f"regions.{name}.media_ports"] = ports
+
+
+def no_pairs(common: PortRange, regions: Mapping[str, RegionSettings]) -> Iterator[tuple[str, str]]:
+    """Name each media range without room for one call: an even port and the one above it."""
+    own = {f"regions.{name}.media_ports": region.media_ports for name, region in regions.items() if region.enabled}
+    for key, ports in {"media.ports": common, **own}.items():
+        if ports is not None and ports.start and (first := ports.start + ports.start % 2) >= ports.end:
+            few = f"{ports} has no room for a call, which takes an even port and the one above it"
+            yield key, f"{few}: make it {first}-{first + 19} say, or set media.mode to mux (one port for all calls)"
 
 
 def too_few_ports(calls: int, common: PortRange, regions: Mapping[str, RegionSettings]) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias, get_args
+from urllib.parse import parse_qsl
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
@@ -56,6 +57,46 @@ def _address(text: str) -> str:
         return str(ipaddress.ip_address("127.0.0.1" if text == "localhost" else text.strip("[]")))
     except ValueError:
         raise ValueError(f"{text!r} is not an IP address (0.0.0.0 means every address of this machine)") from None
+
+
+def _told_address(value: object) -> str:
+    """Check an IP address that partners are told."""
+    return _of_one_machine(_address(str(value).strip()))
+
+
+def _of_one_machine(address: str) -> str:
+    if (found := ipaddress.ip_address(address)).is_unspecified or found.is_multicast or address == "255.255.255.255":
+        raise ValueError(f"{address!r} is no address that partners can reach: write that of one machine")
+    return address
+
+
+def _advertised(value: object) -> str:
+    """Check HOST or HOST:PORT that partners are told; empty: nothing is said. An IPv6 address needs brackets only before a port."""
+    text = str(value).strip()
+    host, colon, port = text.rpartition(":")
+    if not colon or (":" in host and not host.endswith("]")):
+        host, colon, port = text, "", ""
+    if colon and port.isascii() and port.isdigit() and not 0 < int(port[:9]) < 65536:
+        raise ValueError(f"{port[:9]} is no port that partners can call (1 to 65535); left out, it is the one that is listened on")
+    plain = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if ":" in plain or _NUMBERS.fullmatch(plain):
+        _of_one_machine(_told_ip(plain))
+    elif text and (len(plain) > 253 or not _HOST_NAME.fullmatch(plain) or (colon and not port.isdecimal())):
+        raise ValueError("write HOST or HOST:PORT, a host name or an IP address, for example 203.0.113.7:5061")
+    return text
+
+
+def _told_ip(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address, for example 203.0.113.7 or [2001:db8::7]:5061") from None
+
+
+_NUMBERS = re.compile(r"([^.]*\.)*[0-9]+\.?")
+"""A name that ends in a number is an IPv4 address, or wants to be one (WHATWG URL section 3.5)."""
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
 
 def _endpoint(value: object) -> object:
@@ -112,6 +153,8 @@ _TEXT = PlainSerializer(str, return_type=str)
 Listen: TypeAlias = Annotated[Endpoint, BeforeValidator(_endpoint), _TEXT, WithJsonSchema({"type": "string", "pattern": r"^.+:\d+$"})]
 Ports: TypeAlias = Annotated[PortRange, BeforeValidator(port_range), _TEXT, WithJsonSchema({"type": "string", "pattern": r"^\d+(-\d+)?$"})]
 Address: TypeAlias = Annotated[str, BeforeValidator(lambda value: _address(str(value)))]
+ToldAddress: TypeAlias = Annotated[str, BeforeValidator(_told_address)]
+Advertised: TypeAlias = Annotated[str, BeforeValidator(_advertised)]
 Words: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(words)]
 Networks: TypeAlias = Annotated[tuple[Annotated[str, BeforeValidator(_network)], ...], BeforeValidator(words)]
 Pairs: TypeAlias = Annotated[dict[str, str], BeforeValidator(pairs)]
@@ -121,8 +164,13 @@ ALL_SUITES: tuple[Suite, ...] = get_args(Suite)
 Suites: TypeAlias = Annotated[tuple[Suite, ...], BeforeValidator(words), Field(min_length=1)]
 
 
-_PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@|([?&]password=)[^&\s]+")
-"""One in a URL."""
+_PASSWORD = re.compile(r"(://[^/@:\s]*):.*@|([?&][^&=]*password=)[^&\s]+", re.IGNORECASE)
+"""One in a URL; whoever has a `/` or the like in it has not written it as %2F."""
+_HOSTS = re.compile(r"[^:\[\]]*(:\d*)?|\[[^\]]*\](:\d*)?")
+
+
+class Unshown(ValueError):
+    """A value that may hold a password: what is wrong with it is told, the value is not."""
 
 
 def _store_url(url: str) -> str:
@@ -130,11 +178,21 @@ def _store_url(url: str) -> str:
     scheme, _, rest = url.partition(":")
     if url == "memory:" or (scheme == "sqlite" and rest):
         return url
+    refused = Unshown if "@" in url or "password" in url.lower() else ValueError
     if scheme not in ("postgresql", "postgres") or not rest.startswith("//") or len(rest) == 2:
-        raise ValueError("write memory:, sqlite:FILE or postgresql://USER@HOST:PORT/DATABASE")
-    if _PASSWORD.search(url):
-        raise ValueError("a password has no place in it, for it is shown: set store.password, or SBC_SIM_STORE__PASSWORD_FILE")
+        raise refused("write memory:, sqlite:FILE or postgresql://USER@HOST:PORT/DATABASE")
+    before, at, behind = rest[2:].rpartition("@")
+    if (at and not _USER.fullmatch(before)) or any("password" in name.lower() for name, _ in parse_qsl(url.partition("?")[2], True)):
+        raise Unshown(
+            "a password has no place in it, for it is shown: set store.password, or SBC_SIM_STORE__PASSWORD_FILE "
+            "(a further @, of the database or an option, is written %40)"
+        )
+    if not all(_HOSTS.fullmatch(one) for one in re.split(r"[/?#]", behind)[0].split(",")):
+        raise Unshown("what stands behind the : is no port number: write postgresql://USER@HOST:PORT/DATABASE")
     return url
+
+
+_USER = re.compile(r"[^:/?#@\s]*")
 
 
 StoreUrl: TypeAlias = Annotated[str, AfterValidator(_store_url)]

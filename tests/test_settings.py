@@ -160,6 +160,16 @@ def test_an_unknown_flag_key_names_the_nearest_valid_one():
         ("sip.listen", "0.0.0.0:65536", "'65536' is not a port number"),
         ("media.ports", "31019-31000", "is not a port range"),
         ("media.ports", "0-9", "is not a port range"),
+        ("sip.advertised", "127.0.0.1:99999", "99999 is no port that partners can call (1 to 65535); left out, it is the one"),
+        ("sip.advertised", "192.0.2.7:0", "0 is no port that partners can call"),
+        ("sip.advertised", "http://192.0.2.7", "write HOST or HOST:PORT, a host name or an IP address, for example 203.0.113.7:5061"),
+        ("sip.advertised", "$(POD_IP):5061", "write HOST or HOST:PORT"),
+        ("sip.advertised", "sbc.example:sip", "write HOST or HOST:PORT"),
+        ("sip.advertised", "0.0.0.0:5061", "'0.0.0.0' is no address that partners can reach: write that of one machine"),
+        ("sip.advertised", "[::]:5061", "'::' is no address that partners can reach"),
+        ("sip.advertised", "999.1.1.1", "'999.1.1.1' is not an IP address, for example 203.0.113.7 or [2001:db8::7]:5061"),
+        ("media.advertised", "0.0.0.0", "is no address that partners can reach"),
+        ("media.advertised", "224.0.0.1", "is no address that partners can reach"),
         ("tls.client_certificates", "require", "input should be 'reject', 'report' or 'ignore'"),
         ("sip.allow_from", "10.0.0.0/8,everyone", "'everyone' does not appear to be an IPv4 or IPv6 network"),
         ("limits.calls", "0", "greater than or equal to 1"),
@@ -172,6 +182,22 @@ def test_a_bad_value_is_refused_with_its_key_origin_and_reason(key, value, reaso
     assert sentence.startswith(f"{key} (environment {variable}): {value!r}: ")
     assert reason in sentence
     assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(("ports", "first"), [("41000", 41000), ("41000-41000", 41000), ("41001-41002", 41002)])
+def test_media_ports_without_room_for_one_call_are_refused_unless_one_port_is_for_all(ports, first):
+    few = "has no room for a call, which takes an even port and the one above it"
+    for key in ("media.ports", "regions.london.media_ports"):
+        said = refusal({key: ports})
+        assert said.startswith(f"{key} (flag ")
+        assert f"{few}: make it {first}-{first + 19} say, or set media.mode to mux" in said
+        assert loaded({key: ports, "media.mode": "mux"}).settings
+
+
+@pytest.mark.parametrize("value", ["192.0.2.7", " sbc.example:5061 ", "2001:db8::7", "[2001:db8::7]:5061", "sbc_sim:1", "a.b.c.:65535", ""])
+def test_what_partners_are_told_may_be_a_name_or_an_address_with_or_without_a_port(value):
+    assert loaded({"sip.advertised": value}).settings.sip.advertised == value.strip()
+    assert loaded({"regions.london.listen": "0.0.0.0:5070", "regions.london.advertised": value}).settings
 
 
 def test_a_certificate_without_its_key_is_refused():

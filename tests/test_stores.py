@@ -27,12 +27,47 @@ def test_what_is_no_store_is_refused_with_the_three_that_are(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://u:s3cret@h/d", "postgres://u:s3cret@h:5/d?sslmode=require", "postgresql://u@h/d?connect_timeout=5&password=s3cret"],
+    [
+        "postgresql://u:s3cret@h/d",
+        "postgres://u:s3cret@h:5/d?sslmode=require",
+        "postgresql://u@h/d?connect_timeout=5&password=s3cret",
+        "postgresql://u@h/d?%70assword=s3cret",
+        "postgresql://u@h/d?sslpassword=s3cret",
+        "postgresql://u:s3cret/2024@h:5432/d",
+        "postgresql://u:20/s3cret@h:5432/d",
+        "postgresql://u:a@s3cret@h/d",
+        "postgresql://u:a?s3cret#b@h/d",
+        "postgresql://u:a s3cret@h/d",
+        "postgresql://u/s3cret@h/d",
+    ],
 )
 def test_a_password_in_the_url_is_refused_without_saying_it(url: str) -> None:
     with pytest.raises(SettingsError, match=r"set store\.password, or SBC_SIM_STORE__PASSWORD_FILE") as caught:
         settings(URL=url)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:s3cret", "postgresql://u:s3cret/h/d", "postgresql:u:s3cret@h/d", "mysql://u:a/s3cret@h/d", "pg:h?password=s3cret"],
+)
+def test_what_may_hold_a_password_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"store\.url .*: w.*postgresql://USER@HOST:PORT/DATABASE") as caught:
+        settings(URL=url)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///d?host=/run/pg",
+        "postgresql://u@h:5432,h2:5433/d",
+        "postgresql://u%40x@[::1]:5432/d?application_name=a%40b",
+        "postgres://h",
+    ],
+)
+def test_a_url_without_a_password_is_taken(url: str) -> None:
+    assert settings(URL=url).store.url == url
 
 
 def test_the_password_comes_from_a_file_and_is_masked(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
 def place_of(url: str) -> Place:
     """Read a URL of PostgreSQL. Raises StoreError."""
-    shown = re.sub(r"(//[^/@:]*):[^/@]*@", r"\1@", url)
+    shown = re.sub(r"(//[^/@:]*):.*@", r"\1@", url)  # a / in it that is not written as %2F too
     shown = re.sub(r"(?<=[?&])(password|sslpassword)=[^&]*&?", "", shown).rstrip("?&")
     parts = urlsplit(shown)
     if parts.scheme not in ("postgresql", "postgres"):
