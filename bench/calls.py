@@ -76,6 +76,35 @@ def serving(
         process.wait()
 
 
+class Responses:
+    """Cuts the server's responses out of a connection; its bodies end with its header's length."""
+
+    def __init__(self) -> None:
+        """Nothing read yet."""
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read."""
+        self._buffer += data
+
+    def find(self, call_id: str, cseq: str) -> tuple[bytes, bytes] | None:
+        """Give head and body of the final response with this Call-ID and CSeq, and let go of all before it; None until it is here."""
+        while True:
+            head, found, rest = self._buffer.partition(b"\r\n\r\n")
+            size = int(_value(head, b"content-length") or b"0")
+            if not found or len(rest) < size:
+                return None
+            self._buffer, body = rest[size:], rest[:size]
+            if not head.startswith(b"SIP/2.0 1") and (_value(head, b"call-id"), _value(head, b"cseq")) == (call_id.encode(), cseq.encode()):
+                return head, body
+
+
+def _value(head: bytes, name: bytes) -> bytes:
+    """One header's value; empty without it."""
+    found = re.search(rb"(?im)^" + name + rb":[ \t]*(.*?)\r?$", head)
+    return found[1] if found else b""
+
+
 class Caller:
     """One TLS connection that places calls as fast as they are answered."""
 
@@ -84,27 +113,22 @@ class Caller:
         context = ssl.create_default_context(cafile=str(ca))
         self._tls = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=30), server_hostname="localhost")
         self._tls.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffer = b""
+        self._responses = Responses()
         self.body = b""
         """Of the last final response."""
         self._count = 0
 
-    def _final(self) -> bytes:
-        """Read up to the next final response; the bodies of this server end with its header's length."""
+    def _final(self, method: str, number: int, cseq: int) -> bytes:
+        """Read up to the final response to this request; others are passed over, such as a 200 that a late ACK made the server repeat."""
         while True:
-            head, found, rest = self._buffer.partition(b"\r\n\r\n")
-            if found:
-                length = re.search(rb"(?im)^content-length:\s*(\d+)", head)
-                size = int(length[1]) if length else 0
-                if len(rest) >= size:
-                    self._buffer, self.body = rest[size:], rest[:size]
-                    if head.startswith(b"SIP/2.0 1"):
-                        continue
-                    return head
+            found = self._responses.find(f"{id(self)}-{number}", f"{cseq} {method}")
+            if found is not None:
+                head, self.body = found
+                return head
             data = self._tls.recv(65536)
             if not data:
                 raise SystemExit("the server closed the connection")
-            self._buffer += data
+            self._responses.feed(data)
 
     def _request(self, method: str, number: int, cseq: int, to: str, body: str = "") -> bytes:
         extra = f"Contact: <sip:b@127.0.0.1:5071;transport=tls>\r\nUser-to-User: {ECHO};encoding=hex\r\n" if body else ""
@@ -118,7 +142,7 @@ class Caller:
     def invite(self, number: int, body: str) -> int:
         """Place one call with an offer of one's own, up to the ACK; return the port of the answer. Numbers must not repeat."""
         self._tls.sendall(self._request("INVITE", number, 1, "<sip:echo@127.0.0.1>", body))
-        head = self._final()
+        head = self._final("INVITE", number, 1)
         found, answer = re.search(rb"(?im)^to:\s*(.*?)\r?$", head), re.search(rb"m=audio (\d+)", self.body)
         assert found is not None, head.decode()
         assert answer is not None, self.body.decode()
@@ -130,7 +154,7 @@ class Caller:
         self._count += 1
         number = self._count
         self._tls.sendall(self._request("INVITE", number, 1, "<sip:echo@127.0.0.1>", SDP))
-        head = self._final()
+        head = self._final("INVITE", number, 1)
         assert head.startswith(b"SIP/2.0 200"), head.decode()
         found = re.search(rb"(?im)^to:\s*(.*?)\r?$", head)
         assert found is not None
@@ -138,7 +162,8 @@ class Caller:
         self._tls.sendall(self._request("ACK", number, 1, to))
         if hang_up:
             self._tls.sendall(self._request("BYE", number, 2, to))
-            assert self._final().startswith(b"SIP/2.0 200")
+            head = self._final("BYE", number, 2)
+            assert head.startswith(b"SIP/2.0 200"), head.decode()
 
 
 def resident(pid: int) -> int:
