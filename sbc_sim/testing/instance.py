@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from sbc_sim.testing.given import named, shown
+
 __tracebackhide__ = True  # a failure is shown at the line of the test, not here
 PREFIX = "SBC_SIM_"
 NOT_INHERITED = ("PYTHONWARNINGS", "PYTHONSTARTUP", "PYTHONINSPECT")
@@ -84,7 +86,7 @@ class Instance:
     def __init__(self, folder: Path, settings: Mapping[str, object] | None = None, patience: float = 60.0) -> None:
         """`folder` for its certificates, ports and log; `settings` by their names (``uui.missing``); `patience`: longest start, seconds."""
         self.folder = folder.absolute()
-        self.settings: dict[str, object] = {**DEFAULTS, "tls.dir": str(self.folder / "certs"), **(settings or {})}
+        self.settings: dict[str, object] = {**DEFAULTS, "tls.dir": str(self.folder / "certs"), **named(settings)}
         self.log = self.folder / "sbc-sim.log"
         self.ports: Mapping[str, Any] = {}
         self._patience = patience
@@ -132,7 +134,7 @@ class Instance:
         ports_file.unlink(missing_ok=True)
         self.mark()
         file = self.folder / "settings.yaml"
-        file.write_text(json.dumps(nested(self._again_where_it_was()), indent=1, default=str) + "\n", encoding="utf-8")  # JSON is YAML
+        _write_private(file, json.dumps(nested(self._again_where_it_was()), indent=1, default=str) + "\n")  # JSON is YAML
         command = [sys.executable, "-P", "-m", "sbc_sim", "serve", "--until-stdin-ends"]
         command += ["--config", str(file), "--ports-file", str(ports_file)]
         with self.log.open("ab") as log:
@@ -185,7 +187,7 @@ class Instance:
         """Off loopback a token is asked for: know it, instead of reading it from the banner."""
         off_loopback = not str(self.settings["http.listen"]).startswith(LOOPBACK)
         if off_loopback and self.settings.get("http.auth") != "none":
-            self.settings.setdefault("http.token", secrets.token_urlsafe(18))
+            self.settings["http.token"] = self.settings.get("http.token") or secrets.token_urlsafe(18)
 
     def _again_where_it_was(self) -> dict[str, object]:
         """After a crash the same ports are asked for: partners were told of them."""
@@ -206,8 +208,7 @@ class Instance:
         self.ports = json.loads(ports_file.read_text(encoding="utf-8"))
 
     def _refusal(self, what: str) -> str:
-        own = {name: "..." if name.endswith(("token", "password")) else value for name, value in self.settings.items()}
-        return f"{what}\n{self.last_words()}\nsettings: {json.dumps(own, default=str)}"
+        return f"{what}\n{self.last_words()}\nsettings: {shown(self.settings)}"
 
 
 def died(how: str, last_words: str) -> str:
@@ -230,6 +231,13 @@ def nested(settings: Mapping[str, object]) -> dict[str, Any]:
         else:
             here[last] = dict(value) if isinstance(value, Mapping) else value
     return tree
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Write a file that nobody else may read: it may hold a token."""
+    file.unlink(missing_ok=True)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as target:
+        target.write(text)
 
 
 def _environment() -> dict[str, str]:

@@ -48,13 +48,18 @@ class SbcSim:
         """Id of the newest call of the time before the last reset: only later ones are this test's."""
         self.stopped = False
         """True once it was ended on purpose."""
-        if not instance.alive:
+        started = not instance.alive
+        if started:
             instance.start()
         self.client = WatchedClient(instance, timeout)
         """The HTTP client of its API, for all that this handle has no word for."""
-        self._sip_host, _, port = str(self.client.info()["sip"]["advertised"]).rpartition(":")
-        self.sip_port = int(port)
-        """TCP port for SIP over TLS."""
+        try:
+            self._sip_host, self.sip_port = _reached(self.client.info()["sip"])
+            """TCP port for SIP over TLS."""
+        except BaseException:
+            if started:
+                instance.stop()
+            raise
 
     def __repr__(self) -> str:
         return f"<SbcSim {self.sip_uri}, {self.api_url}>"
@@ -287,6 +292,12 @@ class SbcSim:
 
     def _missed(self, match: Json, state: str, seconds: float) -> str:
         return telling.missed(telling.described(match, state), seconds, self._calls(), match, self.attempts(), self.outside())
+
+
+def _reached(sip: Json) -> tuple[str, int]:
+    """Give host and port for calls. Without an advertised address it listens on all: to this machine it is on loopback."""
+    host, _, port = str(sip["advertised"] or sip["listen"]).rpartition(":")
+    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host), int(port)
 
 
 def _match(

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sbc_sim.client import ApiError
 from sbc_sim.testing.call import CallFailed
+from sbc_sim.testing.given import flat, shown
 from sbc_sim.testing.instance import Died, Instance, NotStarted, nested
 from sbc_sim.testing.rehearsal import RehearsalFailed
 from sbc_sim.testing.simulator import NoSuchCall, SbcSim
@@ -228,6 +229,58 @@ def test_a_setting_that_is_not_known_is_told_with_the_nearest_one_and_no_secret(
     assert "uui.mising is not known; the nearest setting is uui.missing" in str(failure.value)
     assert "exit code 2" in str(failure.value)
     assert "hush-hush" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"http": {"token": "hush", "listne": "x"}},
+        {"hep": {"password": "hush"}, "store.pasword": "hush"},
+        {"store.url": "postgresql://sbc@db/calls?password=hush"},
+        {"store": {"url": "postgresql://sbc:hush@db/calls"}},
+        {"partners": {"acme": {"token": "hush"}}},
+    ],
+)
+def test_secrets_are_masked_in_groups_urls_and_misspelt_names_too(secret: dict[str, object]) -> None:
+    assert "hush" not in shown(secret)
+    assert "hush" not in shown(flat(secret))
+    assert shown({"uui.limit": 5, "http.listen": "127.0.0.1:0", "log": {"level": "debug"}}) == (
+        '{"uui.limit": 5, "http.listen": "127.0.0.1:0", "log": {"level": "debug"}}'
+    )
+
+
+def test_settings_in_groups_are_those_by_their_names(tmp_path: Path) -> None:
+    assert flat({"uui": {"missing": "warn", "limit": None}, "uui.limit": 5, "sip": {"numbers": {"+1": "busy"}}}) == {
+        "uui.missing": "warn",
+        "uui.limit": 5,
+        "sip.numbers": {"+1": "busy"},
+    }
+    assert flat({"partners": {"a": {"label": "x"}}}) == {"partners": {"a": {"label": "x"}}}
+    grouped = Instance(tmp_path, {"http": {"token": "hush", "listen": None}, "tls": {"dir": tmp_path / "own"}})
+    assert (grouped.token, grouped.host, grouped.ca_pem) == ("hush", "127.0.0.1", tmp_path / "own" / "ca.pem")
+    assert Instance(tmp_path, {"http": {"listen": "0.0.0.0:0"}}).token
+
+
+def test_one_that_listens_everywhere_is_called_on_loopback_and_its_settings_are_for_nobody_else(tmp_path: Path) -> None:
+    with SbcSim(Instance(tmp_path, {"sip": {"listen": "0.0.0.0:0"}, "http": {"token": "hush"}})) as sim:
+        assert sim.sip_uri == f"sip:echo@127.0.0.1:{sim.sip_port};transport=tls"
+        call(sim)
+        assert sim.wait_for_call().ended_by == "partner"
+        assert (tmp_path / "settings.yaml").stat().st_mode & 0o077 == 0
+
+
+def test_a_handle_that_cannot_be_made_leaves_nothing_running(tmp_path: Path) -> None:
+    class Mute(Instance):
+        """One whose API is asked with a token that it does not know."""
+
+        @property
+        def token(self) -> str:
+            return "another"
+
+    mute = Mute(tmp_path, {"http.listen": "0.0.0.0:0"})
+    with pytest.raises(ApiError, match="token"):
+        SbcSim(mute)
+    assert not mute.alive
 
 
 def test_off_loopback_the_handle_knows_the_token(tmp_path: Path) -> None:
