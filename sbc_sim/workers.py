@@ -174,9 +174,9 @@ class Crew:
 
     def _signals(self) -> None:
         for number in self._wake_read.recv(256):
-            if number not in (signal.SIGTERM, signal.SIGINT):
+            if number not in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
                 continue  # SIGCHLD: `_bury` looks
-            if number == signal.SIGTERM and self._code is None:
+            if number != signal.SIGINT and self._code is None:
                 self._drain()
             elif self._code is None or self._draining:
                 self._end(INTERRUPTED if self._code is None else self._code)
@@ -217,10 +217,21 @@ class Crew:
     # --- birth and death -----------------------------------------------------------------------------------------------
 
     def _fork(self, worker: _Worker) -> None:
-        ours, theirs = socket.socketpair()
+        """Start a worker. When the machine has no process or descriptor for it now, say so and try again later."""
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            self._not_forked(worker, error)
+            return
         sys.stdout.flush()
         sys.stderr.flush()
-        worker.pid = os.fork()
+        try:
+            worker.pid = os.fork()
+        except OSError as error:
+            ours.close()
+            theirs.close()
+            self._not_forked(worker, error)
+            return
         if not worker.pid:
             self._be_worker(worker.number, theirs, ours)
         theirs.close()
@@ -229,6 +240,14 @@ class Crew:
         worker.began, worker.again_at = self._clock(), None
         self._selector.register(ours, selectors.EVENT_READ, worker)
 
+    def _not_forked(self, worker: _Worker, error: OSError) -> None:
+        why = f"worker {worker.number} cannot be started: {error.strerror or error} (ulimit -n and -u, or the limits of the container)"
+        worker.first = worker.first if self._begun else {"failed": why}
+        if self._begun:
+            worker.deaths += 1
+            worker.again_at = self._clock() + pause(worker.deaths)
+            self._tell("error", f"{why}: tried again in {pause(worker.deaths):g} s")
+
     def _be_worker(self, number: int, line: socket.socket, parents: socket.socket) -> NoReturn:
         """Do the work, in the child; nothing of the parent's is left open that would keep the others from seeing its end."""
         code = 1
@@ -236,6 +255,7 @@ class Crew:
             signal.set_wakeup_fd(-1)
             for number_ in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
                 signal.signal(number_, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that goes tells all: the parent's word is what counts
             self._selector.close()
             for sock in (parents, self._wake_read, self._wake_write, *(worker.line for worker in self._workers)):
                 if sock is not None:
@@ -317,7 +337,9 @@ class Crew:
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
         if self._leash is not None:
             self._selector.register(self._leash, selectors.EVENT_READ, None)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup
             self._old_signals[number] = signal.signal(number, lambda number, frame: None)
         signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
 

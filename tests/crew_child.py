@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from sbc_sim.workers import Crew, CrewError, say
@@ -18,6 +20,29 @@ from sbc_sim.workers import Crew, CrewError, say
 
 def tell(**what: object) -> None:
     os.write(1, json.dumps(what).encode() + b"\n")  # one write: two workers may tell at the same time
+
+
+class FewFiles:
+    """What the parent tells; and its descriptors, which are too few at its start, or until a worker could not be started again."""
+
+    def __init__(self, wrong: str) -> None:
+        self.wrong, self.most = wrong, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if wrong == "few-files-at-once":
+            self.allow(8)
+
+    def allow(self, files: int) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, self.most))
+
+    def change(self, pids: Mapping[int, int], deaths: Mapping[int, int]) -> None:
+        tell(pids=pids, deaths=deaths)
+        if self.wrong == "few-files":
+            self.allow(3)
+
+    def told(self, level: str, text: str) -> None:
+        tell(level=level, text=text)
+        if "cannot be started" in text:
+            self.wrong = ""
+            self.allow(self.most)
 
 
 def main(wrong: str, starts: Path, grace: float) -> int:
@@ -45,12 +70,13 @@ def main(wrong: str, starts: Path, grace: float) -> int:
         tell(stopped=number)
         return 0
 
+    few = FewFiles(wrong)
     crew = Crew(
         [1, 2],
         work,
-        lambda level, text: tell(level=level, text=text),
+        few.told,
         grace=grace,
-        on_change=lambda pids, deaths: tell(pids=pids, deaths=deaths),
+        on_change=few.change,
         leash=0,
     )
     try:

@@ -78,7 +78,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 130)])
 def test_a_signal_to_the_parent_ends_all_workers_in_good_order(parent: Parent, number: int, code: int) -> None:
     pids = parent.ready()
     parent.process.send_signal(number)
@@ -147,6 +147,25 @@ def test_one_that_dies_again_waits_longer_before_its_next_start(parent: Parent) 
     words = [parent.hear(lambda told: told.get("level") == "error")["text"] for _ in range(2)]
     assert [word.rpartition(" starts in ")[2] for word in words] == ["0.5 s", "1 s"]
     parent.hear(lambda told: "is back" in told.get("text", ""))
+
+
+@pytest.mark.parametrize("parent", ["few-files"], indirect=True)
+def test_a_worker_that_cannot_be_forked_is_tried_again_and_costs_the_others_nothing(parent: Parent) -> None:
+    pids = parent.ready()
+    os.kill(pids[1], signal.SIGKILL)
+    told = parent.hear(lambda told: "cannot be started" in told.get("text", ""))
+    assert "worker 1 cannot be started: Too many open files" in told["text"]
+    assert told["text"].endswith("tried again in 1 s")
+    back = parent.hear(lambda told: "is back" in told.get("text", ""))
+    assert "worker 1 is back" in back["text"]
+    assert runs(pids[2])
+
+
+@pytest.mark.parametrize("parent", ["few-files-at-once"], indirect=True)
+def test_a_first_worker_that_cannot_be_forked_ends_all_with_a_sentence(parent: Parent) -> None:
+    code, errors = parent.end()
+    assert (code, errors) == (3, "")
+    assert "cannot be started: Too many open files" in parent.told[-1]["error"]
 
 
 def test_pauses_grow_and_have_an_end() -> None:

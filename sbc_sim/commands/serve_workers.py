@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,7 @@ def serve_workers(loaded: Loaded, ports_file: Path | None, leash: int | None = N
         raise Unusable(str(error)) from None
     logs.start_logging(settings.log.level, settings.log.format)
     with ExitStack() as held:
+        _tidy_at_signals(held)
         folder = _folder(held)
         plan = _prepared(settings, parts, folder, held)
         crew = Crew(
@@ -76,6 +78,17 @@ def serve_workers(loaded: Loaded, ports_file: Path | None, leash: int | None = N
 
 
 # --- before the fork -------------------------------------------------------------------------------------------------------
+
+
+def _tidy_at_signals(held: ExitStack) -> None:
+    """Let a signal that comes before the workers are there end this as it always would, but with the folder taken away."""
+
+    def ended(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            held.callback(signal.signal, number, signal.signal(number, ended))
 
 
 def _folder(held: ExitStack) -> Path:

@@ -222,8 +222,10 @@ def test_a_worker_that_was_killed_is_back_on_its_own_port_and_the_other_kept_its
         assert workers.samples("sbc_sim_worker_up") == {"1": 1.0, "2": 1.0}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_signal_ends_the_calls_of_both_with_bye_and_leaves_nothing_behind(tmp_path: Path, number: int, code: int, monkeypatch) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_calls_of_both_with_bye_and_leaves_nothing_behind(
+    tmp_path: Path, number: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = tmp_path / "tmp"
     own.mkdir()
     monkeypatch.setenv("TMPDIR", str(own))
@@ -241,6 +243,21 @@ def test_a_signal_ends_the_calls_of_both_with_bye_and_leaves_nothing_behind(tmp_
                 raw.close()
         assert server.conversation.process.wait(60) == code
     assert list(own.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_workers_begin_leaves_no_folder_behind(tmp_path: Path, number: int) -> None:
+    own = tmp_path / "tmp"
+    own.mkdir()
+    there = {name: value for name, value in os.environ.items() if not name.startswith("SBC_SIM_")}
+    environment = {**there, **SETTINGS, "SBC_SIM_TLS__DIR": str(tmp_path / "certs"), "PYTHONPATH": str(ROOT), "TMPDIR": str(own)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "sbc_sim", "serve", "--workers", "2"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as parent:
+        wait_until(lambda: bool(list(own.glob("sbc-sim-*"))), "the folder is there")
+        parent.send_signal(number)
+        assert parent.wait(60) in (128 + number, 3)  # before the workers are forked, or while they begin
+    assert not list(own.glob("sbc-sim-*"))
 
 
 def test_no_worker_outlives_a_parent_that_was_killed_and_their_calls_get_bye(tmp_path: Path) -> None:
