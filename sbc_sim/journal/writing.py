@@ -30,6 +30,9 @@ BETWEEN_STEPS = 0.01
 RECOUNT_SECONDS = 2.0
 """So often it is counted what others wrote to a shared store, and deleted."""
 
+MOST_GONE = 10_000
+"""Calls that went and of which the store may not have been told yet; it has far fewer in memory that are over."""
+
 
 class Seen(NamedTuple):
     """What a shared store held when it was counted."""
@@ -63,8 +66,8 @@ class Writing:
         """The ordinal of the newest clearance that is done."""
         self.safe = 0
         """Ordinal up to which the database has everything of this replica."""
-        self.gone: deque[str] = deque()
-        """Calls that had to go, for the store to forget too."""
+        self.gone: deque[str] = deque(maxlen=MOST_GONE)
+        """The last calls that had to go, for the store to forget too: more than it has in memory of those that are over."""
         self.seen: Seen | None = None
         """What others left of a shared store."""
         self.between: Callable[[], None] = lambda: None
@@ -76,7 +79,7 @@ class Writing:
         self._batch: Batch | None = Batch(connection, limits, self._share)
         self._forgotten: Iterable[str] = ()
         self._dropped = 0
-        self._failures = 0
+        self._failures, self._refused = 0, False
         self._retry_at = self._tidy_at = self._recount_at = float("-inf")
         queue.publish(self._sum())
 
@@ -89,22 +92,26 @@ class Writing:
         """Do what is due at `now` (seconds of the queue's clock); return after how many seconds there is more to do."""
         if now < self._retry_at and not self._queue.closed:
             return self._retry_at - now
-        due = self._queue.due(now)
-        if due == 0.0:
-            self._attempt(self._flush)
-        if self._share.shared and now >= self._recount_at and not self._failures:
-            self._attempt(self._recount)
-            self._recount_at = now + RECOUNT_SECONDS
-        if now >= self._tidy_at and not self._failures:
-            more = self._attempt(self._clear_away)
-            self.between()
-            self._tidy_at = now + (BETWEEN_STEPS if more else IDLE_SECONDS)
-        if self._failures:
+        if self._fails(now):
             self._retry_at = now + min(RETRY_SECONDS, self._queue.flush_seconds * 2 ** min(self._failures, 10))
             return self._retry_at - now
         due = self._queue.due(now)
         tidy = max(0.0, self._tidy_at - now)
         return tidy if due is None else min(due, tidy)
+
+    def _fails(self, now: float) -> bool:
+        """Do what is due, up to the first that fails: that stays due, so that it is tried again although nothing may wait to be written."""
+        self._refused = False
+        if self._queue.due(now) == 0.0:
+            self._attempt(self._flush)
+        if not self._refused and self._share.shared and now >= self._recount_at and self._attempt(self._recount):
+            self._recount_at = now + RECOUNT_SECONDS
+        if not self._refused and now >= self._tidy_at:
+            more = self._attempt(self._clear_away)
+            if not self._refused:
+                self.between()
+                self._tidy_at = now + (BETWEEN_STEPS if more else IDLE_SECONDS)
+        return self._refused
 
     def finish(self) -> None:
         """Write all that waits, as far as the disk takes it, and close the file."""
@@ -130,7 +137,7 @@ class Writing:
         return done
 
     def _failed(self, error: Exception) -> None:
-        self._failures += 1
+        self._failures, self._refused = self._failures + 1, True
         if isinstance(error, FAILURES):
             self.trouble = f"{self._database.sentence(error)}; what happens meanwhile waits in memory, up to store.queue_bytes"
         else:

@@ -19,8 +19,14 @@ import pytest
 
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.kept import SLOW_SECONDS
+from sbc_sim.journal.queue import WriteQueue
+from sbc_sim.journal.record import StoreLimits
+from sbc_sim.journal.retention import FileBounds
+from sbc_sim.journal.share import Share, ShareOptions
 from sbc_sim.journal.sqlite import FileOptions, SqliteStore
+from sbc_sim.journal.sqlite_file import SqliteFile
 from sbc_sim.journal.store import CallQuery, StoreError
+from sbc_sim.journal.writing import Writing
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = Path(__file__).with_name("full_disk_child.py")
@@ -86,6 +92,31 @@ def test_while_nothing_can_be_written_calls_are_taken_and_read_and_then_written(
     assert (health.trouble, health.waiting, health.lost) == ("", 0, 0)
     assert in_file(tmp_path, "SELECT count(*) FROM entries") == [(300,)]
     store.close()
+
+
+@pytest.mark.parametrize("share", [None, ShareOptions("one", 0, lambda task: None)], ids=["alone", "shared"])
+def test_a_trouble_is_over_with_its_cause_although_nothing_waits_to_be_written(tmp_path: Path, share: ShareOptions | None) -> None:
+    """Turn by turn: the thread of the store is not asked, so that no time passes but what the test says."""
+    database = SqliteFile(tmp_path / "calls.db", alone=share is None)
+    database.prepare()
+    queue = WriteQueue(1_000_000, 0.1, lambda: 0.0)
+    connection = database.connect()
+    told: list[str] = []
+    days = iter(range(1, 1000))
+    bounds = FileBounds(age_seconds=1.0)
+    writing = Writing(connection, database, queue, StoreLimits(), bounds, lambda: next(days) * 86400.0, share=Share(share))
+    writing.between = lambda: told.append("the database answers")
+    writing.step(0.0)
+    assert (writing.trouble, told) == ("", ["the database answers"])
+    connection.execute("PRAGMA busy_timeout = 1")
+    with held(tmp_path):
+        writing.step(10.0)
+        assert "another program holds a lock" in writing.trouble
+        assert len(told) == 1
+    writing.step(20.0)
+    assert (writing.trouble, len(told)) == ("", 2)
+    connection.close()
+    database.free()
 
 
 def test_a_queue_that_is_full_counts_what_is_lost_and_the_calls_say_so(tmp_path: Path) -> None:
