@@ -84,12 +84,14 @@ class Client:
     ) -> None:
         """`api`: URL, with the sub-path if there is one; `timeout` in seconds.
 
-        Without them SBC_SIM_API, SBC_SIM_TOKEN and the file that SBC_SIM_TOKEN_FILE names count. Raises ValueError for an address that
-        cannot be one, OSError for a file that cannot be read.
+        Without them SBC_SIM_API, SBC_SIM_TOKEN and the file that SBC_SIM_TOKEN_FILE names count; for the instance of this machine also
+        SBC_SIM_HTTP__TOKEN and SBC_SIM_HTTP__TOKEN_FILE, which it is itself told its token by in a container. Raises ValueError for an
+        address that cannot be one, OSError for a file that cannot be read.
         """
         known = os.environ if environment is None else environment
         address = api or known.get("SBC_SIM_API") or DEFAULT_API
-        self._token = token or known.get("SBC_SIM_TOKEN") or _from_file(known.get("SBC_SIM_TOKEN_FILE"))
+        own = ("SBC_SIM_TOKEN", "SBC_SIM_HTTP__TOKEN") if address.rstrip("/") == DEFAULT_API else ("SBC_SIM_TOKEN",)
+        self._token = token or next(filter(None, (known.get(name) or _from_file(known.get(f"{name}_FILE")) for name in own)), "")
         self._timeout = timeout
         self._secure, self._host, self._port, self._prefix = _taken_apart(address)
         self.api = address.rstrip("/")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sbc_sim.marked_yaml import MOST_CHARACTERS, NotTaken, Written, read
+from sbc_sim.net.file_errors import unreadable
 from sbc_sim.settings_maps import MAPS, NAME, PUBLISHED, PartnerRegionSettings
 from sbc_sim.settings_values import SettingsError
 
@@ -54,8 +55,12 @@ Known: TypeAlias = Mapping[str, Setting]
 
 def unknown(what: str, word: str, valid: Iterable[str]) -> SettingsError:
     """Make the refusal of a name that there is not, with the nearest that there is."""
-    near = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.0)
-    return SettingsError(f"{what} is not known" + (f"; the nearest setting is {near[0]}" if near else ""))
+    known = {name.removeprefix(PREFIX): name for name in valid}  # the prefix alone would make any two alike
+    near = difflib.get_close_matches(word.removeprefix(PREFIX), known, n=1)
+    return SettingsError(f"{what} is not known; " + (f"the nearest setting is {known[near[0]]}" if near else _NOTHING_NEAR))
+
+
+_NOTHING_NEAR = "no setting is called alike: `sbc-sim config show` has all of them"
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------
@@ -81,7 +86,7 @@ def _document(path: Path) -> Written:
         with path.open(encoding="utf-8") as file:
             return read(file.read(MOST_CHARACTERS + 1))
     except OSError as error:
-        raise SettingsError(f"the settings file {path} cannot be read: {error.strerror}") from None
+        raise SettingsError(f"the settings file {path} cannot be read: {unreadable(path, error)}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"the settings file {path} is not YAML: it is not UTF-8 text") from None
     except NotTaken as problem:
@@ -181,8 +186,10 @@ def _map_path(variable: str, called: Mapping[str, str]) -> list[str] | None:
 def _secret(name: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{name} names {path}, which cannot be read: {getattr(error, 'strerror', error)}") from None
+    except OSError as error:
+        raise SettingsError(f"{name} names {path}, which cannot be read: {unreadable(path, error)}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name} names {path}, which cannot be read: it is not UTF-8 text") from None
 
 
 # --- flags ------------------------------------------------------------------------------------------------------------

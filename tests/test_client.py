@@ -51,6 +51,16 @@ def test_address_and_token_come_from_arguments_environment_or_default(tmp_path):
     assert (both.api, both._token) == ("here:1", "mine")
 
 
+def test_inside_of_a_container_the_token_of_the_instance_is_shown_to_it_and_to_no_other(tmp_path):
+    file = tmp_path / "token"
+    file.write_text("of-the-file\n")
+    assert Client(environment={"SBC_SIM_HTTP__TOKEN": "its-own"}).token == "its-own"
+    assert Client(f"{DEFAULT_API}/", environment={"SBC_SIM_HTTP__TOKEN_FILE": str(file)}).token == "of-the-file"
+    assert Client(environment={"SBC_SIM_HTTP__TOKEN": "its-own", "SBC_SIM_TOKEN_FILE": str(file)}).token == "of-the-file"
+    for api in ("http://sbc:8061", "http://127.0.0.1:8062", f"{DEFAULT_API}/sub", "https://127.0.0.1:8061"):
+        assert Client(environment={"SBC_SIM_API": api, "SBC_SIM_HTTP__TOKEN": "its-own"}).token is None
+
+
 @pytest.mark.parametrize(
     "api", ["ftp://x", "http://", "http://a:b", "http://a:99999", "http://u@h", "http://h/?q", "http://h/\x1b[2J", "http://[::1"]
 )

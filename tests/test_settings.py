@@ -143,6 +143,12 @@ def test_an_unknown_variable_with_our_prefix_names_the_nearest_valid_one():
     assert sentence == "environment variable SBC_SIM_SIP__LISTN is not known; the nearest setting is SBC_SIM_SIP__LISTEN"
 
 
+@pytest.mark.parametrize("variable", ["SBC_SIM_FOO__BAR", "SBC_SIM_FOO", "SBC_SIM_"])
+def test_an_unknown_variable_that_is_like_no_other_names_none(variable):
+    nothing = "is not known; no setting is called alike: `sbc-sim config show` has all of them"
+    assert refusal(environment={variable: "1"}) == f"environment variable {variable} {nothing}"
+
+
 def test_variables_that_kubernetes_makes_for_a_service_called_sbc_sim_are_no_error():
     names = ["SBC_SIM_SERVICE_HOST", "SBC_SIM_SERVICE_PORT_SIP_TLS", "SBC_SIM_PORT", "SBC_SIM_PORT_5061_TCP", "SBC_SIM_HTTP_SERVICE_PORT"]
     assert loaded(environment=dict.fromkeys(names, "tcp://10.0.0.1:5061")).settings == loaded().settings

@@ -132,7 +132,7 @@ def _no_connection(target: str, failure: TlsFailure) -> Check:
     strangers = (TlsProblem.UNREACHABLE, TlsProblem.HANDSHAKE_TIMEOUT, TlsProblem.CLOSED_EARLY, TlsProblem.NOT_TLS)
     cures = {
         **dict.fromkeys(strangers, _NOT_HERE),
-        TlsProblem.UNTRUSTED_SERVER: "make the certificate one for that address: `--tls-names`, or another file in tls.cert_file",
+        TlsProblem.UNTRUSTED_SERVER: _OF_CERTIFICATE.get(failure.certificate, _OF_CERTIFICATE["chain"]).format(target=target),
     }
     cure = cures.get(failure.problem, f"sbc-sim explain {PROBLEMS[failure.problem]}")
     seen = f"no connection to {target}: {clean(failure.detail)}"
@@ -152,6 +152,13 @@ def _unanswered(outcome: Outcome) -> Check:
     return Check(NAME, "fail", f"{outcome.target} refused: {said}", "the Warning names the rule: sbc-sim explain RULE")
 
 
+_OF_CERTIFICATE = {
+    "name": "make the certificate one for that address: `--tls-names`, or another file in tls.cert_file",
+    "dates": "put a renewed certificate into tls.cert_file, and compare the clocks of both machines",
+    "chain": "look whether {target} leads to this instance, or to another simulator or proxy; if it is the right one, put the whole chain "
+    "into tls.cert_file, or name its root (PEM) with --ca",
+}
+"""By what is wrong with it (TlsFailure.certificate)."""
 _FROM_ITS_HOST = (
     "published ports are often out of reach from inside: ask from its host with sbc-sim doctor --api URL --token TOKEN, or from where a "
     "partner is with sbc-sim call tls:{target}"

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from sbc_sim.net.file_errors import unreadable
+
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 _MEND = "put the right file there, or delete it if sbc-sim made it"
 
@@ -123,4 +125,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as problem:
-        raise CertificateError(f"{path} cannot be read: {problem.strerror}") from problem
+        raise CertificateError(f"{path} cannot be read: {unreadable(path, problem)}") from problem

@@ -155,6 +155,16 @@ def test_a_certificate_for_another_name_fails_and_so_does_the_call_that_checks_i
     assert "--tls-names" in checks["loop call"]["cure"]
 
 
+def test_an_unknown_root_is_cured_by_no_name(tmp_path):
+    flags = own(tmp_path, names=("127.0.0.1",))
+    other = certificates.ensure(tmp_path / "other", ()).ca
+    call = told(doctor(tmp_path, *flags, "--json", "--ca", str(other)))["loop call"]
+    assert call["status"] == "fail"
+    assert "--tls-names" not in call["cure"]
+    assert "leads to this instance, or to another simulator or proxy" in call["cure"]
+    assert "--ca" in call["cure"]
+
+
 def test_a_leaf_without_its_issuer_warns_and_the_partner_is_named_whom_to_trust(tmp_path):
     flags = own(tmp_path, Flaw.MISSING_INTERMEDIATE, ("127.0.0.1",))
     checks = told(doctor(tmp_path, *flags, "--json", "--ca", str(tmp_path / "ca" / "ca.pem")))
