@@ -1,4 +1,6 @@
-"""Writes values.schema.json of the chart: helm/schema.yaml joined with the schema of the settings. --check: only see whether it is so.
+"""Writes what the chart knows of the settings. --check: only see whether it is up to date.
+
+values.schema.json is helm/schema.yaml joined with the schema of the settings; files/variables.json has the names of their variables.
 
 The settings come from the same models that the simulator reads them with, so a wrong one is refused before anything is installed.
 """
@@ -12,11 +14,14 @@ from typing import Any
 
 import yaml
 
-from sbc_sim.settings import Settings
+from sbc_sim.settings import Settings, all_settings
+from sbc_sim.settings_maps import MAPS
+from sbc_sim.settings_sources import PREFIX
 
 HERE = Path(__file__).parent
 SOURCE = HERE / "schema.yaml"
 TARGET = HERE / "sbc-sim" / "values.schema.json"
+VARIABLES = HERE / "sbc-sim" / "files" / "variables.json"
 _IDLE = ("title", "default", "format", "writeOnly")
 """Of no use in a chart: `config schema` has them."""
 Node = Any
@@ -30,6 +35,15 @@ def schema() -> str:
     whole = _closed(source, _plain(settings))
     whole["definitions"] |= {f"settings.{name}": model for name, model in models.items()}
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":"), sort_keys=True).replace('},"', '},\n"') + "\n"
+
+
+def variables() -> str:
+    """Make the text of the file that tells variables of settings from others."""
+    every = all_settings().values()
+    plain = [one.variable for one in every if not one.secret]
+    secrets = [name for one in every if one.secret for name in (one.variable, f"{one.variable}_FILE")]
+    maps = f"^{PREFIX}({'|'.join(name.upper() for name in MAPS)})(__|$)"
+    return json.dumps({"settings": plain, "secrets": secrets, "maps": maps}, indent=1) + "\n"
 
 
 def _closed(node: Node, settings: Node) -> Node:
@@ -66,13 +80,14 @@ def _plain(node: Node) -> Node:
 
 def main() -> int:
     """Write, or check."""
-    text = schema()
+    texts = {TARGET: schema(), VARIABLES: variables()}
     if sys.argv[1:] == ["--check"]:
-        if TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{TARGET.relative_to(HERE.parent)} is not up to date: run `python helm/make_schema.py`", file=sys.stderr)
-        return 1
-    TARGET.write_text(text, encoding="utf-8")
+        stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+        for path in stale:
+            print(f"{path.relative_to(HERE.parent)} is not up to date: run `python helm/make_schema.py`", file=sys.stderr)
+        return 1 if stale else 0
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -24,11 +24,11 @@ def case(request: pytest.FixtureRequest, helm: Helm) -> Rendered:
     return helm.template(files=[request.param])
 
 
-def _settings_of(rendered: Rendered, folder: Path) -> Any:
-    """What the simulator makes of the file and the variables in the pod."""
+def _settings_of(rendered: Rendered, folder: Path, ip: str = "10.1.2.3") -> Any:
+    """What the simulator makes of the file and the variables in the pod, whose address is `ip`."""
     file = folder / "config.yaml"
     file.write_text(rendered.settings_file)
-    pod = {"POD_NAME": "sbc-sim-0", "POD_IP": "10.1.2.3", "HOST_IP": "192.0.2.99"}
+    pod = {"POD_NAME": "sbc-sim-0", "POD_IP": ip, "HOST_IP": "192.0.2.99"}
     environment = {}
     for name, value in rendered.environment.items():
         text = value if isinstance(value, str) else "from-elsewhere"
@@ -131,12 +131,32 @@ def test_a_node_port_for_sip_is_what_contact_says(helm: Helm, tmp_path: Path) ->
         ("2001:db8::1", "[2001:db8::1]:5061"),
         ("[2001:db8::1]:5999", "[2001:db8::1]:5999"),
         ("podIP", "$(POD_IP):5061"),
-        ("hostIP:5999", "$(HOST_IP):5999"),
+        ("podIP:5061", "$(POD_IP):5061"),
     ],
 )
 def test_the_advertised_address_may_be_written_in_any_form(helm: Helm, given: str, said: str) -> None:
     rendered = helm.template("exposure=clusterIP", f"advertised.sip={given}", "advertised.media=192.0.2.1")
     assert rendered.environment["SBC_SIM_SIP__ADVERTISED"] == said
+
+
+def test_where_partners_reach_pods_contact_has_the_pods_port(helm: Helm) -> None:
+    rendered = helm.template("exposure=nodePort", "advertised.sip=podIP")
+    assert rendered.environment["SBC_SIM_SIP__ADVERTISED"] == "$(POD_IP):5061"
+
+
+def test_a_pod_with_an_ipv6_address_listens_there_and_says_so(helm: Helm, tmp_path: Path) -> None:
+    rendered = helm.template("ipFamily=IPv6", "replicas=2", "store.url=postgresql://sbcsim@postgres/sbcsim")
+    settings = _settings_of(rendered, tmp_path, "fd00:10:244::5")
+    assert {settings.sip.listen.host, settings.http.listen.host, settings.media.listen} == {"::"}
+    assert (settings.sip.advertised, settings.media.advertised) == ("[fd00:10:244::5]:5061", "fd00:10:244::5")
+    assert settings.media.ipv6
+    assert settings.replicas.http == "http://[fd00:10:244::5]:8061"
+    assert {one["spec"]["ipFamilies"][0] for one in rendered.all("Service")} == {"IPv6"}
+
+
+def test_calls_are_as_many_as_the_ports_that_regions_use_have_room_for(helm: Helm, tmp_path: Path) -> None:
+    sets = ("media.extraRanges[0].start=31100", "media.extraRanges[0].count=20", "settings.regions.frankfurt.media_ports=31101-31119")
+    assert _settings_of(helm.template(*sets), tmp_path).limits.calls == 10 + 9
 
 
 def test_a_load_balancer_each_for_sip_and_media_keeps_the_partners_address(helm: Helm) -> None:
@@ -180,12 +200,43 @@ def test_replicas_that_share_node_ports_stand_on_nodes_of_their_own(helm: Helm) 
     assert rendered.environment["SBC_SIM_STORE__PASSWORD"]["secretKeyRef"]["name"] == "sbc-sim-database"
 
 
+def test_an_affinity_of_the_values_does_not_let_two_pods_onto_a_node(helm: Helm) -> None:
+    node = "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution"
+    sets = (
+        f"{node}[0].weight=1",
+        f"{node}[0].preference.matchExpressions[0].key=disk",
+        f"{node}[0].preference.matchExpressions[0].operator=Exists",
+    )
+    rendered = helm.template(*sets, files=[CHART / "ci" / "nodeport-replicas-values.yaml"])
+    assert rendered.pod["affinity"]["nodeAffinity"]
+    [apart] = rendered.pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert apart["labelSelector"]["matchLabels"].items() <= rendered.one("Deployment")["spec"]["template"]["metadata"]["labels"].items()
+
+
 # --- around it -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_pods_certificate_is_for_the_services_and_names_of_the_values(helm: Helm, tmp_path: Path) -> None:
     names = _settings_of(helm.template("tls.names={sbc.example.com}"), tmp_path).tls.names
     assert {"sbc-sim-sip.voice.svc", "sbc-sim-sip.voice.svc.cluster.local", "sbc.example.com"} <= set(names)
+
+
+def test_a_network_policy_lets_the_releases_own_pods_in(helm: Helm) -> None:
+    """Replicas ask one another by HTTP; the pod of `helm test` places a call and asks what was seen."""
+    rendered = helm.template(
+        *(f"networkPolicy.{name}[0].ipBlock.cidr=192.0.2.0/24" for name in ("sip", "media", "http")), "networkPolicy.enabled=true"
+    )
+    policy = rendered.one("NetworkPolicy")["spec"]
+    pods = [rendered.one("Deployment")["spec"]["template"]["metadata"]["labels"], rendered.one("Pod")["metadata"]["labels"]]
+    for rule in policy["ingress"]:
+        selectors = [peer["podSelector"]["matchLabels"] for peer in rule["from"] if "podSelector" in peer]
+        assert all(any(selector.items() <= labels.items() for selector in selectors) for labels in pods)
+
+
+def test_commands_in_the_pod_ask_its_simulator_with_its_token(helm: Helm) -> None:
+    environment = helm.template("http.port=9061").environment
+    assert environment["SBC_SIM_TOKEN"] == environment["SBC_SIM_HTTP__TOKEN"]
+    assert environment["SBC_SIM_API"] == "http://127.0.0.1:9061"
 
 
 def test_cert_manager_is_asked_for_names_and_addresses(helm: Helm) -> None:

@@ -2,14 +2,15 @@
 
 {{- define "sbc-sim.config" -}}
 {{- $own := dict
-  "sip" (dict "listen" (printf "0.0.0.0:%d" (int .Values.sip.port)))
-  "media" (dict "listen" "0.0.0.0" "mode" .Values.media.mode "ports" (include "sbc-sim.mediaRange" .))
+  "sip" (dict "listen" (include "sbc-sim.hostPort" (list . (include "sbc-sim.everywhere" .) (int .Values.sip.port))))
+  "media" (dict "listen" (include "sbc-sim.everywhere" .) "mode" .Values.media.mode "ports" (include "sbc-sim.mediaRange" .))
   "tls" (include "sbc-sim.configTls" . | fromYaml)
   "http" (include "sbc-sim.configHttp" . | fromYaml)
   "store" (dict "url" (include "sbc-sim.storeUrl" .))
   "log" (dict "format" "json") -}}
 {{- $room := include "sbc-sim.roomForCalls" . -}}
 {{- if $room }}{{ $_ := set $own "limits" (dict "calls" (int $room)) }}{{ end -}}
+{{- if or (eq .Values.ipFamily "IPv6") (contains ":" (include "sbc-sim.advertisedMedia" .)) }}{{ $_ := set $own.media "ipv6" true }}{{ end -}}
 {{- $merged := mergeOverwrite $own (deepCopy .Values.settings) -}}
 {{- $hosts := concat (get $own "http").hosts (((.Values.settings.http | default dict).hosts) | default list) -}}
 {{- if eq .Values.http.auth "none" -}}
@@ -34,7 +35,7 @@ ca_file: /partner-ca/{{ .Values.tls.partnerCA.key }}
 {{- end -}}
 
 {{- define "sbc-sim.configHttp" -}}
-listen: "0.0.0.0:{{ int .Values.http.port }}"
+listen: {{ include "sbc-sim.hostPort" (list . (include "sbc-sim.everywhere" .) (int .Values.http.port)) | quote }}
 auth: {{ .Values.http.auth }}
 {{- if .Values.http.ingress.enabled }}
 hosts: [{{ .Values.http.ingress.host | quote }}]
