@@ -11,6 +11,7 @@ ports that are free when the container is made, or on those that you name.
 
 from __future__ import annotations
 
+import json
 import secrets
 import socket
 import tempfile
@@ -22,9 +23,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from docker.errors import NotFound  # type: ignore[import-untyped]
 from testcontainers.core.container import DockerContainer
 
 from sbc_sim.client import ApiError, Client
+from sbc_sim.testing.given import MAPS, named
 from sbc_sim.testing.instance import Died, NotStarted, died, nested
 from sbc_sim.testing.simulator import SbcSim
 
@@ -37,7 +40,6 @@ READY_SECONDS = 60.0
 LOOK = 0.05
 LINES = 40
 """Lines of the log in a message."""
-MAPS = ("regions", "partners", "scenarios", "faults")
 
 
 class SbcSimContainer(DockerContainer):
@@ -64,10 +66,12 @@ class SbcSimContainer(DockerContainer):
         self._bind = bind
         media = media_start or _free(socket.SOCK_DGRAM, 2 * calls)
         self._ports = _Ports(sip_port or _free(socket.SOCK_STREAM, 1), _free(socket.SOCK_STREAM, 1), range(media, media + 2 * calls))
-        self._api_token = secrets.token_urlsafe(18)
+        own = named(settings)
+        self._api_token = str(own.get("http.token") or secrets.token_urlsafe(18))
+        self._base_path = str(own.get("http.base_path") or "")
         self._marked = 0.0
         self._folder = tempfile.TemporaryDirectory(prefix="sbc-sim-")
-        for name, value in environment({**self._own(advertised), **(settings or {})}).items():
+        for name, value in environment({**self._own(advertised), **own}).items():
             self.with_env(name, value)
         for port in (f"{self._ports.sip}/tcp", *(f"{port}/udp" for port in self._ports.media)):
             self.ports[port] = (bind, int(port.partition("/")[0]))  # type: ignore[assignment]
@@ -95,33 +99,44 @@ class SbcSimContainer(DockerContainer):
     def api(self) -> str:
         """URL of its API, as seen from this machine."""
         host = self._bind if self._bind not in ANYWHERE else str(self.get_container_host_ip())
-        return f"http://{host}:{self._ports.http}"
+        return f"http://{host}:{self._ports.http}{self._base_path}"
 
     @property
     def token(self) -> str:
         """Token of its API."""
         return self._api_token
 
-    @cached_property
+    @property
     def ca_pem(self) -> Path:
-        """File with the CA to trust (PEM), fetched from the container."""
-        file = Path(self._folder.name) / "ca.pem"
-        with file.open("wb") as target:
-            Client(self.api, environment={}).download("/api/v1/tls/ca.pem", target)
+        """File with the CA to trust (PEM), fetched from the container at each start."""
+        file = self._fetched_ca
+        if not file.exists():
+            with file.open("wb") as target:
+                Client(self.api, environment={}).download("/api/v1/tls/ca.pem", target)
         return file
+
+    @property
+    def _fetched_ca(self) -> Path:
+        return Path(self._folder.name) / "ca.pem"
 
     @property
     def alive(self) -> bool:
         """True while the container runs."""
-        container = self.get_wrapped_container()
-        if container is None:
-            return False
-        container.reload()
-        return bool(container.status == "running")
+        try:
+            if self._container is not None:
+                self._container.reload()
+        except NotFound:
+            self._container = None  # removed by somebody else
+        return self._container is not None and self._container.status == "running"
 
     def start(self) -> SbcSimContainer:
-        """Start it and wait until it takes calls. Raises NotStarted with its log."""
-        super().start()
+        """Start it and wait until it takes calls; one that has died is started again as it was. Raises NotStarted with its log."""
+        self._fetched_ca.unlink(missing_ok=True)
+        if not self.alive:
+            if self._container is None:
+                super().start()
+            else:
+                self._container.start()
         until = time.monotonic() + READY_SECONDS
         while not self._ready():
             if not self.alive or time.monotonic() > until:
@@ -132,8 +147,8 @@ class SbcSimContainer(DockerContainer):
 
     def stop(self, force: bool = True, delete_volume: bool = True) -> None:
         """End it: calls get BYE, and the container is removed."""
-        if (container := self.get_wrapped_container()) is not None and self.alive:
-            container.stop(timeout=10)
+        if self.alive and self._container is not None:
+            self._container.stop(timeout=10)
         super().stop(force, delete_volume)
         self._folder.cleanup()
 
@@ -143,16 +158,14 @@ class SbcSimContainer(DockerContainer):
 
     def last_words(self) -> str:
         """The end of its log, since the last mark."""
-        container = self.get_wrapped_container()
-        said = b"" if container is None else container.logs(since=int(self._marked) or None, tail=LINES)
+        said = b"" if self._container is None else self._container.logs(since=int(self._marked) or None, tail=LINES)
         return said.decode("utf-8", "replace").rstrip() or "It said nothing."
 
     def obituary(self) -> Died | None:
         """Tell how it ended, None while it lives."""
         if self.alive:
             return None
-        container = self.get_wrapped_container()
-        how = "by being removed" if container is None else f"with exit code {container.attrs['State'].get('ExitCode')}"
+        how = "by being removed" if self._container is None else f"with exit code {self._container.attrs['State'].get('ExitCode')}"
         return Died(died(how, self.last_words()))
 
     def _ready(self) -> bool:
@@ -177,14 +190,14 @@ def environment(settings: Mapping[str, object]) -> dict[str, str]:
 
 
 def _flat(settings: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
-    for section, members in nested(settings).items():
+    for section, members in nested(named(settings)).items():
+        if not isinstance(members, Mapping):
+            raise NotStarted(f"{section} is a group of settings: write {section}.NAME")
         for name, value in members.items():
             yield section, name, _text(section, value)
 
 
 def _text(section: str, value: object) -> str:
-    import json
-
     if section in MAPS:
         return json.dumps(value)
     if isinstance(value, Mapping):

@@ -43,9 +43,9 @@ def missing() -> str | None:
 
 def environment(folder: Path) -> dict[str, str]:
     """The environment for podman: settings that suit machines without systemd, and where limits cannot be raised."""
-    limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-    hard = {name: resource.getrlimit(number)[1] for name, number in limits.items()}
-    most = {name: 32768 if limit == resource.RLIM_INFINITY else min(limit, 32768) for name, limit in hard.items()}
+    # the program takes the hard limit of processes, the service only the soft one
+    limits = {"nofile": resource.getrlimit(resource.RLIMIT_NOFILE)[1:], "nproc": resource.getrlimit(resource.RLIMIT_NPROC)}
+    most = {name: min(32768, *(one for one in given if one != resource.RLIM_INFINITY)) for name, given in limits.items()}
     same = ", ".join(f'"{name}={limit}:{limit}"' for name, limit in most.items())
     runtime = "runc" if shutil.which("runc") else "crun"
     (folder / "containers.conf").write_text(
