@@ -221,6 +221,29 @@ def test_a_connection_that_is_lost_before_the_answer_is_no_call_and_no_status_is
     assert done.returncode == 1
 
 
+def test_a_sip_uri_is_dialled_as_it_is_and_to_goes_before_its_user(serving):
+    port = serving.target.rpartition(":")[2]
+    busy, by_digits = (f"sip:{user}@127.0.0.1:{port};transport=tls" for user in ("busy", "4860"))
+    for words, called in (([busy], busy), ([busy, "--to", "4860"], by_digits)):
+        assert run("call", *words, "--ca", serving.ca).returncode == 1, "refused, so no media takes time"
+        assert httpx.get(f"{serving.api}/api/v1/calls").json()["calls"][0]["requestUri"] == called
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("sip:echo@127.0.0.1:5060;transport=udp", "asks for UDP"),
+        ("sip:echo@127.0.0.1:0;transport=tls", "names port 0"),
+        ("sips:echo@[::1", "no host or port can be read"),
+        ("sip:echo@127.0.0.1?User-to-User=00", "--header NAME:VALUE"),
+    ],
+)
+def test_a_sip_uri_that_cannot_be_dialled_over_tls_is_2_and_says_why(target, why):
+    done = run("call", target)
+    assert done.returncode == 2
+    assert why in done.stderr
+
+
 @pytest.mark.parametrize("words", [["udp:127.0.0.1:5060"], ["tls:127.0.0.1:0"], ["tls:127.0.0.1:5061", "--uui", "00", "--no-uui"]])
 def test_a_target_or_flags_that_make_no_sense_are_2(words):
     assert run("call", *words).returncode == 2

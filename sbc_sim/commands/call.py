@@ -28,7 +28,8 @@ from sbc_sim.commands.shared import (
 from sbc_sim.commands.uui import ECHO_PAYLOAD
 from sbc_sim.exports.redaction import clean, mask, mask_values
 from sbc_sim.journal.view import camel
-from sbc_sim.sip.uri import host_port
+from sbc_sim.sip.errors import MalformedMessage
+from sbc_sim.sip.uri import Uri, host_port
 
 if TYPE_CHECKING:
     from sbc_sim.partner.partner_call import CallResult
@@ -40,6 +41,9 @@ RULE_ID = re.compile(r"SBC-[A-Z0-9]+-\d{3}")
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM")
 EXPECTED = ("echo", "agent", "any")
 TARGET = "tls:HOST:PORT"
+SIPS_PORT = 5061
+"""Of SIP over TLS (RFC 3261 section 19.1.2)."""
+ECHO_USER = "echo"
 NO_CALL = "no call: "
 READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
@@ -52,7 +56,7 @@ READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path
 @click.option("--uui", "uui_value", metavar="VALUE", help="User-to-User; bare hex digits get ;encoding=hex. Default: the echo content.")
 @click.option("--uui-text", metavar="TEXT", help="User-to-User from text, written as hex.")
 @click.option("--no-uui", is_flag=True, help="Leave User-to-User out.")
-@click.option("--to", "called", default="echo", show_default=True, help="Number, or a whole SIP URI.")
+@click.option("--to", "called", default=None, help="Number, or a whole SIP URI. Default: echo, or TARGET when that is a URI.")
 @click.option("--from", "caller", default="+15550100", show_default=True, help="Number, SIP URI, or name and <URI>.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="One more header; may be repeated.")
 @click.option("--suite", "suites", multiple=True, type=click.Choice(SUITES), help="SRTP suite to offer; may be repeated, in order.")
@@ -68,7 +72,8 @@ READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path
 def call(target: str, calls: int, interval: float, insecure: bool, expect: str, ladder: bool, as_json: bool, **wanted: Any) -> int:
     """Act as the partner: call TARGET over TLS with SRTP, check the echo octet by octet, hang up.
 
-    TARGET is tls:HOST:PORT. Exit code 0 when every call was answered and its echo is what was sent, 1 when not, 3 without a connection.
+    TARGET is tls:HOST:PORT, or a SIP URI: sip:echo@HOST:PORT;transport=tls.
+    Exit code 0 when every call was answered and its echo is what was sent, 1 when not, 3 without a connection.
     With --expect agent the audio must be another's than ours, with --expect any it is enough that some came back.
     """
     from sbc_sim.placing import Order
@@ -84,9 +89,9 @@ def call(target: str, calls: int, interval: float, insecure: bool, expect: str, 
 def _plan(target: str, wanted: dict[str, Any]) -> Any:
     from sbc_sim.partner.placed_call import CallPlan
 
-    host, port = _target(target)
-    address = host_port(host, port)
-    uri = wanted["called"] if wanted["called"].startswith(("sip:", "sips:", "tel:")) else f"sip:{wanted['called']}@{address};transport=tls"
+    host, port, uri = _target(target)
+    if wanted["called"] is not None or not uri:
+        uri = _called(ECHO_USER if wanted["called"] is None else wanted["called"], host_port(host, port))
     return CallPlan(
         host,
         port,
@@ -102,6 +107,11 @@ def _plan(target: str, wanted: dict[str, Any]) -> Any:
     )
 
 
+def _called(text: str, address: str) -> str:
+    """Make the Request-URI of a number, or take the URI as it is."""
+    return text if text.startswith(("sip:", "sips:", "tel:")) else f"sip:{text}@{address};transport=tls"
+
+
 def _caller(text: str) -> str:
     """Make the value of From (RFC 3261 section 20.20) of a number, a URI or a whole name-addr."""
     if text.rstrip().endswith(">") and "<" in text:
@@ -109,15 +119,32 @@ def _caller(text: str) -> str:
     return f"<{text}>" if text.startswith(("sip:", "sips:", "tel:")) else f"<sip:{text}@partner.invalid>"
 
 
-def _target(text: str) -> tuple[str, int]:
-    """Read tls:HOST:PORT; the scheme and the port may be left out, IPv6 stands in brackets."""
+def _target(text: str) -> tuple[str, int, str]:
+    """Read tls:HOST:PORT or a SIP URI: host, port, and whom to call when the URI says it. IPv6 stands in brackets."""
+    if text.lower().startswith(("sip:", "sips:")):
+        return _target_of_uri(text)
     rest = text.removeprefix("tls:").removeprefix("//")
     host, colon, port = rest.rpartition(":")
     if not colon or rest.endswith("]"):
-        host, port = rest, "5061"
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536 or text.startswith(("udp:", "tcp:", "sip:")):
-        raise click.BadParameter(f"{text!r} is not {TARGET}", param_hint="TARGET")
-    return host.strip("[]"), int(port)
+        host, port = rest, str(SIPS_PORT)
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536 or text.startswith(("udp:", "tcp:")):
+        raise click.BadParameter(f"{text!r} is neither {TARGET} nor a SIP URI", param_hint="TARGET")
+    return host.strip("[]"), int(port), ""
+
+
+def _target_of_uri(text: str) -> tuple[str, int, str]:
+    """Read sip:USER@HOST:PORT;transport=tls: what is dialled is always TLS, so another transport is refused, and none means TLS."""
+    try:
+        uri = Uri.parse(text, "TARGET")
+    except MalformedMessage as error:
+        raise click.BadParameter(f"{text!r} is no SIP URI: {error}", param_hint="TARGET") from None
+    if (transport := uri.parameters.get("transport") or "tls").lower() != "tls":
+        raise click.BadParameter(f"{text!r} asks for {transport.upper()}; the SBC takes calls over TLS: transport=tls", param_hint="TARGET")
+    if uri.port == 0:
+        raise click.BadParameter(f"{text!r} names port 0, which nobody can be reached at", param_hint="TARGET")
+    if uri.headers:
+        raise click.BadParameter(f"{text!r} has headers after its question mark; give them as --header NAME:VALUE", param_hint="TARGET")
+    return uri.host, uri.port or SIPS_PORT, str(uri) if uri.user else ""
 
 
 def _user_to_user(wanted: dict[str, Any]) -> str | None:

@@ -87,6 +87,11 @@ class SbcSim:
         return f"sip:{user}@{self._sip_host}:{self.sip_port};transport=tls"
 
     @property
+    def target(self) -> str:
+        """Where to call without a user, as ``sbc-sim call`` takes it: ``tls:127.0.0.1:40123``."""
+        return f"tls:{self._sip_host}:{self.sip_port}"
+
+    @property
     def ca_pem(self) -> Path:
         """File with the CA to trust (PEM)."""
         return self.instance.ca_pem

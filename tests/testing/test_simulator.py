@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sbc_sim.client import ApiError
+from sbc_sim.commands.call import _target
 from sbc_sim.testing.call import CallFailed
 from sbc_sim.testing.given import flat, shown
 from sbc_sim.testing.instance import Died, Instance, NotStarted, nested
@@ -44,6 +45,11 @@ def test_a_call_is_found_by_what_it_is(sim: SbcSim) -> None:
     assert (found.sip_call_id, found.state, found.called, found.ended_by) == (second.call_id, "ended", "5550100", "partner")
     assert sim.wait_for_call(to="+15551234").caller == "+15550111"
     assert sim.wait_for_call(sip_call_id=second.call_id) == found
+
+
+def test_where_to_call_is_said_as_the_command_call_takes_it(sim: SbcSim) -> None:
+    assert _target(sim.sip_uri) == (sim.host, sim.sip_port, sim.sip_uri)
+    assert _target(sim.target) == (sim.host, sim.sip_port, "")
 
 
 def test_of_several_that_fit_the_earliest_is_given_and_after_leads_to_the_next(sim: SbcSim) -> None:
