@@ -186,7 +186,7 @@ class Lookout:
         if self._closing:
             self._close_some(line, rows)
             return 0.0
-        if now >= self._judge_at and self._wellness.may_judge(now):
+        if now >= self._judge_at and self._may_judge(rows, now):
             self._judge(line, rows)
             self._judge_at = now + JUDGE_SECONDS
         if now >= self._forget_at:
@@ -233,6 +233,12 @@ class Lookout:
         self._tell(lambda: self.listeners.on_left(left, ours))
 
     # --- those that left ---------------------------------------------------------------------------------------------
+
+    def _may_judge(self, rows: ReplicaRows, now: float) -> bool:
+        """Whether we are well, and are by the clocks of this very moment: since the last heartbeat the machine may have slept."""
+        if self._wellness.may_judge(now):
+            self._wellness.beat(now, rows.now())
+        return self._wellness.may_judge(now)
 
     def _judge(self, line: Connection, rows: ReplicaRows) -> None:
         with transaction(line):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sbc_sim.journal import replica_rows
 from sbc_sim.journal.database import Connection, Database, DatabaseError
-from sbc_sim.journal.lookout import Lookout
+from sbc_sim.journal.lookout import JUDGE_SECONDS, Lookout
 from sbc_sim.journal.lost import LostCalls
 from sbc_sim.journal.postgres import PostgresDatabase
 from sbc_sim.journal.replica import MOST_ABOUT_OCTETS, ORDER_SECONDS, SLOTS, ReplicaState
@@ -92,6 +93,23 @@ def test_those_that_left_long_ago_are_forgotten(database: Database) -> None:
     first.step(BEAT)
     first.step(BEAT)
     assert first.listed == {"pod-a": "live"}
+
+
+def test_nobody_is_lost_because_the_machine_slept_between_two_heartbeats(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sleep that steady clocks do not count, or a clock that is set: others are judged more often than heartbeats are sent."""
+    first, second = turned(database, "pod-a"), turned(database, "pod-b")
+    make_well(first)
+    second.step(BEAT)
+    for kind, clock in tuple(replica_rows._CLOCKS.items()):
+        monkeypatch.setitem(replica_rows._CLOCKS, kind, f"({clock} + 3600)")
+    first.step(JUDGE_SECONDS)
+    assert (first.listed, first.left) == ({"pod-a": "live", "pod-b": "live"}, [])
+    for _ in range(int(LOST / BEAT) - 1):
+        first.step(BEAT)
+    assert first.left == [], "the others get the time to be heard again"
+    for _ in range(3):
+        first.step(BEAT)
+    assert first.left == [("pod-b", "lost", True)]
 
 
 # --- orders ----------------------------------------------------------------------------------------------------------
