@@ -39,8 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Nothing runs yet."""
+    """Nothing runs yet; options that cannot be are refused before the first test."""
     config.stash[RUNNING] = None
+    _given(config)
 
 
 @pytest.fixture(scope="session")
@@ -57,9 +58,10 @@ def make_sbc_sim(
     from sbc_sim.testing.reporting import Running
 
     settings = {**sbc_sim_settings, **_given(pytestconfig)}
-    running = pytestconfig.stash[RUNNING] = Running(tmp_path_factory, settings, pytestconfig.getoption("sbc_sim_timeout"))
+    timeout, folder = pytestconfig.getoption("sbc_sim_timeout"), pytestconfig.getoption("sbc_sim_artifacts")
+    running = Running(tmp_path_factory, settings, timeout, Path(folder) if folder else None)
+    pytestconfig.stash[RUNNING] = running  # and left there: the report of the last test is made after this fixture
     yield running.start
-    pytestconfig.stash[RUNNING] = None
     running.stop()
 
 
@@ -95,19 +97,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     """Add ladders and findings to the report of a test that failed, and keep its files."""
     report = yield
     running = item.config.stash[RUNNING]
-    if running is not None and report.failed and call.when != "teardown":
-        folder = item.config.getoption("sbc_sim_artifacts")
-        for title, text in running.told(str(call.excinfo.value) if call.excinfo else "", item.nodeid, Path(folder) if folder else None):
-            report.sections.append((title, text))
+    if running is not None and report.failed:
+        report.sections += running.told(str(call.excinfo.value) if call.excinfo else "", item.nodeid)
     return report
 
 
 def _given(config: pytest.Config) -> dict[str, str]:
-    """The settings of --sbc-sim-set."""
+    """The settings of --sbc-sim-set. Raises UsageError for what is no pair."""
     given: dict[str, str] = {}
     for pair in config.getoption("sbc_sim_set"):
         name, equals, value = pair.partition("=")
-        if not equals:
+        if not equals or not name.strip():
             raise pytest.UsageError(f"--sbc-sim-set {pair}: it is not KEY=VALUE, rules.profile=extended say")
         given[name.strip()] = value
     return given

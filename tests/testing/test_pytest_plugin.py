@@ -67,6 +67,34 @@ def test_has_one_again(sbc_sim, sbc_sim_ca):
     assert sbc_sim.wait_for_call().ended_by == "partner"
     assert sbc_sim.ca_pem == sbc_sim_ca
 """
+ENDED = """
+def test_fails_in_the_block_of_its_own_simulator(make_sbc_sim):
+    with make_sbc_sim() as own:
+        call(own, "+15551111")
+        assert own.wait_for_call().called == "+4930"
+
+def test_fails_after_that_block(make_sbc_sim):
+    with make_sbc_sim() as own:
+        call(own, "+15552222")
+        found = own.wait_for_call()
+    assert found.called == "+4930"
+
+def test_passes_in_such_a_block(make_sbc_sim):
+    with make_sbc_sim() as own:
+        call(own, "+15553333")
+
+@pytest.fixture
+def checked(sbc_sim):
+    yield sbc_sim
+    assert sbc_sim.wait_for_call().called == "+4930"
+
+def test_is_checked_after_its_end(checked):
+    call(checked, "+15554444")
+
+@pytest.mark.parametrize("number", ["+15555555"])
+def test_is_the_last_and_checked_after_its_end(checked, number):
+    call(checked, number)
+"""
 EIGHT = """
 @pytest.mark.parametrize("number", range(8))
 def test_one_of_eight(sbc_sim, number, tmp_path_factory):
@@ -183,6 +211,22 @@ def test_reports_tell_what_came_what_was_wrong_and_how_to_mend_it(tmp_path: Path
     assert {folder.name for folder in kept.iterdir()} == folders
 
 
+def test_what_is_found_when_the_simulator_or_the_test_has_ended_is_told_as_well(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    said = run(tmp_path, ENDED, "--sbc-sim-artifacts", str(kept)).said
+    folders = {folder.name.rpartition("test_suite.py_")[2]: {file.suffix for file in folder.iterdir()} for folder in kept.iterdir()}
+    named = {
+        "test_fails_in_the_block_of_its_own_simulator": "+15551111",
+        "test_fails_after_that_block": "+15552222",
+        "test_is_checked_after_its_end": "+15554444",
+        "test_is_the_last_and_checked_after_its_end_+15555555": "+15555555",
+    }
+    for number in named.values():
+        assert len(re.findall(rf"(?m)^\S+  inbound  \+15550111 -> \{number}  ended", said)) == 1, said
+    assert said.count("-- sbc-sim files --") == 4, said
+    assert folders == dict.fromkeys(named, {".html", ".json", ".log", ".pcapng", ".txt"})
+
+
 def _of_a_broken_rule(section: str, kept: Path) -> None:
     assert re.search(r"CallFailed: SBC-UUI-001 is not kept by call \S+ from \+15550111 to 5550100", section)
     assert "fix     Add User-to-User" in section
@@ -246,9 +290,11 @@ def test_a_setting_that_cannot_be_fails_the_fixture_with_the_sentence_of_serve(t
     assert said.outcomes() == {"test_x": "error"}
 
 
-def test_an_option_that_is_no_pair_is_refused_with_the_form(tmp_path: Path) -> None:
-    said = run(tmp_path, "def test_x(sbc_sim): pass\n", "--sbc-sim-set", "uui.missing")
-    assert "--sbc-sim-set uui.missing: it is not KEY=VALUE, rules.profile=extended say" in said.said
+@pytest.mark.parametrize("pair", ["uui.missing", "=warn"])
+def test_an_option_that_is_no_pair_is_refused_once_before_the_first_test(tmp_path: Path, pair: str) -> None:
+    said = run(tmp_path, "def test_x(sbc_sim): pass\ndef test_y(): pass\n", "--sbc-sim-set", pair)
+    assert said.said.strip() == f"ERROR: --sbc-sim-set {pair}: it is not KEY=VALUE, rules.profile=extended say"
+    assert (said.code, said.outcomes()) == (pytest.ExitCode.USAGE_ERROR, {})
 
 
 def test_nothing_heavy_is_imported_and_at_the_start_of_pytest_next_to_nothing() -> None:
