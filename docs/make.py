@@ -79,7 +79,8 @@ def _choices(schema: dict[str, object]) -> str:
 
 
 PAGES = {"rules.md": as_markdown, "settings.md": settings_markdown, "cli.md": cli_markdown, "metrics.md": metrics_markdown}
-PAGES["../helm/sbc-sim/values.schema.json"] = run_path(str(HERE.parent / "helm" / "make_schema.py"))["schema"]
+CHART = run_path(str(HERE.parent / "helm" / "make_schema.py"))
+PAGES |= {"../helm/sbc-sim/values.schema.json": CHART["schema"], "../helm/sbc-sim/files/variables.json": CHART["variables"]}
 
 
 def main(arguments: list[str]) -> int:

@@ -266,8 +266,31 @@ def test_without_a_token_the_page_goes_by_the_names_of_its_service(helm: Helm, t
     assert {"sbc-sim-http", "sbc-sim-http.voice.svc"} <= set(hosts)
 
 
-def test_notes_say_what_the_partner_needs(helm: Helm) -> None:
-    done = helm.run("install", RELEASE, str(CHART), "--dry-run=client", "--set", "exposure=nodePort,advertised.sip=192.0.2.1")
-    assert "192.0.2.1, TCP port 30061" in done.stdout
-    assert "UDP 31000-31019" in done.stdout
-    assert "get secret sbc-sim-ca" in done.stdout
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (
+            ["advertised.sip=192.0.2.1", "sip.extraPorts[0].port=5062", "sip.extraPorts[0].nodePort=30062"],
+            [
+                "192.0.2.1, TCP port 30061; TLS 1.2 or 1.3, no client",
+                "further listener: TCP port 30062",
+                "UDP 31000-31019",
+                "get secret sbc-sim-ca",
+            ],
+        ),
+        (
+            ["advertised.sip=192.0.2.1:5061"],
+            [
+                "Open on the nodes is TCP port 30061: 5061 must lead there",
+                "SDES",
+                "PCMU",
+                "User-to-User: HEX;encoding=hex",
+                "docs/connect.md",
+            ],
+        ),
+    ],
+)
+def test_notes_say_what_the_partner_needs(helm: Helm, sets: list[str], said: list[str]) -> None:
+    values = ",".join(["exposure=nodePort", *sets])
+    notes = helm.run("install", RELEASE, str(CHART), "--dry-run=client", "--set", values).stdout.partition("NOTES:")[2]
+    assert not [text for text in said if text not in notes]
