@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from sbc_sim.client import ApiError, Json
 from sbc_sim.testing import telling
 from sbc_sim.testing.call import Call
+from sbc_sim.testing.given import flat
 from sbc_sim.testing.instance import Died, Instance
 from sbc_sim.testing.simulator import SbcSim
 
@@ -23,25 +25,45 @@ MOST_CALLS = 5
 """Calls of one simulator in a report."""
 SLACK = 0.5
 """Seconds by which two clocks of one machine may differ."""
+FILES = "sbc-sim files"
+"""Title of the section that names them."""
 KEPT = (".pcapng", ".html", ".txt", ".json")
 """Files of each call that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A section of a report."""
+
+    title: str
+    text: str
+    known_by: str = ""
+    """What an exception says that has told this already; empty: none does."""
 
 
 class Running:
     """The simulators of one test session."""
 
-    def __init__(self, folders: Any, settings: Mapping[str, object], timeout: float) -> None:
-        """`folders` makes folders as pytest's TempPathFactory does; `settings` hold for all; `timeout` of waits, seconds."""
+    def __init__(self, folders: Any, settings: Mapping[str, object], timeout: float, artifacts: Path | None = None) -> None:
+        """`folders` makes folders as pytest's TempPathFactory does; `settings` hold for all; `timeout` of waits, seconds.
+
+        `artifacts`: folder in which the files of tests that fail are left.
+        """
         self._folders = folders
         self._settings = settings
         self._timeout = timeout
+        self._artifacts = artifacts
         self._all: list[tuple[SbcSim, Instance]] = []
         self._begun = time.time()
+        self._ended: list[Told] = []
+        self._ended_files: list[Path] = []
+        self._said = False
 
     def start(self, settings: Mapping[str, object] | None = None) -> SbcSim:
         """Start one more; its `settings` go before those of the session."""
-        instance = Instance(self._folders.mktemp("sbc-sim"), {**self._settings, **(settings or {})})
+        instance = Instance(self._folders.mktemp("sbc-sim"), {**flat(self._settings), **flat(settings)})
         simulator = SbcSim(instance, self._timeout)
+        simulator.before_stop = lambda: self._ends(simulator, instance)
         self._all.append((simulator, instance))
         return simulator
 
@@ -51,37 +73,58 @@ class Running:
             simulator.stop()
 
     def test_begins(self) -> None:
-        """Remember when."""
+        """Remember when; what ended in the test before is not told any more."""
         self._begun = time.time()
+        self._said = False
+        self._ended.clear()
+        for folder in self._ended_files:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._ended_files.clear()
 
-    def told(self, said: str, test: str, keep: Path | None) -> Iterator[tuple[str, str]]:
-        """Give titles and texts about what happened since the test began; what the exception `said` already is not told again.
+    def told(self, said: str, test: str) -> Iterator[tuple[str, str]]:
+        """Give titles and texts about what happened since the test began, once; what the exception `said` already is not told again."""
+        if self._said:
+            return
+        self._said = True
+        folder = self._artifacts and self._artifacts / _folder_name(test)
+        sections = [told for simulator, instance in self._all for told in self._of_running(simulator, instance, folder)]
+        for told in (*self._ended, *sections):
+            if not told.known_by or told.known_by not in said:
+                yield told.title, told.text
+        if folder is not None and self._ended_files:
+            for of_one in self._ended_files:
+                shutil.copytree(of_one, folder, dirs_exist_ok=True)
+            yield FILES, "\n".join(map(str, sorted(folder.iterdir())))
 
-        `keep`: folder in which the files of the `test` are left.
-        """
-        for simulator, instance in self._all:
-            try:
-                yield from self._of(simulator, instance, said, keep and keep / _folder_name(test))
-            except (ApiError, Died) as error:
-                yield "sbc-sim", str(error)
+    def _ends(self, simulator: SbcSim, instance: Instance) -> None:
+        """Ask one that is about to be ended, since nobody can afterwards: the test may fail yet."""
+        folder = None if self._artifacts is None else Path(self._folders.mktemp("sbc-sim-ended"))
+        self._ended += [told for told in self._of_running(simulator, instance, folder) if told.title != FILES]
+        self._ended_files += [folder] if folder is not None and any(folder.iterdir()) else []
 
-    def _of(self, simulator: SbcSim, instance: Instance, said: str, folder: Path | None) -> Iterator[tuple[str, str]]:
+    def _of_running(self, simulator: SbcSim, instance: Instance, folder: Path | None) -> Iterator[Told]:
+        try:
+            yield from self._of(simulator, instance, folder)
+        except (ApiError, Died) as error:
+            yield Told("sbc-sim", str(error))
+
+    def _of(self, simulator: SbcSim, instance: Instance, folder: Path | None) -> Iterator[Told]:
         if not simulator.instance.alive:
-            if not simulator.stopped and "the simulator ended" not in said:
-                yield "sbc-sim has died", simulator.instance.last_words()
+            if not simulator.stopped:
+                yield Told("sbc-sim has died", simulator.instance.last_words(), "the simulator ended")
             return
         calls = [call for call in simulator.calls() if _time(call.data.get("startedAt")) >= self._begun - SLACK]
-        untold = [call for call in calls if telling.name(call.data) not in said]
-        for call in untold[:MOST_CALLS]:
-            yield f"sbc-sim call {call.id}", telling.call_text(telling.summary(call.data), call.verdict.failed, call.ladder())
-        if len(untold) > MOST_CALLS:
-            yield "sbc-sim", f"{len(untold) - MOST_CALLS} more calls: {simulator.api_url}"
-        if (attempts := simulator.attempts()) and "never became a call" not in said:
-            yield "sbc-sim connections", telling.attempts_text(attempts)
+        for call in calls[:MOST_CALLS]:
+            text = telling.call_text(telling.summary(call.data), call.verdict.failed, call.ladder())
+            yield Told(f"sbc-sim call {call.id}", text, telling.name(call.data))
+        if len(calls) > MOST_CALLS:
+            yield Told("sbc-sim", f"{len(calls) - MOST_CALLS} more calls: {simulator.api_url}")
+        if attempts := simulator.attempts():
+            yield Told("sbc-sim connections", telling.attempts_text(attempts), "never became a call")
         if "Traceback" in (log := simulator.instance.last_words()):
-            yield "sbc-sim log", log
+            yield Told("sbc-sim log", log)
         if folder is not None and (calls or attempts):
-            yield "sbc-sim files", "\n".join(map(str, _kept(instance, calls, attempts, folder)))
+            yield Told(FILES, "\n".join(map(str, _kept(instance, calls, attempts, folder))))
 
 
 def _kept(instance: Instance, calls: list[Call], attempts: list[Json], folder: Path) -> Iterator[Path]:

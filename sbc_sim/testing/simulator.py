@@ -8,7 +8,7 @@ def test_my_sbc_places_a_good_call(sbc_sim):
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +48,8 @@ class SbcSim:
         """Id of the newest call of the time before the last reset: only later ones are this test's."""
         self.stopped = False
         """True once it was ended on purpose."""
+        self.before_stop: Callable[[], None] | None = None
+        """Told before it is ended on purpose: what it knows must be asked now."""
         started = not instance.alive
         if started:
             instance.start()
@@ -266,8 +268,12 @@ class SbcSim:
 
     def stop(self) -> None:
         """End the simulator."""
-        self.stopped = True
-        self.instance.stop()
+        try:
+            if self.before_stop is not None and not self.stopped:
+                self.before_stop()
+        finally:
+            self.stopped = True
+            self.instance.stop()
 
     def _hang_up_all(self) -> list[Call]:
         live = [Call(self.client, data) for state in ("ringing", "answered") for data in self.client.calls(status=state)]

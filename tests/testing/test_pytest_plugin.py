@@ -224,7 +224,7 @@ def test_what_is_found_when_the_simulator_or_the_test_has_ended_is_told_as_well(
     for number in named.values():
         assert len(re.findall(rf"(?m)^\S+  inbound  \+15550111 -> \{number}  ended", said)) == 1, said
     assert said.count("-- sbc-sim files --") == 4, said
-    assert folders == dict.fromkeys(named, {".html", ".json", ".log", ".pcapng", ".txt"})
+    assert folders == {name: {".html", ".json", ".log", ".pcapng", ".txt"} for name in named}
 
 
 def _of_a_broken_rule(section: str, kept: Path) -> None:
