@@ -272,7 +272,8 @@ class Limits(Section):
         0.0,
         ge=0,
         le=86400,
-        description="After SIGTERM new calls get 503 and live ones may go on for so long, then BYE. The end comes at most 4 s after that.",
+        description="After SIGTERM new calls get 503 and live ones may go on for so long, then BYE. "
+        "The end comes at most 4 s after that, 7 s when the store hangs.",
     )
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
+from sbc_sim.commands import serve_workers
+from sbc_sim.journal import kept, replicas
 from sbc_sim.journal.memory import MemoryStore
+from sbc_sim.journal.replicas import Replicas
 from sbc_sim.journal.sqlite import SqliteStore
 from sbc_sim.journal.sqlite_file import SqliteFile
+from sbc_sim.service import FAREWELL, Service
 from sbc_sim.settings import Settings, SettingsError, load
 from sbc_sim.stores import database_of, limits_of, options_of, store_of
 
@@ -89,3 +94,11 @@ def test_each_url_opens_its_store_with_the_bounds_of_the_settings(tmp_path: Path
     assert store.health().kind == "sqlite"
     store.close()
     SqliteStore(tmp_path / "calls.db", 0.0).close()
+
+
+def test_the_end_comes_within_the_time_that_containers_get_though_the_database_hangs() -> None:
+    grace = inspect.signature(Service.stop).parameters["grace"].default
+    longest = grace + FAREWELL + kept.CLOSING_SECONDS + replicas.STOP_SECONDS
+    assert longest <= 7, "as limits.drain_seconds says; docker stop kills after 10 s, so does the chart beyond preStop and draining"
+    assert inspect.signature(Replicas.stop).parameters["seconds"].default == replicas.STOP_SECONDS
+    assert serve_workers.STOP_SECONDS - longest >= 10, "a parent kills no worker that is about to end"

@@ -47,10 +47,9 @@ HOT_CALLS = 1000
 """Calls kept in memory at most beside the database; live ones stay whatever their number."""
 SLOW_SECONDS = 5.0
 """An entry that waits so much longer than the flush interval is worth a word."""
-CLOSING_SECONDS = 10.0
-"""Longest wait for the last entries when the store is closed."""
-FEED_SECONDS = 2.0
-"""Longest wait for what is being read of others then."""
+CLOSING_SECONDS = 3.5
+"""Longest wait for the last entries, and for what is being read of others, when the store is closed: with the calls' BYE before it and
+the replica's farewell after it less than the ten seconds that containers get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +200,16 @@ class KeptStore:
         if self._closed:
             return
         self._closed = True
+        until = time.monotonic() + CLOSING_SECONDS
         if self._feed is not None:
-            self._feed.close(FEED_SECONDS)
+            self._feed.close(0.0)  # it ends while the last entries are written
         rows, self._rows = self._rows, None
         if rows is not None:
             rows.connection.close()
         self._queue.close()
         self._thread.join(CLOSING_SECONDS)
+        if self._feed is not None:
+            self._feed.close(max(0.0, until - time.monotonic()))
         if self._thread.is_alive():  # what hangs may yet write: the lock goes with the process, lest another one opens the file meanwhile
             self._queue.give_up()
         else:

@@ -22,6 +22,9 @@ from sbc_sim.journal.lookout import Closer, Lookout, entered
 from sbc_sim.journal.replica import MOST_ABOUT_OCTETS, Member, Order, Replica, ReplicaOptions, ReplicaState, Turn
 from sbc_sim.journal.replica_rows import ReplicaRows
 
+STOP_SECONDS = 1.0
+"""Longest wait for the farewell: whoever does not get to say it is found out by the silence."""
+
 
 def register(connect: Callable[[], Connection], name: str, about: Mapping[str, Any]) -> Member:
     """Write down that we are there: blocks as long as the database takes.
@@ -123,7 +126,7 @@ class Replicas:
         """Begin to look after the others."""
         self._thread.start()
 
-    def stop(self, seconds: float = 5.0) -> None:
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Say that we are gone, when the store has all that we knew; waits so long at most. A second time does nothing."""
         self._stopping = True
         self._bell.pull()
