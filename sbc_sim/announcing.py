@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,7 @@ class Announcement:
             http=f"http://{Endpoint(reachable(settings.http.listen.host), ports.http)}{settings.http.base_path}/",
             token=self.token if settings.http.token is None else None,
             ca=str(self.ca_file) if self.ca_file else None,
+            ca_path=_ca_path() if bridged() else "",
             fingerprint=self.fingerprint,
             call=self._first_call(ports),
             numbers=tuple(self._number_rows()),
@@ -139,6 +141,7 @@ class Announcement:
             store=settings.store.url.removeprefix("sqlite:").removesuffix(":"),
             durable=self.survives,
             regions=tuple(self._region_rows()),
+            worker_ports=tuple(self.worker_ports),
         )
 
     def _number_rows(self) -> Iterator[tuple[str, str]]:
@@ -162,6 +165,8 @@ class Announcement:
                 yield f"{region['name']} {region['listen']}", f"its own listener; partners call {region['address']}"
 
     def _first_call(self, ports: Ports) -> str:
+        if bridged():
+            return f"sbc-sim call tls:{self.sip_advertised}{' --ca ca.pem' if self.ca_file else ''}"
         ca = f" --ca {self.ca_file}" if self.ca_file else ""
         return f"sbc-sim call tls:{Endpoint(reachable(self.settings.sip.listen.host), ports.sip)}{ca}"
 
@@ -171,30 +176,38 @@ class Announcement:
             were = "call was" if self.restarted == 1 else "calls were"
             notes.append(f"{self.restarted} {were} up when the simulator stopped the last time; the list has them as ended by restart")
         if self.addresses.by_connection:
-            notes.append(self._unadvertised())
+            notes.append(unadvertised(self.addresses, bridged()))
         if self.settings.tls.flaw != "none":
             notes.append(f"the server certificate is flawed on purpose (tls.flaw: {self.settings.tls.flaw}); a careful partner refuses it")
         for path in self.key_log_paths:
             notes.append(f"TLS secrets are appended to {path}: whoever has that file can read captures of these calls")
         return tuple(notes)
 
-    def _unadvertised(self) -> str:
-        """Say what follows from an address that nobody set: right on a desk, wrong in a container."""
-        if not bridged():
-            return (
-                "Contact and SDP carry the address by which each partner reached this machine; behind NAT or in a container "
-                "set sip.advertised and media.advertised"
-            )
-        return (
-            f"this is a container, and Contact and SDP carry its own address, {self.addresses.local}, which its host alone knows: set "
-            "SBC_SIM_SIP__ADVERTISED (HOST:PORT) and SBC_SIM_MEDIA__ADVERTISED (ADDRESS) to what partners reach (docs/containers.md)"
-        )
-
     def _not_kept(self) -> list[str]:
         """Warn of a `data.dir` that nothing can be written in."""
         kept = self.settings.store.url
         made = str(self.settings.tls.dir) if self.ca_file else ""
         return list(filter(None, [settings_data.warning(self.settings.data.dir, store=kept == "memory:", certificates=made)]))
+
+
+def unadvertised(own: Addresses, contained: bool) -> str:
+    """Say what follows from addresses that nobody set: right on a desk, wrong in a container (`contained`)."""
+    unset = [not own.sip_host, not own.media_host]
+    carry = " and ".join(compress(("Contact", "SDP"), unset)) + (" carry" if all(unset) else " carries")
+    if not contained:
+        cure = " and ".join(compress(("sip.advertised", "media.advertised"), unset))
+        return f"{carry} the address by which each partner reached this machine; behind NAT or in a container set {cure}"
+    cure = " and ".join(compress(("SBC_SIM_SIP__ADVERTISED (HOST:PORT)", "SBC_SIM_MEDIA__ADVERTISED (ADDRESS)"), unset))
+    return (
+        f"this is a container, and {carry} its own address, {own.local}, which its host alone knows: set {cure} to what partners reach "
+        "(docs/containers.md)"
+    )
+
+
+def _ca_path() -> str:
+    from sbc_sim.http.setup import CA_PATH
+
+    return CA_PATH
 
 
 def _region_values(region: Mapping[str, Any]) -> tuple[Any, ...]:

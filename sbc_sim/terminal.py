@@ -51,6 +51,10 @@ class Banner:
     """Whether they are still there after a restart."""
     regions: Sequence[tuple[str, str]] = ()
     """How regions are reached: what, and more of it."""
+    ca_path: str = ""
+    """Where the CA is below the page: in a container, whose files and ports nobody outside has; empty elsewhere."""
+    worker_ports: Sequence[int] = ()
+    """SIP ports of single workers, which Contact names."""
 
 
 def banner(about: Banner, paint: Paint = lambda text, style: text) -> str:
@@ -63,6 +67,9 @@ def _lines(about: Banner, paint: Paint) -> Iterator[str]:
     yield ""
     reached = "the address that each partner reached"
     contact = reached if about.sip_by_connection else about.sip_advertised
+    if about.worker_ports:
+        host = reached if about.sip_by_connection else about.sip_advertised.rpartition(":")[0]
+        contact = f"{host} with the port of the worker, {' or '.join(map(str, about.worker_ports))},"
     yield _row("SIP over TLS", about.sip, f"says {contact} in Contact", paint)
     room = f"room for {about.calls} calls" if about.calls else "as many calls as the machine has ports"
     yield _row("SRTP media", f"{about.media}/udp", f"says {about.media_advertised or reached} in SDP; {about.mode}, {room}", paint)
@@ -73,7 +80,9 @@ def _lines(about: Banner, paint: Paint) -> Iterator[str]:
     yield _row("calls kept", about.store, kept, paint)
     if about.token:
         yield _row("token", about.token, "made for this run; send it as Authorization: Bearer, or set http.token", paint)
-    if about.ca:
+    if about.ca and about.ca_path:
+        yield _row("CA to trust", f"{about.http}{about.ca_path}", "asks for no token; the host and port that you published", paint)
+    elif about.ca:
         yield _row("CA to trust", about.ca, "", paint)
     yield _row("SHA-256", about.fingerprint, "", paint)
     if about.numbers:
@@ -90,9 +99,12 @@ def _lines(about: Banner, paint: Paint) -> Iterator[str]:
 
 
 def _next(about: Banner, paint: Paint) -> Iterator[str]:
+    ca = "ca.pem" if about.ca_path else about.ca
+    if about.ca and about.ca_path:
+        yield f"  from outside   {paint(f'curl -o ca.pem {about.http}{about.ca_path}', 'strong')}"
     yield f"  a first call   {paint(about.call, 'strong')}"
     if about.ca:
-        yield f"  your SBC       import {about.ca} as a trusted root (certs/README.md says where), show no client certificate,"
+        yield f"  your SBC       import {ca} as a trusted root (certs/README.md says where), show no client certificate,"
         yield f"                 and send calls to {about.sip_advertised} over TLS with SDES-SRTP and PCMU"
     yield "  a refusal      sbc-sim explain 488 (or the rule in its Warning header)"
 

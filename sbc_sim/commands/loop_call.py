@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,28 +95,32 @@ def _verdict(service: Any) -> Mapping[str, Any] | None:
     return None if view is None else view.verdict
 
 
-def judged(outcome: Outcome) -> Check:
-    """Say what the call showed."""
+def judged(outcome: Outcome, contained: bool | None = None) -> Check:
+    """Say what the call showed; `contained`: from inside of a container with a network of its own (None: look)."""
+    contained = bridged() if contained is None else contained
     if outcome.trouble:
         return Check(NAME, "fail", outcome.trouble, "see the checks above")
     if outcome.failure is not None:
-        return _no_connection(outcome.target, outcome.failure)
+        return _no_connection(outcome.target, outcome.failure, contained)
     result = outcome.result
     if result is None or result.answered_at is None:
         return _unanswered(outcome)
     if outcome.problems:
         cure = "forward the media ports (UDP) too, and set media.advertised to the address where they are reached"
         return Check(NAME, "fail", f"{outcome.target} answered, but {'; '.join(outcome.problems)}", cure)
-    return _passed(outcome, result)
+    return _passed(outcome, result, contained)
 
 
-def _passed(outcome: Outcome, result: CallResult) -> Check:
+def _passed(outcome: Outcome, result: CallResult, contained: bool) -> Check:
     from sbc_sim.commands.call import proof_text
 
     assert result.proof is not None
     seen = f"{outcome.target} answered, its certificate was accepted, {proof_text(result.proof)}"
     status = str((outcome.verdict or {}).get("status") or "pass")
     wrong = [finding for finding in (outcome.verdict or {}).get("findings", ()) if finding.get("status") in ("warn", "fail")]
+    if contained and _loopback(outcome.target) and status != "fail":
+        seen += f"; verdict: {status}; but that is this container's own loopback: it proves the simulator, and nothing of published ports"
+        return Check(NAME, "warn", seen, _PUBLISHED.format(target=outcome.target))
     if not wrong:
         return Check(NAME, "pass", f"{seen}; verdict: {status}")
     shown = "; ".join(f"{finding['rule']} {finding.get('detail', '')}" for finding in wrong[:4])
@@ -124,7 +129,15 @@ def _passed(outcome: Outcome, result: CallResult) -> Check:
     )
 
 
-def _no_connection(target: str, failure: TlsFailure) -> Check:
+def _loopback(target: str) -> bool:
+    host = target.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _no_connection(target: str, failure: TlsFailure, contained: bool) -> Check:
     from sbc_sim.exports.redaction import clean
     from sbc_sim.rules.tls import PROBLEMS
     from sbc_sim.sip.peer import TlsProblem
@@ -136,7 +149,7 @@ def _no_connection(target: str, failure: TlsFailure) -> Check:
     }
     cure = cures.get(failure.problem, f"sbc-sim explain {PROBLEMS[failure.problem]}")
     seen = f"no connection to {target}: {clean(failure.detail)}"
-    if failure.problem in strangers and bridged():
+    if failure.problem in strangers and contained:
         return Check(NAME, "warn", f"{seen}, as seen from inside of this container", _FROM_ITS_HOST.format(target=target))
     return Check(NAME, "fail", seen, cure)
 
@@ -152,6 +165,7 @@ def _unanswered(outcome: Outcome) -> Check:
     return Check(NAME, "fail", f"{outcome.target} refused: {said}", "the Warning names the rule: sbc-sim explain RULE")
 
 
+_PUBLISHED = "ask from its host: sbc-sim doctor --api URL --token TOKEN, or sbc-sim call tls:{target} --ca FILE"
 _OF_CERTIFICATE = {
     "name": "make the certificate one for that address: `--tls-names`, or another file in tls.cert_file",
     "dates": "put a renewed certificate into tls.cert_file, and compare the clocks of both machines",

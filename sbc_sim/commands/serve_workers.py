@@ -247,7 +247,8 @@ def _banner(settings: Settings, first: Mapping[str, Any], ready: Sequence[Mappin
     ports = ", ".join(str(one["own"]["sip"]) for one in ready)
     notes = [
         f"{count} workers take calls, and each has a SIP port of its own ({ports}) beside the common one: its Contact names that one, so "
-        "firewalls must let those ports through too; a call stays with the worker that has its connection (docs/workers.md)",
+        "firewalls must let those ports through too, and a container publish them unchanged; a call stays with the worker that has its "
+        "connection (docs/workers.md)",
         *first["notes"],
     ]
     own = {"store": "memory", "durable": False} if private else {}

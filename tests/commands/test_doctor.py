@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -17,11 +18,14 @@ from pathlib import Path
 import pytest
 
 from sbc_sim.commands.examination import check_clock, check_descriptors, check_expiry, check_store, covers
+from sbc_sim.commands.loop_call import Outcome, judged
 from sbc_sim.commands.reachability import check_advertised, check_unset, reach_of
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.sqlite import SqliteStore
 from sbc_sim.net import certificates
 from sbc_sim.net.certificates import Flaw
+from sbc_sim.partner.partner_call import CallResult
+from sbc_sim.rtp.play import EchoProof
 from sbc_sim.settings import Settings
 from tests.end_to_end.server import ROOT, serving
 from tests.support.podman import free_ports
@@ -288,6 +292,20 @@ def test_a_name_without_an_address_fails_and_localhost_has_one():
 def test_listening_everywhere_in_a_private_network_warns_of_nat():
     private = check_unset("SIP address", "sip.advertised", "192.168.1.4")
     assert (private.status, "sip.advertised" in private.cure) == ("warn", True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_a_call_over_the_loopback_of_a_container_proves_nothing_of_its_published_ports(host):
+    proof = EchoProof(sent=100, returned=100, identical=100, altered=0, lost=0)
+    outcome = Outcome(f"{host}:5061", result=CallResult("c", answered_at=1.0, proof=proof))
+    inside = judged(outcome, contained=True)
+    assert (inside.status, "this container's own loopback" in inside.seen) == ("warn", True)
+    assert "sbc-sim doctor --api URL" in inside.cure
+    assert judged(outcome, contained=False).status == "pass"
+    assert judged(replace(outcome, target="192.0.2.20:5061"), contained=True).status == "pass"
+    assert (
+        judged(replace(outcome, verdict={"status": "fail", "findings": [{"rule": "R", "status": "fail"}]}), contained=True).status == "fail"
+    )
 
 
 @pytest.mark.parametrize(

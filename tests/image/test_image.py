@@ -162,6 +162,8 @@ def test_through_published_ports_a_real_client_hears_itself_and_the_end_of_the_c
         with serving(podman, image, *kept) as server:
             ca = server.get("/api/v1/tls/ca.pem")
             assert "data.dir" not in server.container.said()
+            assert "/data/certs" not in server.container.said(), "nobody outside has that file"
+            assert f"sbc-sim call tls:{HERE}:{server.sip} --ca ca.pem" in server.container.said()
             assert server.container.healthy()
             see_the_echo(server, saying, tmp_path / "first")
             loop = server.doctor()["loop call"]
