@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -47,7 +48,7 @@ from sbc_sim.http.site import Sources, build_site
 from sbc_sim.http.telephony_source import KEY_DELETE, KEY_PUT
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.owners import HANG_UP, RESET, Alone, Fellows
-from sbc_sim.journal.share import ShareOptions
+from sbc_sim.journal.share import ShareOptions, ordinal_at
 from sbc_sim.journal.store import Store, StoreError
 from sbc_sim.journal.view import rfc3339
 from sbc_sim.net import certificates
@@ -383,21 +384,21 @@ class Service:
 
     def reset(self) -> int:
         """Forget calls that are over and what was captured of them, here and at the other replicas; return how many."""
-        self.fellows.order("", RESET, {})
+        self.fellows.order("", RESET, {"at": time.time()})
         self.faulting.clear()
         return self._forget()
 
     def _reset_by_order(self, data: Mapping[str, Any]) -> None:
         """Do what another replica's API was told; faults are taken away by an order of their own."""
-        self._forget()
+        self._forget(ordinal_at(float(data["at"])))
         self._tell_reset()
 
     def _on_reset(self, tell: Callable[[], None]) -> None:
         self._tell_reset = tell
 
-    def _forget(self) -> int:
+    def _forget(self, until: int | None = None) -> int:
         self.recordings.clear()
-        forgotten = self.store.clear()
+        forgotten = self.store.clear(until)
         if self.telephony.model is not None:
             self.telephony.model.clear()
         self.rehearsing.clear()

@@ -103,7 +103,7 @@ class Batch:
         Raises sqlite3.Error or DatabaseError.
         """
         if item.entry is None:
-            self._clear()
+            self._clear(item.until)
         elif item.ordinal <= self.newest:
             pass
         elif is_voice_call(item.entry):
@@ -206,11 +206,14 @@ class Batch:
         self._write_calls()
         self._write_voice_calls()
         if self._loose:
-            self.connection.executemany(_LOOSE, self._loose)
-            self._loose.clear()
+            self._write_loose()
             self.trim_loose()
         if ordinal:
             self.connection.execute(_COUNTER, (newest_name(self._share.replica), ordinal))
+
+    def _write_loose(self) -> None:
+        self.connection.executemany(_LOOSE, self._loose)
+        self._loose.clear()
 
     def _write_calls(self) -> None:
         if not self._touched:
@@ -252,12 +255,18 @@ class Batch:
             names = (newest_name(self._share.replica), "ordinal:%", "told:%", ordinal_at(before))
             self.connection.execute("DELETE FROM counters WHERE name <> ? AND (name LIKE ? OR name LIKE ?) AND value < ?", names)
 
-    def _clear(self) -> None:
-        """Take out everything that is over by now, and what belongs to no call."""
+    def _clear(self, until: int) -> None:
+        """Take out what is over by now or belongs to no call, and began up to this ordinal.
+
+        The wish may be late, by a database that was away: what others began after it is not meant.
+        """
         self._write_calls()
         self._write_voice_calls()
-        self._loose.clear()
-        over = self.connection.execute("SELECT ordinal, id FROM calls WHERE over = 1 ORDER BY ordinal").fetchall()
+        self._loose = [row for row in self._loose if row[0] > until]
+        self._write_loose()
+        over = self.connection.execute(
+            "SELECT ordinal, id FROM calls WHERE over = 1 AND ordinal <= ? ORDER BY ordinal", (until,)
+        ).fetchall()
         for start in range(0, len(over), AT_ONCE):
             ordinals = [ordinal for ordinal, _ in over[start : start + AT_ONCE]]
             marks = ", ".join("?" * len(ordinals))
@@ -265,8 +274,8 @@ class Batch:
             self.connection.execute(f"DELETE FROM entries WHERE call IN ({marks})", ordinals)
         for _, call in over:
             self._forget(call)
-        self.connection.execute("DELETE FROM loose")
-        self.connection.execute("DELETE FROM voice_calls WHERE open = 0")
+        self.connection.execute("DELETE FROM loose WHERE ordinal <= ?", (until,))
+        self.connection.execute("DELETE FROM voice_calls WHERE open = 0 AND ordinal <= ?", (until,))
         self.recount()
 
     def _forget(self, call: str) -> None:

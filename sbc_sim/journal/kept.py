@@ -21,7 +21,7 @@ from sbc_sim.journal.memory import MemoryStore, call_page, entry_page, place_of
 from sbc_sim.journal.queue import WriteQueue
 from sbc_sim.journal.reading import Rows
 from sbc_sim.journal.record import StoreLimits, entry_octets
-from sbc_sim.journal.restart import end_live_calls
+from sbc_sim.journal.restart import end_calls_of_nobody, end_live_calls
 from sbc_sim.journal.retention import FileBounds
 from sbc_sim.journal.share import Share, ShareOptions
 from sbc_sim.journal.store import (
@@ -88,8 +88,8 @@ class KeptStore:
         self._queue = WriteQueue(options.queue_octets, options.flush_seconds, clock)
         self._share = Share(share)
         self.restarted: list[str] = []
-        """Calls that were ended because they were up when the process before this one stopped; none in a shared store."""
-        self._cleared = 0
+        """Calls that were ended because they were up when the process before this one stopped; in a shared store those of nobody."""
+        self._cleared = self._until = 0
         self._unreadable = ""
         self._closed = False
         self._settled: Seen | None = None
@@ -101,6 +101,8 @@ class KeptStore:
             if share is None:
                 self.restarted = end_live_calls(connection, limits, ordinal, now)
                 ordinal = _newest(connection)
+            else:
+                self.restarted = end_calls_of_nobody(connection, limits, share, now)
             self._writing = Writing(connection, database, self._queue, limits, options.bounds, wall, committed, self._share)
             self._hot = MemoryStore(replace(limits, calls=HOT_CALLS), ordinal, live_stay=True, share=self._share)
             self._rows: Rows | None = Rows(database.connect(reading=True))
@@ -136,7 +138,7 @@ class KeptStore:
 
     def voice_calls(self) -> tuple[Entry, ...]:
         """The newest VOICE_CALL entry of each voice call, changed longest ago first."""
-        hidden = self._cleared if self._cleared > self._writing.cleared else 0
+        hidden = self._hidden
         found = {
             name_of(entry): (ordinal, entry)
             for ordinal, entry in self._cold(lambda rows: rows.voice_calls())
@@ -163,22 +165,33 @@ class KeptStore:
 
         return end
 
-    def clear(self) -> int:
-        """Forget what is over and what belongs to no call; return how many calls went. The database follows within a moment."""
+    def clear(self, until: int | None = None) -> int:
+        """Forget what is over and what belongs to no call; return how many calls went. The database follows within a moment.
+
+        What is newer than the ordinal `until` stays.
+        """
         before = self.size().calls if not self._share.shared else self._over()
-        self._hot.clear()
+        self._hot.clear(until)
         if self._share.shared:  # calls of others that began before now are meant too
             self._hot.ordinal = self._share.next(self._hot.ordinal)
         self._cleared = self._hot.ordinal
-        self._queue.put_clearance(self._hot.ordinal)
+        self._until = self._cleared if until is None else until
+        self._queue.put_clearance(self._cleared, self._until)
         return max(0, before - self._hot.size().calls) if not self._share.shared else before
+
+    @property
+    def _hidden(self) -> int:
+        """What is over and as old as this will be cleared from the database in a moment."""
+        return self._until if self._cleared > self._writing.cleared else 0
 
     def _over(self) -> int:
         """Calls that are over, of all replicas: those in the database, and ours that are not there yet."""
         statement = "SELECT count(*) FROM calls WHERE over = 1 AND ordinal > ?"
-        written = self._writing.safe
-        hidden = self._cleared if self._cleared > self._writing.cleared else 0
-        cold = sum(self._cold(lambda rows: [int(rows.connection.execute(statement, (hidden,)).fetchone()[0])]))
+        for _ in range(5):  # unless something was written while we counted, which would be counted twice
+            written, hidden = self._writing.safe, self._hidden
+            cold = sum(self._cold(lambda rows: [int(rows.connection.execute(statement, (hidden,)).fetchone()[0])]))  # noqa: B023
+            if written == self._writing.safe:
+                break
         return cold + sum(record.newest > written for record in self._hot.over())
 
     def rejoin(self, share: ShareOptions) -> None:
@@ -282,7 +295,7 @@ class KeptStore:
 
     def _loose(self, attempts: bool, cursor: str | None) -> Iterator[tuple[int, Entry]]:
         below = place_of(cursor)
-        hidden = self._cleared if self._cleared > self._writing.cleared else 0
+        hidden = self._hidden
         hot = self._hot.loose(attempts, cursor)
         if self._share.shared:  # entries of others stand between ours, and ours may be there too
             yield from _once(merge(hot, self._cold_loose(attempts, below, hidden), key=lambda pair: -pair[0]))
@@ -320,7 +333,7 @@ class KeptStore:
 
     def _only_cold(self, call: str, ordinal: int, over: bool) -> bool:
         """Whether a call of the database is to be shown: not what memory knows better, nor what is about to be cleared."""
-        return call not in self._hot and (not over or ordinal > self._cleared or self._cleared <= self._writing.cleared)
+        return call not in self._hot and (not over or ordinal > self._hidden)
 
     def _settle(self) -> None:
         """Forget the calls that had to go from the database, here or by another replica."""

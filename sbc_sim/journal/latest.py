@@ -59,7 +59,7 @@ class Latest:
             gone += 1
         return gone
 
-    def clear(self) -> None:
-        """Forget what is closed."""
-        for name in [name for name, one in self._kept.items() if not is_open(one.entry)]:
+    def clear(self, until: int) -> None:
+        """Forget what is closed and has not changed since this place."""
+        for name in [name for name, one in self._kept.items() if not is_open(one.entry) and one.ordinal <= until]:
             self.octets -= self._kept.pop(name).octets

@@ -177,14 +177,15 @@ class MemoryStore:
         """Calls that are over, for reading only."""
         return (self._calls[call] for call in self._over)
 
-    def clear(self) -> int:
-        """Forget what is over and what belongs to no call; return how many calls went."""
-        over = list(self._over)
+    def clear(self, until: int | None = None) -> int:
+        """Forget what is over and what belongs to no call, as far as it began up to `until`; return how many calls went."""
+        until = self.ordinal if until is None else until
+        over = [call for call in self._over if self._calls[call].view.ordinal <= until]
         for call in over:
             self._forget(call)
-        self._attempts = Ring[Entry](self._limits.attempts, self._limits.share)
-        self._outside = Ring[Entry](self._limits.outside, self._limits.share)
-        self._voice_calls.clear()
+        for kept in (self._attempts, self._outside):
+            kept.drop(until)
+        self._voice_calls.clear(until)
         return len(over)
 
     def close(self) -> None:

@@ -30,6 +30,8 @@ class Waiting:
     """So many entries of the call before this one found no place in the queue."""
     since: float = 0.0
     """Seconds of the queue's clock."""
+    until: int = 0
+    """Of the wish to forget: what is newer stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,11 @@ class WriteQueue:
             self._add(Waiting(ordinal, entry, opened, octets, begins, missed, self.clock()))
             return True
 
-    def put_clearance(self, ordinal: int) -> None:
-        """Let the wish wait that everything that is over by now be forgotten."""
+    def put_clearance(self, ordinal: int, until: int) -> None:
+        """Let the wish wait that everything that is over by now, and began up to `until`, be forgotten."""
         with self._changed:
             if not self._closed:
-                self._add(Waiting(ordinal, None, since=self.clock()))
+                self._add(Waiting(ordinal, None, since=self.clock(), until=until))
                 self._hurry()
 
     def _lose(self, entry: Entry) -> None:

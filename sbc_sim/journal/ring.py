@@ -30,6 +30,11 @@ class Ring(Generic[Item]):
             gone += 1
         return gone
 
+    def drop(self, until: int) -> None:
+        """Let go of all up to this place."""
+        while self._kept and self._kept[0][0] <= until:
+            self.octets -= self._kept.popleft()[2]
+
     def below(self, ordinal: int) -> Iterator[tuple[int, Item]]:
         """Newest first, older than this."""
         return ((place, item) for place, item, _ in reversed(self._kept) if place < ordinal)

@@ -184,10 +184,10 @@ class Store(Protocol):
     def health(self) -> StoreHealth:
         """Whether what is appended also survives."""
 
-    def clear(self) -> int:
+    def clear(self, until: int | None = None) -> int:
         """Forget every call that is over, all attempts, and what belongs to no call; return how many calls went.
 
-        Live calls and open voice calls stay.
+        Live calls and open voice calls stay, and so does what is newer than the ordinal `until`.
         """
 
     def close(self) -> None:

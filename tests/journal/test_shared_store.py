@@ -18,7 +18,7 @@ from sbc_sim.journal.postgres import PostgresDatabase
 from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.restart import end_lost_calls
 from sbc_sim.journal.retention import FileBounds
-from sbc_sim.journal.share import SLOTS, Share, ShareOptions
+from sbc_sim.journal.share import SLOTS, Share, ShareOptions, ordinal_at
 from sbc_sim.journal.sqlite_file import SqliteFile
 from sbc_sim.journal.store import CallQuery
 from tests.support.postgres import Cluster
@@ -217,6 +217,27 @@ def test_a_store_that_others_share_ends_nobody_s_calls_when_one_more_opens_it(to
 # --- writing at the same time --------------------------------------------------------------------------------------------
 
 
+def test_calls_that_a_process_left_up_which_had_the_file_alone_are_ended_when_several_take_it(tmp_path: Path) -> None:
+    alone = KeptStore(SqliteFile(tmp_path / "calls.db"), 1000.0)
+    start(alone, "left up")
+    alone.close()
+    together = Together(lambda: SqliteFile(tmp_path / "calls.db", alone=False))
+    one = together.join("one")
+    start(one, "of one")
+    flushed(one)
+    two = together.join("two")
+    for store in (one, two):
+        left = store.call("left up")
+        assert left is not None
+        assert (left.state, left.ended_by, left.end_reason) == ("ended", "sbc", "restart")
+    assert kinds(two, "left up").count("call.ended") == 1
+    assert (one.restarted, two.restarted) == (["left up"], [])
+    of_one = two.call("of one")
+    assert of_one is not None
+    assert not of_one.over
+    together.close()
+
+
 def test_several_who_write_the_same_words_and_much_at_the_same_time_lose_nothing(together: Together) -> None:
     stores = [together.join(f"r{number}") for number in range(4)]
     calls = 25
@@ -261,6 +282,35 @@ def test_what_one_clears_is_gone_for_all_but_live_calls_of_all_stay(together: To
     flushed(two)
     assert ids(one) == ids(two) == ["two-live", "one-live"], "a late entry brings no call back"
     assert kinds(one, "two-live") == ["call.started", "verdict", "call.ended"]
+
+
+def test_a_clearance_that_comes_late_takes_nothing_that_began_after_it(together: Together) -> None:
+    """One who could not be reached is told a minute later that everything was to be forgotten."""
+    one, two = together.join("one"), together.join("two")
+
+    def place(store: KeptStore, name: str) -> None:
+        start(store, name)
+        end(store, name)
+        store.append(Entry(time.time(), Kind.ATTEMPT, None, {"id": name}))
+        store.append(Entry(time.time(), Kind.VOICE_CALL, None, {"voiceCallId": name, "isActiveCall": False}))
+
+    for store, name in ((one, "one-before"), (two, "two-before")):
+        place(store, name)
+    flushed(one, two)
+    until = ordinal_at(time.time())
+    for store, name in ((one, "one-after"), (two, "two-after")):
+        place(store, name)
+    flushed(one)
+    two.clear(until)
+    for _ in ("waits to be cleared", "is cleared"):
+        assert ids(two) == ["two-after", "one-after"]
+        assert [entry.data["id"] for entry in two.attempts().entries] == ["two-after", "one-after"]
+        assert [entry.data["voiceCallId"] for entry in two.voice_calls()] == ["one-after", "two-after"]
+        flushed(two)
+    connection = together.connect()
+    assert connection.execute("SELECT id FROM calls ORDER BY ordinal").fetchall() == [("one-after",), ("two-after",)]
+    assert connection.execute("SELECT count(*) FROM loose").fetchone()[0] == 2
+    connection.close()
 
 
 def test_the_bound_on_calls_holds_for_all_together_and_all_forget_the_oldest(together: Together) -> None:
