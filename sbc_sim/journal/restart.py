@@ -27,17 +27,39 @@ def end_live_calls(connection: Connection, limits: StoreLimits, ordinal: int, no
     if not live:
         return []
     batch = Batch(connection, limits, Share())
+    connection.begin()
+    batch.write(_end(batch, live, _restart_words(now), REASON, ordinal, Share()))
+    connection.commit()
+    return [call for call, _ in live]
 
+
+def end_calls_of_nobody(connection: Connection, limits: StoreLimits, share: ShareOptions, now: float) -> list[str]:
+    """End the calls that a process left up which had this store alone, before it was shared; return which.
+
+    They carry no name of a replica, so none that lives has them. `share`: who does it; `now`: the time of this start, unix seconds. Raises
+    sqlite3.Error or DatabaseError.
+    """
+    statement = "SELECT id, last_at FROM calls WHERE replica = '' AND over = 0 ORDER BY ordinal"
+    if not connection.execute(statement).fetchall():
+        return []
+    connection.begin()
+    live = connection.execute(f"{statement}{connection.row_lock}").fetchall()  # again: another one may be starting too
+    numbers = Share(share)
+    batch = Batch(connection, limits, numbers)
+    _end(batch, live, _restart_words(now), REASON, batch.newest, numbers)
+    batch.write(0)
+    connection.commit()
+    return [call for call, _ in live]
+
+
+def _restart_words(now: float) -> Words:
     def words(last_at: float) -> str:
         return (
             "the simulator stopped without ending this call, and no BYE was sent; "
             f"last heard of the call at {rfc3339(last_at)}, started again at {rfc3339(now)}"
         )
 
-    connection.begin()
-    batch.write(_end(batch, live, words, REASON, ordinal, Share()))
-    connection.commit()
-    return [call for call, _ in live]
+    return words
 
 
 def end_lost_calls(
