@@ -77,9 +77,11 @@ class Joined:
 
     _log = Logger()
 
-    def __init__(self, replicas: Replicas, reactor: Any, first: Sequence[Replica] = ()) -> None:
+    def __init__(self, replicas: Replicas, reactor: Any, first: Sequence[Replica] = (), heartbeat_seconds: float = 2.0) -> None:
         """Nothing is heard yet. `first`: who is there until the first heartbeat tells."""
         self._replicas = replicas
+        self._welcome_seconds = 2 * heartbeat_seconds + 1.0
+        """By then whoever lives has given a sign of it, and we have seen it."""
         self._first = first
         self._names = {replicas.member.name}
         """Those that this process has had: a new one only when it was taken for lost, and somebody else has its name by now."""
@@ -200,7 +202,7 @@ class Joined:
 
     def _ordered(self, order: Order) -> None:
         if order.what == NEWCOMER:
-            self._guarded(NEWCOMER, lambda: self._welcome(order.sender))
+            self._guarded(NEWCOMER, lambda: self._welcome(order.sender, order.at))
             return
         if order.what == DONE:
             self._guarded(DONE, lambda: self._answered(order))
@@ -222,10 +224,17 @@ class Joined:
         except Exception:
             self._log.failure("an order of another replica met a fault of ours ({what}), please report it", what=what)
 
-    def _welcome(self, newcomer: str) -> None:
-        """Bring a new replica to where the others are: the oldest of them does."""
+    def _welcome(self, newcomer: str, asked_at: float, later: bool = False) -> None:
+        """Bring a new replica to where the others are: the oldest does.
+
+        That one may be dead without anybody knowing yet. `later`, it is the oldest of those that gave a sign of life since it was asked
+        (unix seconds, by the database's clock).
+        """
         living = [one for one in self.listed() if one.state is ReplicaState.LIVE and one.name != newcomer]
-        oldest = min(living, key=lambda one: (one.started_at, one.id), default=None)
+        willing = [one for one in living if not later or one.own or one.seen_at > asked_at]
+        oldest = min(willing, key=lambda one: (one.started_at, one.id), default=None)
+        if not later and oldest is not None and not oldest.own:
+            self._reactor.callLater(self._welcome_seconds, self._guarded, NEWCOMER, lambda: self._welcome(newcomer, asked_at, later=True))
         if oldest is not None and oldest.own:
             for what, data in self.standing():
                 self.order(newcomer, what, data)
@@ -282,9 +291,9 @@ def registered(settings: Settings, database: Database, told: Mapping[str, Any], 
     except FAILURES as error:
         raise StoreError(database.sentence(error)) from None
     turn: Turn = reactor.callFromThread
-    return Joined(
-        Replicas(database.connect, member, turn, replica_options(settings), LostCalls(limits), sentence=database.sentence), reactor, first
-    )
+    options = replica_options(settings)
+    replicas = Replicas(database.connect, member, turn, options, LostCalls(limits), sentence=database.sentence)
+    return Joined(replicas, reactor, first, options.heartbeat_seconds)
 
 
 def _listing(database: Database, own: str) -> list[Replica]:
