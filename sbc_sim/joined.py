@@ -22,9 +22,9 @@ from sbc_sim.calls.faults import BadFault
 from sbc_sim.calls.rehearsals import TooMany
 from sbc_sim.journal.database import FAILURES, Database
 from sbc_sim.journal.lost import LostCalls
-from sbc_sim.journal.owners import DONE, NEWCOMER, OwnerGone, TooManyOrders
+from sbc_sim.journal.owners import DONE, NEWCOMER, OWNER_PATIENCE, PATIENCE, OwnerGone, OwnerSilent, TooManyOrders
 from sbc_sim.journal.record import StoreLimits
-from sbc_sim.journal.replica import MOST_NAME, Order, Replica, ReplicaOptions, ReplicaState
+from sbc_sim.journal.replica import MOST_NAME, ORDER_SECONDS, Order, Replica, ReplicaOptions, ReplicaState
 from sbc_sim.journal.replica_rows import ReplicaRows
 from sbc_sim.journal.replicas import Replicas, register
 from sbc_sim.journal.share import Turn
@@ -35,8 +35,6 @@ from sbc_sim.settings import Settings
 from sbc_sim.sip.errors import InvalidInput
 from sbc_sim.telephony.keys import BadKey
 
-PATIENCE = 2.0
-"""Seconds in which all others should have done what they were ordered; then nobody is waited for any more."""
 _EXPECTED = (BadFault, BadKey, CertificateError, InvalidInput, TooMany, TooManyOrders, KeyError, TypeError, ValueError, AttributeError)
 """What may come of an order that is too late, or that another version of the simulator wrote."""
 
@@ -90,7 +88,7 @@ class Joined:
         self._asked: dict[int, set[str]] = {}
         """Who has yet to say that it did what all were ordered."""
         self._fresh: list[int] = []
-        self._waiting: list[tuple[set[int], Callable[[], None]]] = []
+        self._waiting: list[tuple[set[int], Callable[[OwnerSilent | None], None]]] = []
         self._acts: dict[str, Act] = {}
         self.standing: Standing = tuple
         """What somebody must do who has just begun."""
@@ -162,17 +160,27 @@ class Joined:
 
     def order(self, target: str, what: str, data: Mapping[str, Any]) -> None:
         """Ask something of a replica by its name, empty: of all others. Raises TooManyOrders."""
-        others = set() if target or what == HITS else {one.name for one in self.listed() if one.state is ReplicaState.LIVE and not one.own}
+        others = {target} if target else {one.name for one in self.listed() if one.state is ReplicaState.LIVE and not one.own}
+        if what == HITS:
+            others = set()
         self._asks += 1
-        if not self._replicas.order(target, what, {**data, "ask": self._asks} if others else data):
+        ask: dict[str, Any] = {"ask": self._asks} if others else {}
+        if target:
+            sent = self._replicas.order(target, what, {**data, **ask, "within": OWNER_PATIENCE}, OWNER_PATIENCE)
+        else:
+            sent = self._replicas.order(target, what, {**data, **ask})
+        if not sent:
             raise TooManyOrders
         if others:
             self._asked[self._asks] = others
             self._fresh.append(self._asks)
-            self._reactor.callLater(PATIENCE, self._done, self._asks)
+            self._reactor.callLater(OWNER_PATIENCE if target else PATIENCE, self._done, self._asks, target)
 
-    def when_done(self, then: Callable[[], None]) -> bool:
-        """Have `then` called when all others have done what they were ordered since this was asked last; False: nothing was."""
+    def when_done(self, then: Callable[[OwnerSilent | None], None]) -> bool:
+        """Have `then` called when the others have done what they were ordered since this was asked last; False: nothing was.
+
+        It is told who was asked by name and did not answer.
+        """
         asks, self._fresh = [ask for ask in self._fresh if ask in self._asked], []
         if not asks:
             return False
@@ -186,17 +194,20 @@ class Joined:
         if not waited_for:
             self._done(ask)
 
-    def _done(self, ask: int) -> None:
-        """Everybody has done it, or had the time for it."""
+    def _done(self, ask: int, silent: str = "") -> None:
+        """Everybody has done it, or had the time for it; `silent`: who alone was asked, and has not said so."""
         if self._asked.pop(ask, None) is None:
             return
+        seen_at = next((one.seen_at for one in self.listed() if one.name == silent), None)
+        trouble = OwnerSilent(silent, OWNER_PATIENCE, seen_at) if silent else None
         waiting, self._waiting = self._waiting, []
         for asks, then in waiting:
+            mine = ask in asks
             asks.discard(ask)
-            if asks:
+            if asks and not (mine and trouble):
                 self._waiting.append((asks, then))
             else:
-                then()
+                then(trouble if mine else None)
 
     # --- what others want ----------------------------------------------------------------------------------------------
 
@@ -206,6 +217,9 @@ class Joined:
             return
         if order.what == DONE:
             self._guarded(DONE, lambda: self._answered(order))
+            return
+        if order.age > float(order.data.get("within", ORDER_SECONDS)):
+            self._log.warn("an order of {sender} ({what}) came too late and is not done", sender=order.sender, what=order.what)
             return
         act = self._acts.get(order.what)
         if act is None:
@@ -237,7 +251,7 @@ class Joined:
             self._reactor.callLater(self._welcome_seconds, self._guarded, NEWCOMER, lambda: self._welcome(newcomer, asked_at, later=True))
         if oldest is not None and oldest.own:
             for what, data in self.standing():
-                self.order(newcomer, what, data)
+                self._replicas.order(newcomer, what, data)
 
     def _troubled(self, trouble: str) -> None:
         if trouble:

@@ -94,7 +94,7 @@ def calls_escalate(call: str, mode: str | None, why: str | None, target: str | N
     if as_json:
         say_json(about)
     else:
-        say(f"call {safe(str(about['id']))} is given back; `sbc-sim calls show {safe(str(about['id']))}` tells how it goes")
+        say(f"call {safe(str(about['id']))} is being given back; `sbc-sim calls show {safe(str(about['id']))}` tells how it goes")
 
 
 @calls.command("hangup")
@@ -106,7 +106,7 @@ def calls_hangup(call: str, **wanted: Any) -> None:
     with explained():
         about = client.call(call)
         client.hang_up(str(about["id"]))
-    say(f"call {safe(str(about['id']))} is ended with BYE")
+    say(f"call {safe(str(about['id']))} is being ended with BYE")
 
 
 calls.add_command(export)

@@ -79,7 +79,7 @@ class CallsApi:
                   response="Journey", problems=(503,)),
             Route("GET", f"{one}/ladder.txt", self.ladder, "The ladder as text", ("width", "redaction"), TEXT, problems=(503,)),
             Route("POST", f"{one}/hangup", self.hang_up, "End a live call with BYE", response="HangUp", status=HTTPStatus.ACCEPTED,
-                  problems=(409, 503)),
+                  problems=(409, 503, 504)),
             Route("GET", "/api/v1/attempts", self.attempts, "Connections that never became SIP connections", paged, response="Attempts"),
             Route("GET", "/api/v1/messages", self.outside, "Messages and errors outside of calls", ("secrets", *paged),
                   response="OutsideMessages", problems=(503,)),

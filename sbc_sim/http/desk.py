@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -14,7 +15,8 @@ from sbc_sim.http.guard import Guard, Header
 from sbc_sim.http.problem import Problem
 from sbc_sim.http.routes import Answer, Route, RouteTable, check_accept, choose, read_any_query, read_query, wants_html
 from sbc_sim.http.waiting import Waiting
-from sbc_sim.journal.owners import Alone, Fellows, OwnerGone, TooManyOrders
+from sbc_sim.journal.owners import Alone, Fellows, OwnerGone, OwnerSilent, TooManyOrders
+from sbc_sim.journal.view import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,16 @@ class Desk:
 
     def _once_done(self, reply: Answer | Deferred[Reply]) -> Answer | Deferred[Reply]:
         """Answer once the other replicas have done what this request made us order: what comes next may reach any of them."""
-        done: Deferred[None] = Deferred()
-        if not self.fellows.when_done(lambda: None if done.called else done.callback(None)):
+        done: Deferred[OwnerSilent | None] = Deferred()
+        if not self.fellows.when_done(lambda silent: None if done.called else done.callback(silent)):
             return reply
-        return done.addCallback(lambda _: reply)
+
+        def answered(silent: OwnerSilent | None) -> Any:
+            if silent is not None:
+                raise _silent(silent)
+            return reply
+
+        return done.addCallback(answered)
 
     def most_octets(self, method: str, target: str, header: Header) -> int:
         """Tell how long a body may be, before it comes. Raises Problem when who asks for a long one is not admitted."""
@@ -86,6 +94,12 @@ class Desk:
         if not (route.open or (route.open_to_browsers and wants_html(_accept(header)))):
             self.guard.check(header, method)
         return route, names
+
+
+def _silent(silent: OwnerSilent) -> Problem:
+    seen_at = None if silent.seen_at is None else rfc3339(silent.seen_at)
+    fix = "Look at GET /api/v1/replicas, and ask again: when that replica is lost, the others end its calls."
+    return Problem(504, "owner-silent", str(silent), fix, replica=silent.replica, seenAt=seen_at)
 
 
 def _accept(header: Header) -> str:

@@ -53,9 +53,9 @@ class EscalationApi:
         one = "/api/v1/calls/{id}"
         return (
             Route("POST", f"{one}/escalate", self.escalate, "Give a live call back to the partner", body_limit=LIMIT,
-                  request="EscalateRequest", response="Call", status=HTTPStatus.ACCEPTED, problems=(409, 503)),
+                  request="EscalateRequest", response="Call", status=HTTPStatus.ACCEPTED, problems=(409, 503, 504)),
             Route("POST", f"{one}/partner", self.partner, "Say what became of the customer of an escalated call", body_limit=LIMIT,
-                  request="PartnerRequest", response="Call", problems=(409, 503)),
+                  request="PartnerRequest", response="Call", problems=(409, 503, 504)),
         )  # fmt: skip
 
     def escalate(self, asked: Asked) -> Reply:

@@ -208,6 +208,7 @@ class Problem(Out):
     member: str | None = Field(None, description="The member of the body that makes no sense.")
     replica: str | None = Field(None, description="The replica that has, or had, what was asked for.")
     address: str | None = Field(None, description="Address of that replica's HTTP interface, as far as it is known.")
+    seen_at: str | None = Field(None, description="Last sign of life of that replica, when it does not answer.")
     seen: list["Near"] | None = Field(None, description="Calls that fitted what was waited for, but did not get that far.")
 
 

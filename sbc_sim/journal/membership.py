@@ -82,6 +82,8 @@ class Unsent:
     """JSON."""
     since: float
     """Seconds of a steady clock."""
+    within: float = ORDER_SECONDS
+    """Not sent any more after so many seconds."""
 
 
 class Outbox:
@@ -94,8 +96,8 @@ class Outbox:
         self.dropped = 0
         """Orders that found no place, or grew too old."""
 
-    def put(self, target: str, what: str, data: Mapping[str, Any], now: float) -> bool:
-        """Let an order wait; False when too many do. Raises ValueError when it is too long, or no JSON."""
+    def put(self, target: str, what: str, data: Mapping[str, Any], now: float, within: float = ORDER_SECONDS) -> bool:
+        """Let an order wait for so many seconds; False when too many do. Raises ValueError when it is too long, or no JSON."""
         text = json.dumps(data, separators=(",", ":"))
         if len(text) > MOST_ORDER_OCTETS:
             raise ValueError(f"an order to another replica is {len(text)} octets long, {MOST_ORDER_OCTETS} are the most")
@@ -103,15 +105,15 @@ class Outbox:
             if len(self._waiting) >= MOST_WAITING:
                 self.dropped += 1
                 return False
-            self._waiting.append(Unsent(target, what, text, now))
+            self._waiting.append(Unsent(target, what, text, now, within))
             return True
 
     def waiting(self, now: float, most: int = 100) -> list[Unsent]:
         """The oldest ones, which stay until `sent`; those that are too old by `now` are dropped."""
         with self._lock:
-            while self._waiting and now - self._waiting[0].since > ORDER_SECONDS:
-                self._waiting.popleft()
-                self.dropped += 1
+            young = [one for one in self._waiting if now - one.since <= one.within]
+            self.dropped += len(self._waiting) - len(young)
+            self._waiting = deque(young)
             return [self._waiting[place] for place in range(min(most, len(self._waiting)))]
 
     def sent(self, count: int) -> None:

@@ -9,11 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sbc_sim.journal.replica import Replica
+from sbc_sim.journal.view import rfc3339
 
 HANG_UP, RESET, NEWCOMER, DONE = "hang-up", "reset", "newcomer", "done"
-"""Orders: ``{call}`` to its owner; ``{}`` to all others; ``{}`` to all others by who has just begun; ``{ask}`` to who gave an order.
+"""Orders: ``{call}`` to its owner; ``{at}`` to all others (unix seconds: what began later stays); ``{}`` to all others by who has just
+begun; ``{ask}`` to who gave an order. What is asked of one by name has `ask` and `within` too: no older than so many seconds.
 
 More stand with who does them."""
+
+PATIENCE = 2.0
+"""Seconds in which all others should have done what they were ordered; then nobody is waited for any more."""
+OWNER_PATIENCE = 4.0
+"""Seconds in which the one that was asked by name must have taken the order; then it is not done any more."""
 
 
 class OwnerGone(Exception):
@@ -23,6 +30,17 @@ class OwnerGone(Exception):
         """`replica`: its name."""
         super().__init__(f"The replica {replica} had this call, and is there no more; the others end its calls as lost.")
         self.replica = replica
+
+
+class OwnerSilent(Exception):
+    """The replica that has a call was asked, and did not answer: one sentence."""
+
+    def __init__(self, replica: str, seconds: float, seen_at: float | None = None) -> None:
+        """`replica`: its name. `seconds`: so long it was waited for. `seen_at`: unix seconds of its last sign of life."""
+        heard = "" if seen_at is None else f"; its last sign of life was at {rfc3339(seen_at)}"
+        super().__init__(f"The replica {replica}, whose this is, did not answer within {seconds:g} s{heard}. It is not known to be done.")
+        self.replica = replica
+        self.seen_at = seen_at
 
 
 class TooManyOrders(Exception):
@@ -52,8 +70,11 @@ class Fellows(Protocol):
     def order(self, target: str, what: str, data: Mapping[str, Any]) -> None:
         """Ask something of a replica by its name, empty: of all others. Raises TooManyOrders."""
 
-    def when_done(self, then: Callable[[], None]) -> bool:
-        """Have `then` called when all others have done what they were ordered since this was asked last; False: nothing was."""
+    def when_done(self, then: Callable[[OwnerSilent | None], None]) -> bool:
+        """Have `then` called when the others have done what they were ordered since this was asked last; False: nothing was.
+
+        It is told who was asked by name and did not answer; all others are waited for as long, and no word is lost about them.
+        """
 
 
 class Alone:
@@ -76,6 +97,6 @@ class Alone:
     def order(self, target: str, what: str, data: Mapping[str, Any]) -> None:
         """Nobody hears it."""
 
-    def when_done(self, then: Callable[[], None]) -> bool:
+    def when_done(self, then: Callable[[OwnerSilent | None], None]) -> bool:
         """Nothing was ordered."""
         return False

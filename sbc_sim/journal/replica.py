@@ -81,6 +81,8 @@ class Order:
     """Name of the replica that is asked; empty: all others."""
     what: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    age: float = 0.0
+    """Seconds between `at` and when it was taken: who stood still takes it late."""
 
 
 Turn = Callable[[Callable[[], None]], None]

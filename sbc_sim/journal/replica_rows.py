@@ -125,7 +125,8 @@ class ReplicaRows:
         if not wanted:
             return []
         marks = ", ".join("?" * len(wanted))
-        rows = self._all(f"SELECT id, at, sender, target, what, data FROM orders WHERE id IN ({marks}) ORDER BY id", *wanted)
+        columns = f"id, at, sender, target, what, data, {self._clock} - at"
+        rows = self._all(f"SELECT {columns} FROM orders WHERE id IN ({marks}) ORDER BY id", *wanted)
         return [_order(row) for row in rows]
 
     def take(self, numbers: Sequence[int]) -> None:
@@ -144,8 +145,8 @@ def _known(row: Sequence[Any], own: str) -> Known:
 
 
 def _order(row: Sequence[Any]) -> Order:
-    number, at, sender, target, what, data = row
-    return Order(int(number), at, sender, target, what, _object(data))
+    number, at, sender, target, what, data, age = row
+    return Order(int(number), at, sender, target, what, _object(data), float(age))
 
 
 def _object(text: str) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 from sbc_sim.journal.bell import LOOK_SECONDS, Bell, ring
 from sbc_sim.journal.database import Connection
 from sbc_sim.journal.lookout import Closer, Lookout, entered
-from sbc_sim.journal.replica import MOST_ABOUT_OCTETS, Member, Order, Replica, ReplicaOptions, ReplicaState, Turn
+from sbc_sim.journal.replica import MOST_ABOUT_OCTETS, ORDER_SECONDS, Member, Order, Replica, ReplicaOptions, ReplicaState, Turn
 from sbc_sim.journal.replica_rows import ReplicaRows
 
 STOP_SECONDS = 1.0
@@ -137,13 +137,13 @@ class Replicas:
         if not self._thread.is_alive():  # a thread that hangs in the database ends with the process
             self._bell.close()
 
-    def order(self, target: str, what: str, data: Mapping[str, Any]) -> bool:
+    def order(self, target: str, what: str, data: Mapping[str, Any], within: float = ORDER_SECONDS) -> bool:
         """Ask something of a replica by its name, '' for all others; False: too many wait already, or we are stopping.
 
-        It is sent within a moment, taken once at most, and forgotten after ORDER_SECONDS. Raises ValueError when it is too long, TypeError
-        when it is no JSON.
+        It is sent within a moment, in `within` seconds or not at all, taken once at most, and forgotten after ORDER_SECONDS. Raises
+        ValueError when it is too long, TypeError when it is no JSON.
         """
-        if self._stopping or not self._lookout.outbox.put(target, what, data, self._clock()):
+        if self._stopping or not self._lookout.outbox.put(target, what, data, self._clock(), within):
             return False
         self._bell.pull()
         return True

@@ -10,8 +10,8 @@ import pytest
 
 from sbc_sim.calls.partner_check import PartnerWord
 from sbc_sim.http.faults_api import NoFaults
-from sbc_sim.journal.owners import Alone, OwnerGone, TooManyOrders
-from tests.http.conftest import Lab
+from sbc_sim.journal.owners import Alone, OwnerGone, OwnerSilent, TooManyOrders
+from tests.http.conftest import Lab, answered, started
 
 MakeLab = Callable[..., Lab]
 
@@ -24,6 +24,13 @@ class Unable:
 
     def partner_says(self, call: str, word: PartnerWord) -> None:
         raise TooManyOrders
+
+
+class Asking(Unable):
+    """Escalations that ask the owner."""
+
+    def escalate(self, call: str, mode: str, why: str, target: str) -> None:
+        pass
 
 
 class Settable(NoFaults):
@@ -41,9 +48,9 @@ class Slow(Alone):
 
     def __init__(self) -> None:
         self.asked = threading.Event()
-        self.then: list[Callable[[], None]] = []
+        self.then: list[Callable[[OwnerSilent | None], None]] = []
 
-    def when_done(self, then: Callable[[], None]) -> bool:
+    def when_done(self, then: Callable[[OwnerSilent | None], None]) -> bool:
         self.then.append(then)
         self.asked.set()
         return True
@@ -70,6 +77,27 @@ def test_an_answer_leaves_when_the_others_have_done_what_it_ordered(make_lab: Ma
     asking.start()
     assert others.asked.wait(30)
     assert lab.on_reactor(lambda: list(answers)) == []
-    lab.on_reactor(others.then[0])
+    lab.on_reactor(lambda: others.then[0](None))
     asking.join(30)
     assert answers[0].json()["name"] == "one"
+
+
+@pytest.mark.timeout(60)
+def test_an_owner_that_does_not_answer_is_told_with_its_last_sign_of_life(make_lab: MakeLab) -> None:
+    others = Slow()
+    lab = make_lab(more={"escalations": Asking(), "fellows": others})
+    lab.tell(started("x"), answered("x"))
+    answers: list[Any] = []
+    asking = threading.Thread(target=lambda: answers.append(lab.client.post("/api/v1/calls/x/escalate", json={})))
+    asking.start()
+    assert others.asked.wait(30)
+    lab.on_reactor(lambda: others.then[0](OwnerSilent("pod-2", 4.0, 1_767_225_600.0)))
+    asking.join(30)
+    told = answers[0].json()
+    assert (answers[0].status_code, told["code"], told["replica"], told["seenAt"]) == (
+        504,
+        "owner-silent",
+        "pod-2",
+        "2026-01-01T00:00:00.000Z",
+    )
+    assert "did not answer within 4 s; its last sign of life was at 2026-01-01T00:00:00.000Z" in told["detail"]

@@ -165,6 +165,23 @@ def test_an_order_that_nobody_took_is_forgotten_after_a_minute(database: Databas
     connection.close()
 
 
+def test_an_order_says_how_old_it_was_when_it_was_taken(database: Database) -> None:
+    first, second = turned(database, "pod-a"), turned(database, "pod-b")
+    first.order("pod-b", "hang-up")
+    first.step()
+    change(database, "UPDATE orders SET at = at - ?", 20.0)
+    second.step(BEAT)
+    assert [order.age >= 20.0 for order in second.orders] == [True]
+
+
+def test_an_order_that_is_not_sent_in_its_time_is_not_sent(database: Database) -> None:
+    first = turned(database, "pod-a")
+    assert first.lookout.outbox.put("pod-b", "hang-up", {}, first.now, within=4.0)
+    assert first.lookout.outbox.put("pod-b", "escalate", {}, first.now)
+    assert [order.what for order in first.lookout.outbox.waiting(first.now + 5.0)] == ["escalate"]
+    assert first.lookout.outbox.dropped == 1
+
+
 # --- the lost --------------------------------------------------------------------------------------------------------
 
 
