@@ -112,7 +112,7 @@ class Placement:
         except (CertificateError, ValueError) as error:
             raise PlacingError(str(error)) from None
         environment = Environment(self.plane.open, self.plane.report, secrets.token_hex, secrets.token_bytes)
-        policy = replace(Policy(), suites=order.plan.suites, codecs=order.codecs)
+        policy = replace(Policy(), suites=order.plan.suites, codecs=order.codecs, ipv6=":" in host)
         self.caller = Caller(order.plan, environment, self._proof, policy, order.calls, order.interval)
         self.shell = Shell(
             reactor, self.caller, MediaWithClock(self.plane, self._clock), self.store.append, dialler=dialler, now=self._clock

@@ -308,6 +308,18 @@ def test_an_ipv6_address_that_is_advertised_stands_in_brackets_in_warning_and_co
     running.process.stdout.close()
 
 
+def test_a_call_over_ipv6_has_its_audio_there_too(tmp_path):
+    """As in a pod of a cluster whose pods have IPv6 addresses: everything listens on `::`."""
+    flags = ["--sip-listen", "[::]:0", "--media-listen", "::", "--http-listen", "[::]:0", "--http-auth", "none", "--media-ipv6", "true"]
+    running = start(tmp_path, *flags, "--sip-advertised", "::1", "--media-advertised", "::1", "--tls-names", "::1")
+    done = run("call", f"tls:[::1]:{running.ports['sip']}", "--ca", running.ca, "--seconds", "1")
+    assert done.returncode == 0, done.stdout
+    assert "no media" not in done.stdout
+    running.process.terminate()
+    assert running.process.wait(20) == 0
+    running.process.stdout.close()
+
+
 def test_the_demo_prints_ladder_verdict_and_proof_and_leaves_nothing_behind(tmp_path):
     done = run("demo", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
