@@ -27,7 +27,7 @@ from sbc_sim.commands.examination import (
     check_trust,
     now,
 )
-from sbc_sim.commands.reachability import check_advertised, check_unset
+from sbc_sim.commands.reachability import check_advertised, check_unset, check_ways_in, other_ways_in
 from sbc_sim.commands.shared import (
     PASSED,
     RULE_FAILED,
@@ -209,6 +209,8 @@ class _Examination:
         yield check_names([clean(name) for name in told.names], clean(told.host))
         yield check_expiry(told.not_after, datetime.now(UTC))
         yield check_advertised("SIP address", "sip.advertised", clean(told.host), told.port)
+        if others := other_ways_in(told.allow_list, told.host, told.port):
+            yield check_ways_in(others)
         if told.media:
             yield check_advertised("media address", "media.advertised", clean(told.media))
         yield check_clock(now(), None)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
 
 from sbc_sim.addresses import bridged
 from sbc_sim.calls.production import is_production
 from sbc_sim.commands.examination import Check
+from sbc_sim.sip.uri import host_port
 
 LOOK_UP_SECONDS = 5.0
+CONNECT_SECONDS = 3.0
+MOST_PORTS = 64
 DOCUMENTATION = tuple(map(ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
 BRIDGES = tuple(map(ip_network, ("172.17.0.0/16", "10.88.0.0/16")))
 """What Docker and Podman give containers unless told otherwise."""
@@ -63,6 +70,38 @@ def check_advertised(what: str, key: str, host: str, port: int = 0) -> Check:
         # Public and elsewhere is what NAT and load balancers look like; private and elsewhere rather a typing mistake.
         status = "pass" if all(address.is_global for address in strange) else "warn"
     return Check(what, status, seen, cure)
+
+
+def other_ways_in(allow_list: Iterable[Mapping[str, Any]], host: str, port: int) -> list[tuple[str, int]]:
+    """Give the addresses and ports, beside the first one, where partners connect: of single workers, of regions with own listeners."""
+    incoming = [line for line in allow_list if (line.get("protocol"), line.get("direction")) == ("tcp", "in")]
+    ways = [(str(line.get("address")), str(line.get("ports"))) for line in incoming]
+    found = dict.fromkeys((at, int(number)) for at, number in ways if number.isdecimal() and 0 < int(number[:6]) < 65536)
+    return [way for way in found if way != (host, port)][:MOST_PORTS]
+
+
+def check_ways_in(ways: Sequence[tuple[str, int]]) -> Check:
+    """Try the further ports where partners connect; a call that stays on its connection needs none of them, one that does not is lost."""
+    with ThreadPoolExecutor(16) as threads:
+        shut = [host_port(*way) for way, is_open in zip(ways, threads.map(_connects, ways), strict=True) if not is_open]
+    if not shut:
+        return Check("other SIP ports", "pass", f"{', '.join(host_port(*way) for way in ways)} can be reached")
+    seen = f"{', '.join(shut)} cannot be reached; our Contact names them, so ACK and BYE on a new connection would never come"
+    cure = "forward or publish those ports too, under the same numbers (docs/workers.md, docs/regions.md)"
+    return Check("other SIP ports", "warn" if bridged() else "fail", seen, cure)
+
+
+def _connects(way: tuple[str, int]) -> bool:
+    """Tell whether SIP over TLS answers there, by a keep-alive (RFC 5626 section 3.5.1): whoever says nothing is listed as an attempt."""
+    addresses, _ = _resolved(way[0])
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection((str(addresses[0]), way[1]), CONNECT_SECONDS) as raw, tls.wrap_socket(raw) as talking:
+            talking.sendall(b"\r\n\r\n")
+            return talking.recv(2) != b""
+    except (OSError, IndexError):
+        return False
 
 
 def check_unset(what: str, key: str, local: str) -> Check:

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from sbc_sim.client import Client
 from sbc_sim.commands.examination import check_clock, check_descriptors, check_expiry, check_store, covers
 from sbc_sim.commands.loop_call import Outcome, judged
-from sbc_sim.commands.reachability import check_advertised, check_unset, reach_of
+from sbc_sim.commands.reachability import check_advertised, check_unset, check_ways_in, other_ways_in, reach_of
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.sqlite import SqliteStore
 from sbc_sim.net import certificates
@@ -292,6 +293,28 @@ def test_a_name_without_an_address_fails_and_localhost_has_one():
 def test_listening_everywhere_in_a_private_network_warns_of_nat():
     private = check_unset("SIP address", "sip.advertised", "192.168.1.4")
     assert (private.status, "sip.advertised" in private.cure) == ("warn", True)
+
+
+def test_ports_of_workers_and_regions_that_nobody_reaches_are_named():
+    lines = [line for n in (1, 2) for line in ({"protocol": "tcp", "address": "127.0.0.1", "ports": str(n), "direction": "in"},)]
+    lines += [{"protocol": "udp", "direction": "in"}, {"protocol": "tcp", "address": "h", "ports": "any", "direction": "in"}, {}]
+    assert other_ways_in(lines, "127.0.0.1", 1) == [("127.0.0.1", 2)]
+    with closing(socket.socket()) as shut:
+        shut.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        found = check_ways_in([shut.getsockname()])
+        assert found.seen.startswith(f"127.0.0.1:{shut.getsockname()[1]} cannot be reached; our Contact names them")
+    assert found.status in ("warn", "fail")  # inside of a container it may be its own wall
+    assert "publish those ports" in found.cure
+
+
+def test_doctor_looks_at_the_ports_of_single_workers(tmp_path):
+    (tmp_path / "server").mkdir()
+    with serving(tmp_path / "server", WORKERS__COUNT="2") as server:
+        done = doctor(tmp_path, *SHORT, "--api", f"http://127.0.0.1:{server.http_port}", "--json", local=False)
+        attempts = list(Client(f"http://127.0.0.1:{server.http_port}").attempts())
+    assert attempts == [], "to look leaves nothing in the journal"
+    assert told(done)["other SIP ports"]["seen"].count("127.0.0.1:") == 2
+    assert told(done)["other SIP ports"]["status"] == "pass"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
