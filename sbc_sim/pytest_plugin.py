@@ -58,8 +58,7 @@ def make_sbc_sim(
     from sbc_sim.testing.reporting import Running
 
     settings = {**sbc_sim_settings, **_given(pytestconfig)}
-    timeout, folder = pytestconfig.getoption("sbc_sim_timeout"), pytestconfig.getoption("sbc_sim_artifacts")
-    running = Running(tmp_path_factory, settings, timeout, Path(folder) if folder else None)
+    running = Running(tmp_path_factory, settings, pytestconfig.getoption("sbc_sim_timeout"), _artifacts(pytestconfig))
     pytestconfig.stash[RUNNING] = running  # and left there: the report of the last test is made after this fixture
     yield running.start
     running.stop()
@@ -87,7 +86,11 @@ def sbc_sim(_sbc_sim_of_session: SbcSim) -> Iterator[SbcSim]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Remember where the logs of the simulators end before a test."""
+    """Remember where the logs of the simulators end before a test; what its last run left is no artifact of this one."""
+    if (folder := _artifacts(item.config)) is not None and folder.is_dir():
+        from sbc_sim.testing.reporting import forget
+
+        forget(folder, item.nodeid)
     if (running := item.config.stash[RUNNING]) is not None:
         running.test_begins()
 
@@ -98,8 +101,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     report = yield
     running = item.config.stash[RUNNING]
     if running is not None and report.failed:
-        report.sections += running.told(str(call.excinfo.value) if call.excinfo else "", item.nodeid)
+        used = "make_sbc_sim" in getattr(item, "fixturenames", ())
+        report.sections += running.told(str(call.excinfo.value) if call.excinfo else "", item.nodeid, used)
     return report
+
+
+def _artifacts(config: pytest.Config) -> Path | None:
+    """The folder of --sbc-sim-artifacts, wherever a test has changed to."""
+    folder = config.getoption("sbc_sim_artifacts")
+    return config.invocation_params.dir / folder if folder else None
 
 
 def _given(config: pytest.Config) -> dict[str, str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from sbc_sim.testing.reporting import _folder_name, forget
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(300)
 PLUGINS = ("sbc_sim", "xdist", "asyncio", "anyio")
@@ -66,6 +68,21 @@ def test_has_one_again(sbc_sim, sbc_sim_ca):
     call(sbc_sim)
     assert sbc_sim.wait_for_call().ended_by == "partner"
     assert sbc_sim.ca_pem == sbc_sim_ca
+"""
+AGAIN = """
+def test_loses_one_of_its_own(make_sbc_sim):
+    own = make_sbc_sim()
+    os.kill(own.instance.pid, signal.SIGKILL)
+    own.instance.obituary()
+    assert False
+
+def test_fails_by_itself(sbc_sim, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    call(sbc_sim)
+    assert sbc_sim.wait_for_call().over is bool(os.environ.get("MENDED"))
+
+def test_has_to_do_with_no_simulator():
+    assert False
 """
 ENDED = """
 def test_fails_in_the_block_of_its_own_simulator(make_sbc_sim):
@@ -207,8 +224,38 @@ def test_reports_tell_what_came_what_was_wrong_and_how_to_mend_it(tmp_path: Path
     _of_an_assertion_of_its_own(said.section("test_asserts_by_itself"))
     _of_what_never_came(said.section("test_waits_for_another"), said.section("test_sends_octets_that_are_no_sip"))
     _of_a_death(said.section("test_loses_the_simulator"))
-    folders = {f"test_suite.py_{name}" for name in ("test_breaks_a_rule", "test_asserts_by_itself", "test_waits_for_another")}
-    assert {folder.name for folder in kept.iterdir()} == folders
+    assert {folder.name for folder in kept.iterdir()} == {f"test_suite.py_{name}" for name in said.outcomes().keys() - passed}
+    for without_a_call in ("test_loses_the_simulator", "test_sends_octets_that_are_no_sip"):
+        assert [file.suffix for file in (kept / f"test_suite.py_{without_a_call}").iterdir()] == [".log"]
+
+
+def test_a_death_is_told_once_and_artifacts_are_those_of_the_last_run(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    folder = kept / "test_suite.py_test_fails_by_itself"
+    of_a_call = [".html", ".json", ".log", ".pcapng", ".txt"]
+    for mended, endings in (("", of_a_call), ("", of_a_call), ("1", [])):
+        said = run(tmp_path, AGAIN, "--sbc-sim-artifacts", "kept", MENDED=mended)
+        assert said.said.count("-- sbc-sim has died --") == 1, said.said
+        assert "sbc-sim has died" in said.section("test_loses_one_of_its_own")
+        assert {name.name for name in kept.iterdir()} - {folder.name} == {"test_suite.py_test_loses_one_of_its_own"}
+        assert sorted(file.suffix for file in folder.glob("*")) == endings
+
+
+def test_names_of_folders_are_as_different_as_those_of_tests() -> None:
+    tests = ["a.py::t", "a.py::t[x y]", "a.py::t[x:y]", "a.py::t[x_y]", *(f"a.py::{'t' * 200}{end}" for end in "ab")]
+    assert len(set(map(_folder_name, tests))) == len(tests)
+
+
+def test_artifacts_that_cannot_be_written_are_told_and_nothing_else_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    said = run(tmp_path, "def test_x(sbc_sim):\n    assert False\n", "--sbc-sim-artifacts", "file")
+    assert "cannot be written: Not a directory" in said.section("test_x")
+    own = tmp_path / "a.py_t"
+    own.mkdir()
+    for name in ("notes.txt", "call-1-01a-99.pcapng", "sbc-sim-17.log", "connections-17.json"):
+        (own / name).touch()
+    forget(tmp_path, "a.py::t")
+    assert [file.name for file in own.iterdir()] == ["notes.txt"]
 
 
 def test_what_is_found_when_the_simulator_or_the_test_has_ended_is_told_as_well(tmp_path: Path) -> None:
