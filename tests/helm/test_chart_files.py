@@ -60,6 +60,13 @@ def _metrics(text: str) -> set[str]:
     return {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"sbc_sim_[a-z_]+", text)}
 
 
+def test_the_page_names_every_alert() -> None:
+    names = re.findall(r"(?m)^- alert: (\w+)$", (CHART / "files" / "alerts.yaml").read_text())
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    assert len(names) > 1
+    assert [name for name in names if f"`{name}`" not in page] == []
+
+
 def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
     """docs/metrics.md is made from the metrics themselves, those of shared stores included; `make check` holds it."""
     asked = _metrics((CHART / "files" / "dashboard.json").read_text()) | _metrics((CHART / "files" / "alerts.yaml").read_text())
