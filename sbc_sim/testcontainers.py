@@ -17,7 +17,6 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +26,7 @@ from docker.errors import NotFound  # type: ignore[import-untyped]
 from testcontainers.core.container import DockerContainer
 
 from sbc_sim.client import ApiError, Client
+from sbc_sim.testing.free_ports import free
 from sbc_sim.testing.given import MAPS, named
 from sbc_sim.testing.instance import Died, NotStarted, died, nested
 from sbc_sim.testing.simulator import SbcSim
@@ -34,8 +34,6 @@ from sbc_sim.testing.simulator import SbcSim
 HTTP_PORT = 8061
 """In the container; on this machine it is any free one."""
 ANYWHERE = ("", "0.0.0.0", "::")
-FIRST_PORT, LAST_PORT = 20000, 32000
-"""Where free ports are looked for: below those that the system gives away by itself (32768 and up), so that none is taken meanwhile."""
 READY_SECONDS = 60.0
 LOOK = 0.05
 LINES = 40
@@ -64,8 +62,8 @@ class SbcSimContainer(DockerContainer):
         """
         super().__init__(image, **more)
         self._bind = bind
-        media = media_start or _free(socket.SOCK_DGRAM, 2 * calls)
-        self._ports = _Ports(sip_port or _free(socket.SOCK_STREAM, 1), _free(socket.SOCK_STREAM, 1), range(media, media + 2 * calls))
+        media = media_start or free(socket.SOCK_DGRAM, 2 * calls)
+        self._ports = _Ports(sip_port or free(socket.SOCK_STREAM), free(socket.SOCK_STREAM), range(media, media + 2 * calls))
         own = named(settings)
         self._api_token = str(own.get("http.token") or secrets.token_urlsafe(18))
         self._base_path = str(own.get("http.base_path") or "")
@@ -205,24 +203,3 @@ def _text(section: str, value: object) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _free(kind: socket.SocketKind, count: int) -> int:
-    """Find the first of `count` neighbouring ports that nobody has. Raises NotStarted."""
-    span = (LAST_PORT - FIRST_PORT) // count
-    begin = secrets.randbelow(span)
-    for step in range(span):
-        first = FIRST_PORT + (begin + step) % span * count
-        if _all_free(kind, range(first, first + count)):
-            return first
-    raise NotStarted(f"there are no {count} neighbouring free ports between {FIRST_PORT} and {LAST_PORT} on this machine")
-
-
-def _all_free(kind: socket.SocketKind, ports: range) -> bool:
-    with ExitStack() as opened:
-        try:
-            for port in ports:
-                opened.enter_context(socket.socket(socket.AF_INET, kind)).bind(("0.0.0.0", port))
-        except OSError:
-            return False
-    return True

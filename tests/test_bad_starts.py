@@ -21,6 +21,7 @@ from sbc_sim.net import certificates
 from sbc_sim.net.certificates import Flaw
 from sbc_sim.service import Service
 from sbc_sim.settings import load
+from sbc_sim.testing.free_ports import held
 from tests.end_to_end.clients.call import ECHO_UUI
 from tests.end_to_end.clients.conversation import Conversation, wait_until
 from tests.end_to_end.raw_sip import connected, invite, request
@@ -96,19 +97,10 @@ def test_a_port_that_another_program_has_is_3_with_who_holds_it_and_the_setting(
 @contextmanager
 def held_pairs(count: int, taken: int) -> Iterator[str]:
     """A range of `count` pairs of UDP ports, the first `taken` of which another program has."""
-    for first in range(20000 + os.getpid() % 500 * 20, 60000, 2 * count):
-        with ExitStack() as held:
-            sockets = [held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2 * count)]
-            try:
-                for port, one in enumerate(sockets, start=first):
-                    one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            for one in sockets[2 * taken :]:
-                one.close()
-            yield f"{first}-{first + 2 * count - 1}"
-            return
-    raise AssertionError("no range of free ports on this machine")
+    with held(socket.SOCK_DGRAM, 2 * count, "127.0.0.1") as (first, sockets):
+        for one in sockets[2 * taken :]:
+            one.close()
+        yield f"{first}-{first + 2 * count - 1}"
 
 
 def test_media_ports_that_other_programs_have_are_3_when_none_is_left(tmp_path: Path) -> None:

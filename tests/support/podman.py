@@ -7,7 +7,6 @@ def test_something(image: str, tmp_path: Path) -> None:
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import itertools
 import json
@@ -18,9 +17,11 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from sbc_sim.testing.free_ports import free, held
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "localhost/sbc-sim:tests"
@@ -130,17 +131,6 @@ def running(
 
 def free_ports(host: str, media: int) -> tuple[int, int, str]:
     """Find ports of this machine: TCP for SIP, TCP for HTTP, and a range of UDP ports that begins with an even one."""
-    with ExitStack() as held:
-        sip, http = (held.enter_context(_tcp(host)).getsockname()[1] for _ in range(2))
-        # below what the system hands out to sockets that name no port (from 32768 on)
-        for first in range(21000 + os.getpid() % 997 * 10, 60000, media):
-            first += first % 2
-            with ExitStack() as range_, contextlib.suppress(OSError):
-                for port in range(first, first + media):
-                    range_.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind((host, port))
-                return sip, http, f"{first}-{first + media - 1}"
-    raise AssertionError("no free range of UDP ports on this machine")
-
-
-def _tcp(host: str) -> socket.socket:
-    return socket.create_server((host, 0))
+    first = free(socket.SOCK_DGRAM, media, host)
+    with held(socket.SOCK_STREAM, 2, host) as (sip, _):
+        return sip, sip + 1, f"{first}-{first + media - 1}"
