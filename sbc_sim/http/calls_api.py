@@ -17,7 +17,7 @@ from sbc_sim.exports.redaction import mask_call, mask_uui, mask_values, message_
 from sbc_sim.http.bodies import read_json_object
 from sbc_sim.http.documents_api import level_of, same, still
 from sbc_sim.http.exchange import TEXT, Asked, Reply, json_reply, text_reply
-from sbc_sim.http.problem import Problem, bad_request, not_found
+from sbc_sim.http.problem import Problem, bad_request, no_call
 from sbc_sim.http.routes import Route
 from sbc_sim.http.secrets_shown import secrets_shown
 from sbc_sim.http.waiting import MATCHABLE, STATES, Waiting, Wish, parse_time
@@ -70,11 +70,11 @@ class CallsApi:
         return (
             Route("GET", "/api/v1/calls", self.calls, "Calls, newest first", listed, response="Calls"),
             Route("POST", "/api/v1/calls/wait", self.wait, "Wait for a call", request="WaitRequest", response="Call", problems=(408, 503)),
-            Route("GET", one, self.call, "One call", response="Call"),
+            Route("GET", one, self.call, "One call", response="Call", problems=(503,)),
             Route("GET", f"{one}/messages", self.messages, "Its SIP messages", ("secrets", *paged), response="Messages", problems=(503,)),
-            Route("GET", f"{one}/verdict", self.verdict, "What the rules say", response="Verdict"),
-            Route("GET", f"{one}/uui", self.uui, "Its User-to-User header", ("secrets",), response="CallUuiDecoded"),
-            Route("GET", f"{one}/media", self.media, "Its media: what was agreed and what was seen", response="Media"),
+            Route("GET", f"{one}/verdict", self.verdict, "What the rules say", response="Verdict", problems=(503,)),
+            Route("GET", f"{one}/uui", self.uui, "Its User-to-User header", ("secrets",), response="CallUuiDecoded", problems=(503,)),
+            Route("GET", f"{one}/media", self.media, "Its media: what was agreed and what was seen", response="Media", problems=(503,)),
             Route("GET", f"{one}/journey", self.journey, "Its flow beside the messages: region, scenario, agent, escalation, voice call",
                   response="Journey", problems=(503,)),
             Route("GET", f"{one}/ladder.txt", self.ladder, "The ladder as text", ("width", "redaction"), TEXT, problems=(503,)),
@@ -213,13 +213,13 @@ class CallsApi:
     def _view(self, asked: Asked) -> CallView:
         view = self._store.call(asked.names["id"])
         if view is None:
-            raise _no_call(asked)
+            raise no_call(self._store, asked.names["id"])
         return view
 
     def _trace(self, asked: Asked) -> Trace:
         trace = self._store.trace(asked.names["id"])
         if trace is None:
-            raise _no_call(asked)
+            raise no_call(self._store, asked.names["id"])
         return still(trace)
 
     def _wish(self, body: Mapping[str, Any]) -> tuple[Wish, float]:
@@ -271,10 +271,6 @@ def _match(match: Any) -> Mapping[str, Any]:
         if not isinstance(wanted, str) and not (name == "uui" and isinstance(wanted, dict)):
             raise bad_request("bad-match", f"match.{name} is not of the right type.", "Use text; for uui an object of fields or the hex.")
     return match
-
-
-def _no_call(asked: Asked) -> Problem:
-    return not_found("call", asked.names["id"], "GET /api/v1/calls lists the calls that are kept; old ones are forgotten.")
 
 
 def _known_cursor(read: Callable[[], Page]) -> Page:

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from sbc_sim.exports.capture import Capture
 from sbc_sim.http.elsewhere import Elsewhere, Here
 from sbc_sim.http.exchange import Asked, Reply, json_reply
-from sbc_sim.http.problem import Problem, bad_request, not_found
+from sbc_sim.http.problem import Problem, bad_request, no_call
 from sbc_sim.http.ranges import ranged
 from sbc_sim.http.routes import Route
 from sbc_sim.http.work import Work
@@ -214,7 +214,7 @@ class DocumentsApi:
     def _trace(self, asked: Asked) -> Trace:
         trace = self._store.trace(asked.names["id"])
         if trace is None:
-            raise not_found("call", asked.names["id"], "GET /api/v1/calls lists the calls that are kept; old ones are forgotten.")
+            raise no_call(self._store, asked.names["id"])
         return still(trace)
 
 

@@ -10,7 +10,7 @@ from sbc_sim.calls.partner_check import PartnerWord
 from sbc_sim.http.bodies import read_body
 from sbc_sim.http.calls_api import call_json
 from sbc_sim.http.exchange import Asked, Reply, json_reply
-from sbc_sim.http.problem import Problem, bad_request, not_found
+from sbc_sim.http.problem import Problem, bad_request, no_call
 from sbc_sim.http.routes import Route
 from sbc_sim.journal.store import Store
 from sbc_sim.sip.text import printable
@@ -64,7 +64,7 @@ class EscalationApi:
         try:
             self._desk.escalate(call, said.mode or "", printable(said.why or "", 200), (said.target or "").strip())
         except CannotEscalate as error:
-            raise _problem(error, call) from None
+            raise self._problem(error, call) from None
         return self._call(call, 202)
 
     def partner(self, asked: Asked) -> Reply:
@@ -82,17 +82,16 @@ class EscalationApi:
         try:
             self._desk.partner_says(call, word)
         except CannotEscalate as error:
-            raise _problem(error, call) from None
+            raise self._problem(error, call) from None
         return self._call(call, 200)
 
     def _call(self, call: str, status: int) -> Reply:
         view = self._store.call(call)
         if view is None:
-            raise not_found("call", call)
+            raise no_call(self._store, call)
         return json_reply(call_json(view), status)
 
-
-def _problem(error: CannotEscalate, call: str) -> Problem:
-    if error.code == "no-such-call":
-        return not_found("call", call, error.fix)
-    return Problem(400 if error.by_request else 409, error.code, str(error), error.fix)
+    def _problem(self, error: CannotEscalate, call: str) -> Problem:
+        if error.code == "no-such-call":
+            return no_call(self._store, call)
+        return Problem(400 if error.by_request else 409, error.code, str(error), error.fix)

@@ -14,7 +14,7 @@ from sbc_sim.exports.redaction import mask_values
 from sbc_sim.http.bodies import read_body
 from sbc_sim.http.documents_api import still
 from sbc_sim.http.exchange import JSON, Asked, Reply, json_reply
-from sbc_sim.http.problem import Problem, bad_request, not_found
+from sbc_sim.http.problem import Problem, bad_request, no_call
 from sbc_sim.http.routes import Route
 from sbc_sim.http.work import Patience, Work
 from sbc_sim.journal.store import Store
@@ -79,7 +79,7 @@ class JudgeApi:
         """Take the call from the store, on the reactor's thread; give the job."""
         ours = self._store.trace(wanted.call)
         if ours is None:
-            raise not_found("call", wanted.call, "GET /api/v1/calls lists the calls that are kept; old ones are forgotten.")
+            raise no_call(self._store, wanted.call)
         kept = still(ours)
 
         def work() -> Reply:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sbc_sim.http.exchange import Reply, json_reply
+
+if TYPE_CHECKING:
+    from sbc_sim.journal.store import Store
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -46,3 +49,12 @@ def bad_request(code: str, detail: str, fix: str = "", **more: Any) -> Problem:
 def not_found(what: str, name: str, fix: str = "") -> Problem:
     """Return a 404 for something that has an id."""
     return Problem(404, f"no-such-{what}", f"There is no {what} {name[:80]!r}.", fix)
+
+
+def no_call(store: Store, call: str) -> Problem:
+    """Return a 404 for a call that the store just did not find; a 503 where it could not look for older calls, and those of others."""
+    unreadable = store.health().unreadable
+    if unreadable:
+        detail = f"Whether there is a call {call[:80]!r} cannot be told now: {unreadable}."
+        return Problem(503, "store-unreadable", detail, "Ask again in a moment.", (("Retry-After", "2"),))
+    return not_found("call", call, "GET /api/v1/calls lists the calls that are kept; old ones are forgotten.")

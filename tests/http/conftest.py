@@ -106,14 +106,14 @@ def faults() -> Iterator[list[dict[str, Any]]]:
 
 @pytest.fixture
 def make_lab(reactor_thread: None, faults: list[dict[str, Any]], tmp_path: Path) -> Iterator[Callable[..., Lab]]:
-    """Start an interface; `clock` is its reactor, `more` goes to Sources, the other options are those of SiteOptions.
+    """Start an interface; `clock` is its reactor, `more` goes to Sources, `kept` is another store, the rest to SiteOptions.
 
     Every answer that its client gets is held against the OpenAPI document (`contract`).
     """
     ends: list[Callable[[], Any]] = []
 
-    def make(clock: Any = reactor, contract: bool = True, more: dict[str, Any] | None = None, **options: Any) -> Lab:
-        store = MemoryStore()
+    def make(clock: Any = reactor, contract: bool = True, more: dict[str, Any] | None = None, kept: Any = None, **options: Any) -> Lab:
+        store = kept or MemoryStore()
         metrics = Metrics(Gauges(lambda: (2, 20), store.size, lambda: 0.001, lambda: 2_000_000_000.0), "1.2.3")
         store.subscribe(metrics.observe)
         (tmp_path / "ca.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n")

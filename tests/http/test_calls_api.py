@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from twisted.internet.threads import blockingCallFromThread
 
 from sbc_sim.journal.entries import Entry, Kind
-from tests.http.conftest import START, Lab, answered, ended, message, started
+from sbc_sim.journal.sqlite import SqliteStore
+from tests.http.conftest import START, Lab, answered, ended, message, reactor, started
 from tests.support.flow import TOKEN, first_leg
 from tests.support.sip import Exchange
 
@@ -109,6 +114,23 @@ def test_a_query_that_makes_no_sense_is_refused_precisely(lab: Lab, query: str, 
 @pytest.mark.parametrize("what", ["", "/messages", "/verdict", "/uui", "/media", "/ladder.txt"])
 def test_an_unknown_call_is_a_404_that_says_where_to_look(lab: Lab, what: str) -> None:
     assert "/api/v1/calls" in problem(lab, f"/api/v1/calls/nobody{what}", 404, "no-such-call")["fix"]
+
+
+@pytest.mark.parametrize("path", ["", "/messages", "/verdict", "/ladder.txt", "/report.html"])
+def test_that_there_is_no_call_is_not_said_while_older_calls_cannot_be_read(
+    make_lab: Callable[..., Lab], tmp_path: Path, path: str
+) -> None:
+    store = blockingCallFromThread(reactor, SqliteStore, tmp_path / "calls.db", START)
+    lab = make_lab(kept=store)
+    with sqlite3.connect(tmp_path / "calls.db", isolation_level=None) as other:
+        other.execute("ALTER TABLE calls RENAME TO away")
+        response = lab.client.get(f"/api/v1/calls/older{path}")
+        assert (response.status_code, response.json()["code"]) == (503, "store-unreadable")
+        assert response.headers["retry-after"] == "2"
+        assert "Whether there is a call 'older' cannot be told now: older calls cannot be read: " in response.json()["detail"]
+        other.execute("ALTER TABLE away RENAME TO calls")
+    problem(lab, f"/api/v1/calls/older{path}", 404, "no-such-call")
+    lab.on_reactor(store.close)
 
 
 def test_keys_and_tokens_are_masked_everywhere_and_shown_only_on_request(lab: Lab) -> None:
