@@ -4,6 +4,7 @@ Annotations are evaluated at once here (no `from __future__ import annotations`)
 """
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -37,12 +38,17 @@ def defaults_below(folder: Path) -> Mapping[str, str]:
 
 def obstacle(folder: Path) -> str:
     """Say why nothing can be kept in a folder; empty when it can."""
-    if not folder.is_dir():
-        return f"{folder} is {'no folder' if folder.exists() else 'not there'}"
-    if os.access(folder, os.W_OK | os.X_OK):
-        return ""
-    if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return f"{folder} is on a read-only file system"
+    try:
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            return f"{folder} is no folder"
+        if os.access(folder, os.W_OK | os.X_OK):
+            return ""
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return f"{folder} is on a read-only file system"
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{folder} is not there"
+    except OSError as error:  # a folder above it that this user may not enter
+        return f"{folder} cannot be reached by user {os.geteuid()} of group {os.getegid()} ({error.strerror})"
     return f"{folder} cannot be written by user {os.getuid()} of group {os.getgid()}"
 
 
@@ -64,7 +70,7 @@ def scratch() -> Path | None:
 def _temporary() -> Iterator[Path]:
     named = os.environ.get("TMPDIR")
     for above in (*([Path(named)] if named else []), Path("/tmp"), Path("/var/tmp"), _SHARED_MEMORY):
-        if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+        if os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK):
             yield above
 
 
