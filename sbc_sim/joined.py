@@ -23,6 +23,7 @@ from sbc_sim.calls.rehearsals import TooMany
 from sbc_sim.journal.database import FAILURES, Database
 from sbc_sim.journal.lost import LostCalls
 from sbc_sim.journal.owners import DONE, NEWCOMER, OWNER_PATIENCE, PATIENCE, OwnerGone, OwnerSilent, TooManyOrders
+from sbc_sim.journal.reaching import loopback
 from sbc_sim.journal.record import StoreLimits
 from sbc_sim.journal.replica import MOST_NAME, ORDER_SECONDS, Order, Replica, ReplicaOptions, ReplicaState
 from sbc_sim.journal.replica_rows import ReplicaRows
@@ -280,11 +281,17 @@ def replica_options(settings: Settings) -> ReplicaOptions:
 
 
 def about(settings: Settings, addresses: Addresses, version: str, door: int | None) -> dict[str, Any]:
-    """What others are told of this process. `door`: port of a listener of its own on this machine's loopback, for HTTP."""
+    """What others are told of this process, see journal/reaching. `door`: port of a listener of its own on this machine's loopback, for
+    HTTP."""
+    address = f"http://127.0.0.1:{door}" if door else None
+    own = address if settings.replicas.http is None else None
     return {
         "version": version,
         "sip": settings.sip.advertised or None,
-        "http": f"http://127.0.0.1:{door}" if door and settings.replicas.http is None else http_address(settings, addresses),
+        "http": own or http_address(settings, addresses),
+        "door": address if settings.workers.count > 1 else own,
+        "common": http_address(settings, addresses) if settings.http.listen.port else None,
+        "loopback": loopback(),
     }
 
 

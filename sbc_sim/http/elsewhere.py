@@ -18,6 +18,7 @@ from sbc_sim.http.exchange import Asked, Reply
 from sbc_sim.http.problem import Problem
 from sbc_sim.http.work import Work
 from sbc_sim.journal.owners import Fellows, OwnerGone
+from sbc_sim.journal.reaching import address_of
 from sbc_sim.journal.replica import Replica
 from sbc_sim.journal.store import Trace
 
@@ -26,13 +27,17 @@ PATIENCE = 5.0
 MOST_OCTETS = 256 * 1024 * 1024
 """Of what is fetched."""
 MARK = "X-Sbc-Sim-Replica"
-"""Says that a replica asks, and which: such a request is not passed on again."""
+"""Says that a replica asks, and which. Such a request is passed on once more at most, by a worker to its neighbour on this machine, for
+their common address leads to any of them."""
+SECOND = " by "
 PASSED = ("Content-Disposition", "Content-Range", "Accept-Ranges", "Content-Security-Policy")
 """Headers of the answer that are kept."""
 ANSWERS = (200, 206, 400, 404, 416, 503)
 """What another replica may say of the file; anything else says something of the way there."""
 AT_OWNER = "the TLS octets and the packets of this call are in the memory of the replica {name} ({address}), which could not be asked"
 OWNER_GONE = "the TLS octets and the packets of this call were in the memory of the replica {name}, which is there no more"
+
+NO_WAY = "no address that leads there from here: set replicas.http"
 
 Here = Callable[[Asked], Deferred[Reply]]
 
@@ -49,10 +54,12 @@ class Elsewhere:
     def answer(self, asked: Asked, read: Callable[[Asked], Trace], here: Here) -> Deferred[Reply]:
         """Answer by the replica that owns the call, which `read` gives; by `here` when that is this one, or cannot be asked."""
         owner = self._owner(read(asked)) if self._fellows.name else None
-        address = "" if owner is None else str(owner.about.get("http") or "")
-        if owner is None or not address or asked.first(MARK):
+        address = "" if owner is None else address_of(owner)
+        asks = asked.first(MARK)
+        if owner is None or not address or (asks and (SECOND in asks or address != owner.about.get("door"))):
             return here(asked)
-        fetched = self._work.do(lambda: fetch(address, asked, self._token, self._fellows.name))
+        asker = f"{asks}{SECOND}{self._fellows.name}" if asks else self._fellows.name
+        fetched = self._work.do(lambda: fetch(address, asked, self._token, asker))
 
         def instead(failure: Failure) -> Any:
             reachable = not isinstance(failure.value, OSError | http.client.HTTPException | Unusable)
@@ -74,7 +81,7 @@ class Elsewhere:
             detail = f"The audio of this call was in the memory of the replica {gone.replica}, which is there no more."
             raise Problem(404, "audio-gone", detail, "Fetch audio before its replica ends.", replica=gone.replica) from None
         if owner is not None:
-            address = owner.about.get("http")
+            address = address_of(owner) or None
             detail = f"The audio of this call is in the memory of the replica {owner.name}, which could not be asked."
             fix = f"Ask it: {address}{_path_of(trace)}" if address else "Ask that replica."
             raise Problem(404, "audio-elsewhere", detail, fix, replica=owner.name, address=address)
@@ -98,7 +105,7 @@ def by_owner(fellows: Fellows, capture: Callable[[Trace], Capture]) -> Callable[
             return Capture(notes=(OWNER_GONE.format(name=gone.replica),))
         if owner is None:
             return capture(trace)
-        return Capture(notes=(AT_OWNER.format(name=owner.name, address=owner.about.get("http") or "its address is not known"),))
+        return Capture(notes=(AT_OWNER.format(name=owner.name, address=address_of(owner) or NO_WAY),))
 
     return captured
 

@@ -15,11 +15,12 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from sbc_sim.http.elsewhere import MARK
 from tests.end_to_end import raw_sip
 from tests.end_to_end.clients.call import ECHO_UUI
 from tests.end_to_end.clients.conversation import wait_until
@@ -147,7 +148,9 @@ def test_whichever_worker_is_asked_shows_and_ends_the_calls_of_both_and_gives_th
             take_bye(raw)
             asked = [server.wait_for_call(f"{name}@partner.example", "ended") for _ in range(6)]  # each request comes to either worker
             assert all(answer == asked[0] for answer in asked)
-            captures = {octets(server, f"/api/v1/calls/{call['id']}/capture.pcapng") for _ in range(6)}
+            path = f"/api/v1/calls/{call['id']}/capture.pcapng"
+            from_afar = {MARK: "a replica elsewhere"}  # it knows the workers' common address only
+            captures = {octets(server, path, headers) for _ in range(6) for headers in ({}, from_afar)}
             assert len(captures) == 1
             assert b"CLIENT_TRAFFIC_SECRET_0" in captures.pop(), "with the TLS secrets, which are in the memory of one worker"
 
@@ -160,8 +163,8 @@ def take_bye(raw: raw_sip.RawSip) -> None:
     raw.send("\r\n".join(["SIP/2.0 200 OK", *same, "Content-Length: 0", "", ""]).encode())
 
 
-def octets(server: Server, path: str) -> bytes:
-    with urlopen(f"http://127.0.0.1:{server.http_port}{path}", timeout=30) as answer:
+def octets(server: Server, path: str, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    with urlopen(Request(f"http://127.0.0.1:{server.http_port}{path}", headers=dict(headers)), timeout=30) as answer:
         return bytes(answer.read())
 
 
