@@ -119,7 +119,8 @@ class Running:
             if died := not instance.alive:
                 yield Told("sbc-sim has died", instance.last_words(), "the simulator ended")
             else:
-                calls, attempts = self._calls(simulator), simulator.attempts()
+                calls = [call for call in simulator.calls() if self._is_new(call.data.get("startedAt"))]
+                attempts = [attempt for attempt in simulator.attempts() if self._is_new(attempt.get("at"))]
                 yield from _texts(simulator, calls, attempts)
         except (ApiError, Died) as error:
             died = True
@@ -127,9 +128,9 @@ class Running:
         if folder is not None and (calls or attempts or died or used):
             yield Told(FILES, _kept(instance, calls, attempts, folder))
 
-    def _calls(self, simulator: SbcSim) -> list[Call]:
-        """Calls since the test began."""
-        return [call for call in simulator.calls() if _time(call.data.get("startedAt")) >= self._begun - SLACK]
+    def _is_new(self, at: Any) -> bool:
+        """Tell whether something happened since the test began."""
+        return _time(at) >= self._begun - SLACK
 
 
 def forget(artifacts: Path, test: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from sbc_sim.testing.reporting import _folder_name, forget
+from tests.support.suites import ROOT, run_pytest
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(300)
 PLUGINS = ("sbc_sim", "xdist", "asyncio", "anyio")
-"""Named as their entry points are; the many others of this environment would cost a second each time."""
 PREFACE = """
-import asyncio, os, signal, threading
+import asyncio, os, signal, socket, threading
 import pytest
 from tests.end_to_end import raw_sip
 from tests.testing.signalling import call, dialling
@@ -78,6 +76,9 @@ def test_loses_one_of_its_own(make_sbc_sim):
 
 def test_fails_by_itself(sbc_sim, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    with socket.create_connection((sbc_sim.host, sbc_sim.sip_port)) as plain:
+        plain.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n")
+        assert sbc_sim.wait_for_attempt()["problem"]
     call(sbc_sim)
     assert sbc_sim.wait_for_call().over is bool(os.environ.get("MENDED"))
 
@@ -194,23 +195,7 @@ def run(folder: Path, suite: str, *arguments: str, **environment: str) -> Run:
     """Run a suite in a process of its own, whose plugins are those of its environment."""
     (folder / "test_suite.py").write_text(PREFACE + suite, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n", encoding="utf-8")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SBC_SIM_"))}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-rA",
-        "-p",
-        "no:cacheprovider",
-        "--basetemp",
-        str(folder / "tmp"),
-        "--sbc-sim-timeout",
-        "100",
-        *arguments,
-    ]
-    command += [word for plugin in PLUGINS for word in ("-p", plugin)]
-    path = {"PYTHONPATH": str(ROOT), "COLUMNS": "160", "PYTHONUTF8": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", env={**clean, **path, **environment})
+    done = run_pytest(folder, folder / "tmp", PLUGINS, "-rA", *arguments, **environment)
     return Run(done.stdout + done.stderr, done.returncode)
 
 
@@ -232,8 +217,10 @@ def test_reports_tell_what_came_what_was_wrong_and_how_to_mend_it(tmp_path: Path
 def test_a_death_is_told_once_and_artifacts_are_those_of_the_last_run(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     folder = kept / "test_suite.py_test_fails_by_itself"
-    of_a_call = [".html", ".json", ".log", ".pcapng", ".txt"]
-    for mended, endings in (("", of_a_call), ("", of_a_call), ("1", [])):
+    folder.mkdir(parents=True)
+    for name in ("call-1-00aa-bb.pcapng", "sbc-sim-17.log"):
+        (folder / name).touch()
+    for mended, endings in (("", [".html", ".json", ".json", ".log", ".pcapng", ".txt"]), ("1", [])):
         said = run(tmp_path, AGAIN, "--sbc-sim-artifacts", "kept", MENDED=mended)
         assert said.said.count("-- sbc-sim has died --") == 1, said.said
         assert "sbc-sim has died" in said.section("test_loses_one_of_its_own")
