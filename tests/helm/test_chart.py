@@ -224,12 +224,14 @@ def test_the_pods_certificate_is_for_the_services_and_names_of_the_values(helm: 
 def test_a_network_policy_lets_the_releases_own_pods_in(helm: Helm) -> None:
     """Replicas ask one another by HTTP; the pod of `helm test` places a call and asks what was seen."""
     rendered = helm.template(
-        *(f"networkPolicy.{name}[0].ipBlock.cidr=192.0.2.0/24" for name in ("sip", "media", "http")), "networkPolicy.enabled=true"
+        *(f"networkPolicy.{name}[0].ipBlock.cidr=192.0.2.0/24" for name in ("sip", "media", "http", "egress[0].to")),
+        "networkPolicy.enabled=true",
     )
     policy = rendered.one("NetworkPolicy")["spec"]
     pods = [rendered.one("Deployment")["spec"]["template"]["metadata"]["labels"], rendered.one("Pod")["metadata"]["labels"]]
-    for rule in policy["ingress"]:
-        selectors = [peer["podSelector"]["matchLabels"] for peer in rule["from"] if "podSelector" in peer]
+    assert policy["egress"][1]["ports"] == [{"protocol": "TCP", "port": 8061}]
+    for peers in [*(rule["from"] for rule in policy["ingress"]), policy["egress"][1]["to"]]:
+        selectors = [peer["podSelector"]["matchLabels"] for peer in peers if "podSelector" in peer]
         assert all(any(selector.items() <= labels.items() for selector in selectors) for labels in pods)
 
 

@@ -239,7 +239,7 @@ def test_settings_that_cannot_be_used_never_get_ready_and_the_log_says_why() -> 
         with pytest.raises(Failed):
             helm("install", RELEASE, str(CHART), *values(), *wrong, "--wait", "--timeout", "20s")
         log = kubectl("logs", "-l", "app.kubernetes.io/component=simulator", "-c", "sbc-sim")
-        assert "SBC_SIM_UUI__MISSING" in log
+        assert "SBC_SIM_UUI__MISSING): 'perhaps': input should be 'reject' or 'warn'" in log
         assert "Traceback" not in log
     finally:
         helm("uninstall", RELEASE, "--wait")
