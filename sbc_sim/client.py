@@ -95,6 +95,8 @@ class Client:
         self._timeout = timeout
         self._secure, self._host, self._port, self._prefix = _taken_apart(address)
         self.api = address.rstrip("/")
+        self.incomplete = ""
+        """Why calls were missing in the list that was read last; empty when all were there."""
         if not self._token.isascii() or any(character.isspace() for character in self._token):
             raise ValueError("the token holds characters that no token has: copy it again from the banner")
 
@@ -128,6 +130,8 @@ class Client:
         if call != "last":
             return self.get(f"/api/v1/calls/{_segment(call)}")
         newest = next(self.calls(most=1), None)
+        if newest is None and self.incomplete:
+            raise ApiError(503, "store-unreadable", f"The newest call cannot be told: {self.incomplete}.", "Ask again in a moment.")
         if newest is None:
             raise ApiError(404, "no-such-call", "There is no call yet.", "Place one: `sbc-sim call tls:HOST:PORT`.")
         return newest
@@ -255,6 +259,7 @@ class Client:
             listed = page.get(member)
             if not isinstance(listed, list):
                 raise self._stranger(f"its answer has no {member}")
+            self.incomplete = str(page.get("incomplete") or "")
             yield from listed[:left]
             left = None if left is None else left - len(listed)
             cursor = str(page.get("next") or "")

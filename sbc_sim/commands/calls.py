@@ -46,8 +46,12 @@ def calls_ls(status: str | None, since: str | None, limit: int, follow: bool, as
             _Following(client, filters, limit, as_json).run()
             return
         found = list(client.calls(most=limit, **filters))
+    if client.incomplete:
+        click.echo(f"sbc-sim: the list is not complete: {safe(client.incomplete)}", err=True)
     if as_json:
         say_json(found)
+    elif not found and client.incomplete:
+        say("no calls that can be read")
     elif not found:
         say("no calls" + (" like that" if status or since else " yet; `sbc-sim call tls:HOST:PORT` places one"))
     else:

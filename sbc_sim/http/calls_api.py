@@ -95,7 +95,7 @@ class CallsApi:
             query.get("region"), query.get("partner"), status, _since(query), _number(query, "limit", PAGE), query.get("cursor")
         )
         page = _known_cursor(lambda: self._store.calls(wanted))
-        return json_reply({"calls": [call_json(view) for view in page.calls], "next": page.next})
+        return json_reply({"calls": [call_json(view) for view in page.calls], "next": page.next, "incomplete": self._incomplete()})
 
     def call(self, asked: Asked) -> Reply:
         """Tell of one call."""
@@ -195,7 +195,7 @@ class CallsApi:
         """List what never became a SIP connection."""
         page = self._entry_page(self._store.attempts, asked.query)
         listed = [{"id": None, "at": rfc3339(entry.at), **mask_values(entry.data)} for entry in page.entries]
-        return json_reply({"attempts": listed, "next": page.next})
+        return json_reply({"attempts": listed, "next": page.next, "incomplete": self._incomplete()})
 
     def outside(self, asked: Asked) -> Deferred[Reply]:
         """List messages, parse errors and refusals that belong to no call, newest first."""
@@ -206,6 +206,10 @@ class CallsApi:
             return json_reply({"messages": listed, "next": page.next, "secrets": "shown" if secrets else "masked"})
 
         return self._views.do(show)
+
+    def _incomplete(self) -> str | None:
+        """Say why what was just read is not all."""
+        return self._store.health().unreadable or None
 
     def _entry_page(self, read: Callable[[int, str | None], EntryPage], query: Mapping[str, str]) -> EntryPage:
         return _known_cursor(lambda: read(_number(query, "limit", PAGE), query.get("cursor")))

@@ -318,7 +318,8 @@ def _kind_of(trouble: str) -> str:
 
 def health_json(health: StoreHealth) -> dict[str, Any]:
     """What clients see of the health of the store."""
-    return {"kind": health.kind, "durable": health.durable, "trouble": health.told, "waiting": health.waiting, "lost": health.lost}
+    told = {"kind": health.kind, "durable": health.durable, "trouble": health.told, "waiting": health.waiting, "lost": health.lost}
+    return {**told, "unreadable": health.unreadable}
 
 
 _NAMES: Mapping[Kind, str] = {

@@ -145,6 +145,7 @@ class Calls(Out):
 
     calls: list[Call]
     next: str | None = Field(description="Send as `cursor` to read on; null: there is no more.")
+    incomplete: str | None = Field(description="Why older calls, and those of other replicas, are missing; null: none is.")
 
 
 class EscalateRequest(In):
@@ -495,3 +496,4 @@ class Attempts(Out):
 
     attempts: list[Attempt]
     next: str | None
+    incomplete: str | None = Field(description="Why older ones, and those of other replicas, are missing; null: none is.")

@@ -46,6 +46,7 @@ class StoreHealth(Out):
     trouble: str = Field(description="One sentence with the cure while entries cannot be written, or older calls cannot be read.")
     waiting: int
     lost: int
+    unreadable: str = Field(description="One sentence with the cure while older calls, and those of other replicas, cannot be read.")
 
 
 class Info(Out):

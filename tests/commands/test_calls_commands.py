@@ -273,3 +273,14 @@ def test_follow_tells_calls_as_they_happen_each_state_once(server, tmp_path):
     assert len({line["id"] for line in told}) == 1
     states = [line["state"] for line in told]
     assert states == [state for state in ("ringing", "answered", "ended") if state in states], "none twice, in their order"
+
+
+def test_a_list_that_is_not_complete_is_no_empty_one(run):
+    body = b'{"calls": [], "next": null, "incomplete": "older calls cannot be read: PostgreSQL does not answer"}'
+    with answering(lambda desk: send(desk, body)) as api:
+        code, out, err = run("calls", "ls", "--api", api)
+        assert (code, out) == (0, b"no calls that can be read\n")
+        assert err == "sbc-sim: the list is not complete: older calls cannot be read: PostgreSQL does not answer\n"
+        code, out, err = run("calls", "show", "last", "--api", api)
+        assert (code, out) != (0, b"")
+        assert "The newest call cannot be told: older calls cannot be read" in err

@@ -133,6 +133,19 @@ def test_that_there_is_no_call_is_not_said_while_older_calls_cannot_be_read(
     lab.on_reactor(store.close)
 
 
+def test_a_list_says_that_older_calls_are_missing(make_lab: Callable[..., Lab], tmp_path: Path) -> None:
+    store = blockingCallFromThread(reactor, SqliteStore, tmp_path / "calls.db", START)
+    lab = make_lab(kept=store)
+    assert [lab.client.get(f"/api/v1/{what}").json()["incomplete"] for what in ("calls", "attempts")] == [None, None]
+    with sqlite3.connect(tmp_path / "calls.db", isolation_level=None) as other:
+        other.execute("ALTER TABLE calls RENAME TO away")
+        told = lab.client.get("/api/v1/calls").json()
+        assert (told["calls"], told["incomplete"][:28]) == ([], "older calls cannot be read: ")
+        other.execute("ALTER TABLE away RENAME TO calls")
+    assert lab.client.get("/api/v1/calls").json()["incomplete"] is None
+    lab.on_reactor(store.close)
+
+
 def test_keys_and_tokens_are_masked_everywhere_and_shown_only_on_request(lab: Lab) -> None:
     lab.tell(started("c1"), message("c1", "INVITE", INVITE, uri=f"sip:a@b?User-to-User={HEX}"), Entry(START, Kind.UUI, "c1", UUI))
     lab.tell(Entry(START, Kind.FINDING, "c1", FINDING), *ended("c1", findings=(FINDING,)))
