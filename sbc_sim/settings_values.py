@@ -182,7 +182,7 @@ def _store_url(url: str) -> str:
     if scheme not in ("postgresql", "postgres") or not rest.startswith("//") or len(rest) == 2:
         raise refused("write memory:, sqlite:FILE or postgresql://USER@HOST:PORT/DATABASE")
     before, at, behind = rest[2:].rpartition("@")
-    if (at and not _USER.fullmatch(before)) or any("password" in name.lower() for name, _ in parse_qsl(url.partition("?")[2], True)):
+    if (at and not _USER.fullmatch(before)) or any(_SECRET.search(name) for name, _ in parse_qsl(url.partition("?")[2], True)):
         raise Unshown(
             "a password has no place in it, for it is shown: set store.password, or SBC_SIM_STORE__PASSWORD_FILE "
             "(a further @, of the database or an option, is written %40)"
@@ -193,6 +193,8 @@ def _store_url(url: str) -> str:
 
 
 _USER = re.compile(r"[^:/?#@\s]*")
+_SECRET = re.compile(r"password|secret|^scram_", re.IGNORECASE)
+"""Options of libpq that are shown to nobody (PostgreSQL, libpq-connect: sslpassword, oauth_client_secret, scram_client_key)."""
 
 
 StoreUrl: TypeAlias = Annotated[str, AfterValidator(_store_url)]

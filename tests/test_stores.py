@@ -38,6 +38,8 @@ def test_what_is_no_store_is_refused_with_the_three_that_are(url: str) -> None:
         "postgresql://u@h/d?connect_timeout=5&password=s3cret",
         "postgresql://u@h/d?%70assword=s3cret",
         "postgresql://u@h/d?sslpassword=s3cret",
+        "postgresql://u@h/d?oauth_client_secret=s3cret",
+        "postgresql://u@h/d?scram_client_key=s3cret",
         "postgresql://u:s3cret/2024@h:5432/d",
         "postgresql://u:20/s3cret@h:5432/d",
         "postgresql://u:a@s3cret@h/d",
