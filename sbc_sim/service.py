@@ -177,7 +177,8 @@ class Service:
 
         settings = self.settings
         self._door = Door() if self.worker is not None or settings.http.listen.port == 0 else None
-        told = about(settings, self.addresses, self.version, self._door.port if self._door else None)
+        sip_port = self.addresses.sip_port or settings.sip.listen.port if self.worker is None else self.worker.sip_port
+        told = about(settings, self.addresses, self.version, self._door.port if self._door else None, sip_port)
         return registered(settings, database, told, self._reactor, limits_of(settings))
 
     def _build(self) -> None:
@@ -204,6 +205,7 @@ class Service:
             voice_calls=self.telephony.voice_calls,
             telephony=self.telephony.model,
             renew_certificate=lambda: self.rotation.renew(),
+            media_share="" if self.worker is None else self.worker.share.said,
         )
         identity = Identity(
             in_uri(self.addresses.sip_host),
@@ -474,7 +476,8 @@ class Service:
             cast("KeptStore", self.store).rejoin(share)
         self.rehearsing.renamed(name)
         for call in self.switchboard.live_ids:
-            self.store.append(Entry(self.clock(), Kind.NOTE, call, {"text": f"{TAKEN_FOR_LOST} {name}", "goesOn": True}))
+            note = {"text": f"{TAKEN_FOR_LOST} {name}", "goesOn": True, "replica": name}
+            self.store.append(Entry(self.clock(), Kind.NOTE, call, note))
 
     def _standing(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """What a replica that has just begun must be told: what was set by the API."""

@@ -75,7 +75,7 @@ class Kind(StrEnum):
     REHEARSAL = "rehearsal"
     # a rehearsal as it is now: see calls/rehearsal.py
     NOTE = "note"
-    # text: something worth telling that is no rule; goesOn: true in a call that others had ended as lost, and that lives
+    # text: something worth telling that is no rule; goesOn: true in a call that others had ended as lost, and that lives, at `replica`
 
 
 @dataclass(frozen=True, slots=True)

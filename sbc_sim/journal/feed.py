@@ -8,6 +8,7 @@ ordinals, and told on the thread of the calls. Nobody waits for anybody: who fal
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from sbc_sim.journal.bell import LOOK_SECONDS, Bell
 from sbc_sim.journal.database import FAILURES, Connection, Database
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.reading import Rows
-from sbc_sim.journal.share import ShareOptions
+from sbc_sim.journal.share import SLOTS, ShareOptions, ordinal_at
 from sbc_sim.journal.store import NOTHING, Listener, Missed, Wanted, everything
 
 CHANNEL = "sbc_sim_journal"
@@ -50,6 +51,8 @@ class Feed(threading.Thread):
         self._told = threading.Event()
         self._closed = False
         self._seen: dict[str, int] | None = None
+        self._by_slot: dict[int, int] = {}
+        """As `_seen`: who comes back under another name brings along calls of which much was told already."""
         self._version: int | None = None
         self.missed = 0
         """How often something was too much to be told."""
@@ -68,8 +71,12 @@ class Feed(threading.Thread):
         return end
 
     def rejoin(self, share: ShareOptions) -> None:
-        """Go on as another replica; what we wrote before is still our own."""
-        self._own.add(share.replica)
+        """Go on as another replica; what we wrote before is our own. A name of ours that another has now is heard from here on."""
+        given_up, self._own = self._own - {share.replica}, {share.replica}
+        if self._seen is not None and given_up:
+            self._seen |= dict.fromkeys(given_up, ordinal_at(time.time()))
+            self.missed += 1
+            self._tell([], True)
         self._share = share
 
     def close(self, seconds: float) -> None:
@@ -136,11 +143,14 @@ class Feed(threading.Thread):
         for own in tuple(self._own):
             newest.pop(own, None)
         if self._seen is None:
-            self._seen = newest
+            self._seen = dict(newest)
         for replica, until in newest.items():
-            if until > self._seen.get(replica, 0):
-                self._catch_up(rows, replica, self._seen.get(replica, 0), until)
-                self._seen[replica] = until
+            slot = until % SLOTS
+            since = self._seen.get(replica, self._by_slot.get(slot, 0))
+            if until > since:
+                self._catch_up(rows, replica, since, until)
+            self._seen[replica] = max(until, since)
+            self._by_slot[slot] = max(until, self._by_slot.get(slot, 0))
 
     def _catch_up(self, rows: Rows, replica: str, since: int, until: int) -> None:
         told = 0

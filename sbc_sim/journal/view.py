@@ -220,6 +220,8 @@ def _note(view: CallView, entry: Entry) -> None:
     if entry.data.get("goesOn") and view.end_reason == LOST:
         view.state = "ringing" if view.answered_at is None else "answered"
         view.ended_at = view.ended_by = view.end_reason = view.end_status = None
+    if entry.data.get("goesOn") and entry.data.get("replica"):  # its name may be another one's by now
+        view.replica = str(entry.data["replica"])
 
 
 def _uui(view: CallView, entry: Entry) -> None:

@@ -14,8 +14,10 @@ import pytest
 
 from sbc_sim.journal.entries import Entry, Kind
 from sbc_sim.journal.kept import FileOptions, KeptStore
+from sbc_sim.journal.lost import LostCalls
 from sbc_sim.journal.postgres import PostgresDatabase
 from sbc_sim.journal.record import StoreLimits
+from sbc_sim.journal.replica import Replica, ReplicaState
 from sbc_sim.journal.restart import end_lost_calls
 from sbc_sim.journal.retention import FileBounds
 from sbc_sim.journal.share import SLOTS, Share, ShareOptions, ordinal_at
@@ -469,6 +471,45 @@ def test_the_calls_of_a_lost_replica_are_ended_with_a_note_and_all_others_hear_o
     note = trace.entries[-2].data["text"]
     assert "the replica dead that had this call is there no more, and no BYE was sent" in note
     assert "of the replica at 2023-11-14T22:13:20.000Z; ended by the replica the closer at 2023-11-14T22:13:30.000Z" in note
+
+
+def test_the_calls_of_one_that_lives_again_under_another_name_are_with_that_name(together: Together) -> None:
+    """A new process has its old name by now; who asks for the owner of a call, or ends those of a lost one, asks by the name."""
+    one, cut_off = together.join("one"), together.join("pod")
+    heard: list[tuple[str, str | None]] = []
+    one.subscribe(lambda entry: heard.append((entry.kind.value, entry.call)), others=True)
+
+    def places(store: KeptStore, call: str) -> bool:
+        start(store, call)
+        flushed(store)
+        return True
+
+    together.turns.until(lambda: places(cut_off, "first") and heard, "the feed is there")
+    start(cut_off, "up")
+    flushed(cut_off)
+    together.turns.until(lambda: ("call.started", "up") in heard, "it is heard")
+    lose(together, cut_off, "pod", 1, ["up"])
+    together.turns.until(lambda: ("call.ended", "up") in heard, "its end is heard")
+    anew, own = together.join("pod"), list[str | None]()
+    start(anew, "of the new one")
+    flushed(anew)
+    cut_off.rejoin(ShareOptions("pod-2", 1, together.turns))
+    cut_off.append(Entry(time.time(), Kind.NOTE, "up", {"text": "it lives", "goesOn": True, "replica": "pod-2"}))
+    flushed(cut_off)
+    for store in (one, anew, cut_off):
+        view = store.call("up")
+        assert view is not None
+        assert (view.state, view.replica) == ("ringing", "pod-2")
+    together.turns.until(lambda: heard[-1] == ("note", "up"), "that it goes on is heard")
+    assert heard.count(("call.started", "up")) == 1, "nothing is told twice"
+    cut_off.subscribe(lambda entry: own.append(entry.call), others=True)
+    together.turns.until(lambda: places(anew, "later") and own, "the new one is heard under the old name")
+    assert set(own) == {"later"}
+    connection = together.connect()
+    left = Replica("id", "pod-2", 1, 0.0, 0.0, ReplicaState.LOST, {})
+    assert LostCalls().live(connection, left) == ["up"]
+    connection.close()
+    assert lose(together, cut_off, "pod-2", 1, ["up"]) == ["up"]
 
 
 def test_one_that_was_taken_for_lost_and_lives_still_writes_all_that_waits(together: Together) -> None:

@@ -108,7 +108,8 @@ def test_only_a_call_that_was_ended_as_lost_goes_on_when_its_replica_says_so(rea
     view = CallView("c1")
     view.add(entry(Kind.CALL_STATE, 1.0, state="answered"))
     view.add(entry(Kind.CALL_ENDED, 2.0, endedBy="sbc", endReason=reason, state="ended", status=None))
-    view.add(entry(Kind.NOTE, 3.0, text="it goes on", goesOn=True))
+    view.add(entry(Kind.NOTE, 3.0, text="it goes on", goesOn=True, replica="pod-2"))
+    assert view.replica == "pod-2"
     assert view.state == state
     assert (view.ended_at is None) == (view.end_reason is None) == (state == "answered")
 
