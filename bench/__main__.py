@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench import calls, events, media, plugin, rehearsal, rest, store, workers
+from bench import calls, container, events, media, plugin, rehearsal, rest, store, workers
 
 MEASURES = {
     "media": media.measure,
@@ -18,6 +18,7 @@ MEASURES = {
     "memory": calls.measure_memory,
     "start": calls.measure_start,
     "import": calls.measure_import,
+    "container": container.measure,
     "pytest": plugin.measure,
     "workers": workers.measure,
     "rest": rest.measure,
