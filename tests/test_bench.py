@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.calls import Responses
+from bench.workers import Cost, said
 
 
 def _response(status: str, call_id: str, cseq: str, body: str = "") -> bytes:
@@ -38,3 +39,20 @@ def test_a_response_in_pieces_is_found_once_its_body_is_here() -> None:
         assert responses.find("a-1", "1 INVITE") is None
     responses.feed(whole[-1:])
     assert responses.find("a-1", "1 INVITE") is not None
+
+
+def _turn(one: float, two: float) -> list[Cost]:
+    """Rounds of a hundred calls; CPU seconds of the busiest."""
+    return [Cost(100, (1.0,)), Cost(100, (one,)), Cost(200, (two, two)), Cost(100, (one, 0.02))]
+
+
+def test_a_lucky_round_of_one_kind_does_not_make_the_figure_of_the_workers() -> None:
+    turns = [_turn(1.0, 1.05), _turn(1.8, 1.9), _turn(1.6, 1.65), _turn(0.5, 1.0), _turn(1.5, 1.6)]
+    line = said(turns)
+    assert line.startswith(
+        "workers: 2 carry 1.89 x the calls of 1 on a SQLite file (1.80 is wanted; middle of 5 comparisons, 1.00 to 1.94,"
+    )
+
+
+def test_too_few_calls_of_two_workers_are_said_loudly() -> None:
+    assert "carry 1.60 x the calls of 1 on a SQLite file (BELOW the 1.80 that is wanted" in said([_turn(1.0, 1.25)])
