@@ -60,7 +60,7 @@ def unknown(what: str, word: str, valid: Iterable[str]) -> SettingsError:
     return SettingsError(f"{what} is not known; " + (f"the nearest setting is {known[near[0]]}" if near else _NOTHING_NEAR))
 
 
-_NOTHING_NEAR = "no setting is called alike: `sbc-sim config show` has all of them"
+_NOTHING_NEAR = "no setting is called alike: `sbc-sim config schema` has all of them"
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------

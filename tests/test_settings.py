@@ -145,7 +145,7 @@ def test_an_unknown_variable_with_our_prefix_names_the_nearest_valid_one():
 
 @pytest.mark.parametrize("variable", ["SBC_SIM_FOO__BAR", "SBC_SIM_FOO", "SBC_SIM_"])
 def test_an_unknown_variable_that_is_like_no_other_names_none(variable):
-    nothing = "is not known; no setting is called alike: `sbc-sim config show` has all of them"
+    nothing = "is not known; no setting is called alike: `sbc-sim config schema` has all of them"
     assert refusal(environment={variable: "1"}) == f"environment variable {variable} {nothing}"
 
 
