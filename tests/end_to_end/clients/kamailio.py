@@ -16,12 +16,12 @@ from tests.end_to_end.clients.conversation import Conversation, PartnerFailed, w
 
 NAME = "kamailio"
 
-CONFIG = """\
+HEAD = """\
 #!KAMAILIO
 debug=1
 log_stderror=yes
-children=1
-tcp_children=2
+children={children}
+tcp_children={tcp_children}
 enable_tls=yes
 auto_aliases=no
 dns=no
@@ -40,7 +40,12 @@ loadmodule "nathelper.so"
 loadmodule "xlog.so"
 modparam("tls", "config", "{home}/tls.cfg")
 modparam("rr", "enable_full_lr", 1)
+"""
+"""How every one of them begins; more modules and their parameters may follow."""
 
+CONFIG = (
+    HEAD
+    + """
 request_route {{
   if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
   if (has_totag()) {{
@@ -59,6 +64,7 @@ route[RELAY] {{
   exit;
 }}
 """
+)
 
 TLS = """\
 [server:default]
@@ -109,7 +115,9 @@ def proxying(folder: Path, key: Path, certificate: Path, ca: Path) -> Iterator[P
     """Kamailio with this key and certificate toward callers, and this trust toward the server."""
 
     def prepare(home: Path, port: int) -> None:
-        (home / "kamailio.cfg").write_text(CONFIG.format(port=port, modules=(_modules() or home).parent, home=home))
+        (home / "kamailio.cfg").write_text(
+            CONFIG.format(port=port, modules=(_modules() or home).parent, home=home, children=1, tcp_children=2)
+        )
         (home / "tls.cfg").write_text(TLS.format(key=key, certificate=certificate, ca=ca))
 
     with running(folder, prepare) as proxy:

@@ -10,35 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.end_to_end.clients import kamailio
-from tests.end_to_end.clients.kamailio import TLS, Proxy
+from tests.end_to_end.clients.kamailio import HEAD, TLS, Proxy
 
-CONFIG = """\
-#!KAMAILIO
-debug=1
-log_stderror=yes
-children=2
-tcp_children=3
+CONFIG = (
+    HEAD
+    + """\
 tcp_connect_timeout=3
 tcp_max_connections=256
-enable_tls=yes
-auto_aliases=no
-dns=no
-rev_dns=no
-listen=tls:127.0.0.1:{port}
-mpath="{modules}/"
-loadmodule "tls.so"
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "maxfwd.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-loadmodule "nathelper.so"
-loadmodule "xlog.so"
 loadmodule "dispatcher.so"
-modparam("tls", "config", "{home}/tls.cfg")
-modparam("rr", "enable_full_lr", 1)
 modparam("dispatcher", "list_file", "{home}/servers.list")
 modparam("dispatcher", "flags", 2)
 modparam("dispatcher", "xavp_dst", "_dsdst_")
@@ -84,6 +63,7 @@ failure_route[NEXT] {{
   }}
 }}
 """
+)
 
 
 @contextmanager
@@ -97,7 +77,9 @@ def dispatching(folder: Path, key: Path, certificate: Path, ca: Path, ports: Seq
         servers = "".join(f"1 sip:127.0.0.1:{server};transport=tls 0 0\n" for server in ports)
         (home / "servers.list").write_text(servers)
         modules = (kamailio._modules() or home).parent
-        (home / "kamailio.cfg").write_text(CONFIG.format(port=port, modules=modules, home=home, patience=patience_ms))
+        (home / "kamailio.cfg").write_text(
+            CONFIG.format(port=port, modules=modules, home=home, patience=patience_ms, children=2, tcp_children=3)
+        )
         (home / "tls.cfg").write_text(TLS.format(key=key, certificate=certificate, ca=ca))
 
     with kamailio.running(folder, prepare) as proxy:
