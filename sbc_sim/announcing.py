@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,8 @@ class Announcement:
             notes.append(f"{self.restarted} {were} up when the simulator stopped the last time; the list has them as ended by restart")
         if self.addresses.by_connection:
             notes.append(unadvertised(self.addresses, bridged()))
+        if note := unfetched(self.settings):
+            notes.append(note)
         if self.settings.tls.flaw != "none":
             notes.append(f"the server certificate is flawed on purpose (tls.flaw: {self.settings.tls.flaw}); a careful partner refuses it")
         for path in self.key_log_paths:
@@ -188,6 +191,17 @@ class Announcement:
         kept = self.settings.store.url
         made = str(self.settings.tls.dir) if self.ca_file else ""
         return list(filter(None, [settings_data.warning(self.settings.data.dir, store=kept == "memory:", certificates=made)]))
+
+
+def unfetched(settings: Settings) -> str:
+    """Say that replicas on other machines cannot fetch captures from here; empty when they can, or there are none."""
+    among_machines = settings.store.url.startswith(("postgresql:", "postgres:")) and settings.workers.count == 1
+    if not among_machines or settings.replicas.http is not None or not ip_address(settings.http.listen.host.strip("[]")).is_loopback:
+        return ""
+    return (
+        f"replicas on other machines cannot fetch captures (capture.pcapng, audio.wav) from here: http.listen is {settings.http.listen}; "
+        "let it listen for them, with one http.token for all, or set replicas.http (docs/replicas.md)"
+    )
 
 
 def unadvertised(own: Addresses, contained: bool) -> str:

@@ -32,7 +32,7 @@ from sbc_sim.journal.share import Turn
 from sbc_sim.journal.store import StoreError
 from sbc_sim.net.faulting import HITS
 from sbc_sim.net.pem_files import CertificateError
-from sbc_sim.settings import Settings
+from sbc_sim.settings import Endpoint, Settings
 from sbc_sim.sip.errors import InvalidInput
 from sbc_sim.telephony.keys import BadKey
 
@@ -280,14 +280,14 @@ def replica_options(settings: Settings) -> ReplicaOptions:
     return ReplicaOptions(settings.replicas.heartbeat_seconds, settings.replicas.lost_seconds)
 
 
-def about(settings: Settings, addresses: Addresses, version: str, door: int | None) -> dict[str, Any]:
+def about(settings: Settings, addresses: Addresses, version: str, door: int | None, sip_port: int = 0) -> dict[str, Any]:
     """What others are told of this process, see journal/reaching. `door`: port of a listener of its own on this machine's loopback, for
-    HTTP."""
+    HTTP. `sip_port`: what Contact names, 0 while it is not known."""
     address = f"http://127.0.0.1:{door}" if door else None
     own = address if settings.replicas.http is None else None
     return {
         "version": version,
-        "sip": settings.sip.advertised or None,
+        "sip": str(Endpoint(addresses.sip_host or addresses.local, sip_port)) if sip_port else settings.sip.advertised or None,
         "http": own or http_address(settings, addresses),
         "door": address if settings.workers.count > 1 else own,
         "common": http_address(settings, addresses) if settings.http.listen.port else None,

@@ -31,6 +31,11 @@ class Share:
     region_media: Mapping[str, str] = field(default_factory=dict)
     """The same for each region with media ports of its own."""
 
+    @property
+    def said(self) -> str:
+        """Say, where its media ports are all in use, that others may have some."""
+        return f" at worker {self.number} of {self.count}; a new connection may come to another one"
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerPart:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from sbc_sim.addresses import Addresses
-from sbc_sim.announcing import unadvertised
+from sbc_sim.announcing import unadvertised, unfetched
+from sbc_sim.settings import Settings
 from sbc_sim.terminal import Banner, banner
 
 DESK = Banner(
@@ -70,3 +71,11 @@ def test_only_the_address_that_nobody_set_is_to_be_set(sip: str, media: str, car
     assert f"this is a container, and {carry} its own address, 10.88.0.2, which" in unadvertised(own, True)
     assert f"set SBC_SIM_{container}" in unadvertised(own, True)
     assert unadvertised(own, True).count("SBC_SIM_") == (2 if not sip and not media else 1)
+
+
+def test_a_replica_whose_captures_no_other_machine_can_fetch_says_so() -> None:
+    shared = {"url": "postgresql://sbc_sim@db.example/sbc_sim"}
+    assert "http.listen is 127.0.0.1:8061; let it listen" in unfetched(Settings(store=shared))
+    assert unfetched(Settings()) == ""
+    assert unfetched(Settings(store=shared, http={"listen": "10.0.0.1:8061"})) == ""
+    assert unfetched(Settings(store=shared, replicas={"http": "http://10.0.0.1:8061"})) == ""

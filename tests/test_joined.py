@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from sbc_sim.joined import Joined
+from sbc_sim.addresses import Addresses
+from sbc_sim.joined import Joined, about
 from sbc_sim.journal.owners import HANG_UP, OWNER_PATIENCE, OwnerSilent
 from sbc_sim.journal.replica import Order
 from sbc_sim.journal.replicas import Replicas, register
 from sbc_sim.journal.sqlite_file import SqliteFile
+from sbc_sim.settings import Settings
 from tests.support.replicas import OPTIONS, Turns
 
 
@@ -71,3 +73,8 @@ def test_who_stood_still_does_not_do_what_was_ordered_meanwhile(pair: tuple[Memb
     for order in (late, in_time):
         two.replicas.on_order(order)
     assert two.done == ["in time"]
+
+
+def test_a_replica_without_an_advertised_address_tells_where_its_calls_are_reached() -> None:
+    assert about(Settings(), Addresses("", 0, "", "192.0.2.7"), "1", None, 5062)["sip"] == "192.0.2.7:5062"
+    assert about(Settings(), Addresses("sbc1.example", 5061, "", ""), "1", None, 5061)["sip"] == "sbc1.example:5061"

@@ -147,7 +147,7 @@ class Call:
         desk = self._desk
         address = desk.environment.open_media(self.id, self.region)
         if address is None:
-            self.evidence.overloaded = self.place.no_media_port
+            self.evidence.overloaded = f"{self.place.no_media_port}{desk.environment.media_share}"
             wait = (("Retry-After", str(RETRY_AFTER_S)),)
             finding = request_finding(RequestFault.OVERLOADED, self.evidence.overloaded, self._policy, wait)
             self.refuse(transaction, finding, now)

@@ -109,6 +109,8 @@ class Environment:
     """The Telephony Integration API whose voice calls SIP calls may name; None: there is none."""
     renew_certificate: Callable[[], object] = lambda: None
     """Show another server certificate on new connections from now on (test number 1020)."""
+    media_share: str = ""
+    """Said after "all media ports are in use (media.ports)" where those of this process are but a part of them."""
 
 
 class Core(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -196,3 +198,11 @@ def test_octet_by_octet_gives_the_same_answers_as_whole(data):
 
 def _told(message: object) -> object:
     return message.method if isinstance(message, Request) else message.status  # type: ignore[attr-defined]
+
+
+def test_a_worker_without_a_free_media_port_says_that_others_may_have_some() -> None:
+    shared = replace(an_environment(ports=0), media_share=" at worker 1 of 3; a new connection may come to another one")
+    answer = Exchange(environment=shared).line().final(an_invite(SDP))
+    said = WarningValue.parse(answer.headers.first("Warning") or "").text
+    assert answer.status == 503
+    assert "ll media ports are in use (media.ports) at worker 1 of 3; a new connection may come to another one" in said
