@@ -33,14 +33,14 @@ def test_regions_that_are_switched_off_are_not_there() -> None:
 def test_a_port_of_a_region_that_is_taken_fails_with_its_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as media:
         media.bind(("127.0.0.1", 0))
-        port, udp = taken.getsockname()[1], media.getsockname()[1]
+        port, udp = taken.getsockname()[1], media.getsockname()[1] // 2 * 2
         own = settings(
             sip__listen="127.0.0.1:0",
             http__listen="127.0.0.1:0",
             media__listen="127.0.0.1",
             media__ports="0",
             regions__london__listen=f"127.0.0.1:{port}",
-            regions__london__media_ports=str(udp),
+            regions__london__media_ports=f"{udp}-{udp + 1}",
         )
         checks = {check.name: check for check in check_ports(own)}
     assert checks["port of london"].status == "fail"
