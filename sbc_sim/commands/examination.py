@@ -56,7 +56,7 @@ def _region_ports(settings: Settings) -> Iterator[Check]:
             cure = f"see who holds them (`ss -lunp`), or set regions.{region}.media_ports to another range"
             seen = f"{own.media_ports}/udp: {', '.join(map(str, taken[:8]))} taken" if taken else f"{own.media_ports}/udp are free"
             room = any(port not in taken and port + 1 not in taken for port in ports[:-1] if port % 2 == 0)
-            status = "pass" if not taken else "warn" if room or settings.media.mode == "mux" and len(taken) < len(ports) else "fail"
+            status = "pass" if not taken else "warn" if room or (settings.media.mode == "mux" and len(taken) < len(ports)) else "fail"
             yield Check(f"media of {region}", status, seen, cure if taken else "")
 
 
