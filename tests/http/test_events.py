@@ -286,7 +286,7 @@ def test_trouble_of_the_store_is_told(make_lab: MakeLab, monkeypatch: pytest.Mon
         lab.tell(started("c1"))
         (*_, (_, told)) = stream.until("store")
     health = {"kind": "sqlite", "durable": False, "trouble": "The disk is full: make room.", "waiting": 3, "lost": 1}
-        assert told == {**health, "unreadable": ""}
+    assert told == {**health, "unreadable": ""}
 
 
 def test_trouble_that_only_counts_on_is_told_once(make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch) -> None:

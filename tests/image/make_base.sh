@@ -37,7 +37,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
 echo "making $name: Debian 12 with ${prefix:-its own Python}"
-if ! debootstrap --variant=minbase --include="$packages" bookworm "$root" "${mirror:-http://deb.debian.org/debian}" >"$work/log" 2>&1; then
+if ! debootstrap --variant=minbase --include="$packages" bookworm "$root" ${mirror:+"$mirror"} >"$work/log" 2>&1; then
     tail -n 20 "$work/log" >&2
     exit 1
 fi
